@@ -1,0 +1,1 @@
+"""Non-local blocks for Detectron2."""

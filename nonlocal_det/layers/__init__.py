@@ -1,0 +1,21 @@
+"""The operation and the block, in torch alone: nothing here knows Detectron2 or a config."""
+
+from .block import NonLocalBlock
+from .kernels import KERNELS, response
+from .non_local import NonLocal
+from .pairwise import PAIRWISE, affinity
+from .presets import INITS, NORMS, PRESETS, SUBSAMPLE, Preset
+
+__all__ = [
+    "INITS",
+    "KERNELS",
+    "NORMS",
+    "PAIRWISE",
+    "PRESETS",
+    "SUBSAMPLE",
+    "NonLocal",
+    "NonLocalBlock",
+    "Preset",
+    "affinity",
+    "response",
+]

@@ -1,0 +1,146 @@
+"""The non-local block of the paper: a residual around the operation, the identity at the start."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .checks import autocast_off, one_of
+from .non_local import CONV, NonLocal
+from .presets import NORMS, PRESETS
+
+_BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+class NonLocalBlock(NonLocal):
+    """The non-local block: a residual around the operation, the identity until it has learnt.
+
+    *Source*: Wang et al., Non-local Neural Networks, Eq. 6 and Sec. 4.1: ``z_i = W_z y_i + x_i``,
+    with a norm after W_z whose scale starts at 0.
+
+    It is a `NonLocal` with two more layers, ``w_z`` and ``norm``, so that a checkpoint holds
+    ``theta, phi, g, w_z, norm`` side by side.
+
+    Args:
+        in_channels: C, channels of x and z.
+        norm: after w_z: ``"BN"``, ``"SyncBN"`` or ``"GN"`` with scale 0, or ``""`` for none, where
+            w_z itself starts at 0 (the authors' recipe beside a frozen backbone norm). None: the
+            preset's.
+        inner_channels, bottleneck_ratio, pairwise, kernel, subsample, scale, init, preset, ndim:
+            see `NonLocal`.
+
+    Shape:
+        x (N, C, *S) -> z (N, C, *S).
+
+    Raises:
+        ValueError: as `NonLocal`; also a norm that is unknown or would keep the block dead.
+
+    Note:
+        z is float32 where x is float16 and the response may leave float16's range.
+
+    Example:
+        >>> x = torch.rand(1, 64, 7, 9)
+        >>> torch.equal(NonLocalBlock(64)(x), x)
+        True
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        inner_channels: int | None = None,
+        bottleneck_ratio: float = 0.5,
+        pairwise: str = "embedded_gaussian",
+        kernel: str = "auto",
+        subsample: str | None = None,
+        scale: bool | None = None,
+        norm: str | None = None,
+        init: str | None = None,
+        preset: str = "paper",
+        ndim: int = 2,
+    ) -> None:
+        chosen = PRESETS[one_of("preset", preset, PRESETS)]
+        norm = _check_norm(chosen.norm if norm is None else norm)
+        super().__init__(
+            in_channels,
+            inner_channels=inner_channels,
+            bottleneck_ratio=bottleneck_ratio,
+            pairwise=pairwise,
+            kernel=kernel,
+            subsample=subsample,
+            scale=scale,
+            init=init,
+            preset=preset,
+            ndim=ndim,
+        )
+        # a norm's own shift takes the place of w_z's bias
+        self.w_z = CONV[ndim](self.inner_channels, in_channels, 1, bias=not norm)
+        self.norm = _build_norm(norm, in_channels, ndim)
+        self.frozen = False
+        self._reset_output()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; the block is then the identity again."""
+        super().reset_parameters()
+        self._reset_output()
+
+    def _reset_output(self) -> None:
+        if isinstance(self.norm, nn.Identity):
+            nn.init.zeros_(self.w_z.weight)
+            assert self.w_z.bias is not None
+            nn.init.zeros_(self.w_z.bias)
+            return
+        nn.init.kaiming_normal_(self.w_z.weight, mode="fan_in", nonlinearity="linear")
+        for parameter in self.norm.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map z (N, C, *S) of a map x (N, C, *S)."""
+        y = super().forward(x)
+        if y.dtype == torch.float32:  # autocast must not narrow what the kernel kept wide
+            with autocast_off(y.device):
+                return x + self.norm(self.w_z(y.to(self.w_z.weight.dtype)))
+        return x + self.norm(self.w_z(y))
+
+    def freeze(self) -> "NonLocalBlock":
+        """Stop learning, as Detectron2's ``ResNet.freeze`` asks of every child of a stage.
+
+        Raises:
+            ValueError: the block is still the identity; frozen, it would stay so for ever.
+        """
+        gate = self.w_z if isinstance(self.norm, nn.Identity) else self.norm
+        if not any(torch.any(parameter) for parameter in gate.parameters()):
+            raise ValueError(
+                "freezing a non-local block that has learnt nothing yet (its output is still 0): "
+                "it would stay the identity for ever; load trained weights first, or freeze fewer "
+                "stages (MODEL.BACKBONE.FREEZE_AT)"
+            )
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        self.frozen = True
+        return self.eval()
+
+    def train(self, mode: bool = True) -> "NonLocalBlock":
+        """Set the mode; once frozen, the norm keeps its statistics in either."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+def _check_norm(norm: str) -> str:
+    if norm == "FrozenBN":
+        raise ValueError(
+            "norm='FrozenBN' in a non-local block: its scale is 0 and has no gradient, so the "
+            "block would stay the identity for ever; use norm='' (w_z starts at 0), the authors' "
+            "recipe beside a frozen backbone, or 'BN', 'SyncBN', 'GN'"
+        )
+    return one_of("norm", norm, NORMS)
+
+
+def _build_norm(norm: str, channels: int, ndim: int) -> nn.Module:
+    if norm == "BN":
+        return _BATCH_NORM[ndim](channels)
+    if norm == "SyncBN":
+        return nn.SyncBatchNorm(channels)
+    if norm == "GN":
+        return nn.GroupNorm(math.gcd(32, channels), channels)  # 32 groups where they divide C
+    return nn.Identity()

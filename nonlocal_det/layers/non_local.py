@@ -1,0 +1,174 @@
+"""The non-local operation of the paper, for 1D, 2D and 3D feature maps."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from .checks import one_of
+from .kernels import resolve_kernel, response
+from .pairwise import PAIRWISE
+from .presets import INITS, PRESETS, SUBSAMPLE
+
+CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+class NonLocal(nn.Module):
+    """The non-local operation: every position receives from every other one.
+
+    *Source*: Wang et al., Non-local Neural Networks, Eq. 1:
+    ``y_i = 1 / C(x) * sum_j f(x_i, x_j) g(x_j)``, with theta, phi and g 1x1 convolutions.
+
+    Args:
+        in_channels: C, channels of x.
+        inner_channels: Ci, channels of theta, phi, g and y; by default ``bottleneck_ratio`` of C.
+        bottleneck_ratio: Ci / C, the paper's 0.5.
+        pairwise: f, one of `PAIRWISE`. The gaussian form has neither theta nor phi.
+        kernel: how to compute it: ``"auto"`` or a name of `KERNELS`; all give the same numbers.
+        subsample: 2x2 max pooling (spatial also in 3D) ``"after"`` phi and g (the paper), of x
+            ``"before"`` them (the authors' code), or ``"none"``. None: the preset's.
+        scale: multiply theta . phi by the inverse square root of its width. None: the preset's.
+        init: of theta, phi and g: ``"he"`` or ``"normal"`` (std 0.01). None: the preset's.
+        preset: ``"paper"`` or ``"authors_code"``; decides what is None.
+        ndim: dimensions of the feature map: 1, 2 or 3.
+
+    Shape:
+        x (N, C, *S) -> y (N, Ci, *S), S being (L), (H, W) or (T, H, W).
+        N may be 0; sides may be odd or 1.
+
+    Raises:
+        ValueError: an unknown name, an inner width below 1, a scale asked of the concatenation, or
+            an input of another rank or width.
+
+    Note:
+        DEVIATION: pooling keeps the last row and column of an odd map as a window of their own
+        (ceil mode); flooring, usual elsewhere, would make those positions invisible as keys.
+
+    Example:
+        >>> NonLocal(64, pairwise="dot_product")(torch.zeros(2, 64, 7, 9)).shape
+        torch.Size([2, 32, 7, 9])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        inner_channels: int | None = None,
+        bottleneck_ratio: float = 0.5,
+        pairwise: str = "embedded_gaussian",
+        kernel: str = "auto",
+        subsample: str | None = None,
+        scale: bool | None = None,
+        init: str | None = None,
+        preset: str = "paper",
+        ndim: int = 2,
+    ) -> None:
+        super().__init__()
+        chosen = PRESETS[one_of("preset", preset, PRESETS)]
+        if ndim not in CONV:
+            raise ValueError(f"ndim={ndim!r}; expected 1, 2 or 3")
+        self.in_channels = in_channels
+        self.inner_channels = _inner_width(in_channels, inner_channels, bottleneck_ratio)
+        self.ndim = ndim
+        self.pairwise = one_of("pairwise", pairwise, PAIRWISE)
+        resolve_kernel(kernel, pairwise)
+        self.kernel = kernel
+        self.subsample = one_of(
+            "subsample", chosen.subsample if subsample is None else subsample, SUBSAMPLE
+        )
+        self.scale = chosen.scale if scale is None else scale
+        self.init = one_of("init", chosen.init if init is None else init, INITS)
+        self._build()
+        NonLocal.reset_parameters(self)  # not the override of a subclass that is not built yet
+
+    def _build(self) -> None:
+        if self.scale and self.pairwise == "concatenation":
+            raise ValueError(
+                "scale=True with pairwise='concatenation', which has no product theta . phi to "
+                "scale; set scale=False (preset 'authors_code' switches it on)"
+            )
+        conv, c, ci = CONV[self.ndim], self.in_channels, self.inner_channels
+        embedded = self.pairwise != "gaussian"
+        self.theta: nn.Module = conv(c, ci, 1) if embedded else nn.Identity()
+        self.phi: nn.Module = conv(c, ci, 1) if embedded else nn.Identity()
+        self.g = conv(c, ci, 1)
+        self.w_f = nn.Parameter(torch.empty(2 * ci)) if self.pairwise == "concatenation" else None
+        window = (1, 2, 2) if self.ndim == 3 else 2
+        self.pool: nn.Module = nn.Identity()
+        if self.subsample != "none":
+            self.pool = _POOL[self.ndim](window, window, ceil_mode=True)
+
+    def reset_parameters(self) -> None:
+        """Draw theta, phi, g and w_f anew, as ``init`` says; biases are 0."""
+        for layer in (self.theta, self.phi, self.g):
+            if not isinstance(layer, _ConvNd):
+                continue  # the gaussian form has no theta and no phi
+            if self.init == "he":
+                nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            else:
+                nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+        if self.w_f is not None:
+            nn.init.normal_(self.w_f, std=1 / math.sqrt(self.inner_channels))  # He: sqrt(2 / 2Ci)
+
+    @property
+    def scale_factor(self) -> float:
+        """The factor on theta . phi: 1, or the inverse square root of the width of that product."""
+        width = self.in_channels if self.pairwise == "gaussian" else self.inner_channels
+        return width**-0.5 if self.scale else 1.0
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The embeddings theta (N, P, Ci), phi (N, Q, Ci) and g (N, Q, Ci) of a map x (N, C, *S).
+
+        In the gaussian form theta and phi are x, so their width is C.
+        """
+        if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected (N, {self.in_channels}, *S) with "
+                f"{self.ndim} dimension(s) in S"
+            )
+        source = self.pool(x) if self.subsample == "before" else x
+        phi, g = self.phi(source), self.g(source)
+        if self.subsample == "after":
+            phi, g = self.pool(phi), self.pool(g)
+        return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The response y (N, Ci, *S) of a map x (N, C, *S)."""
+        theta, phi, g = self.project(x)
+        y = response(
+            theta,
+            phi,
+            g,
+            pairwise=self.pairwise,
+            kernel=self.kernel,
+            scale=self.scale_factor,
+            w_f=self.w_f,
+        )
+        return y.transpose(1, 2).unflatten(
+            2, x.shape[2:]
+        )  # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
+
+    def extra_repr(self) -> str:
+        """What a printed model says of this block."""
+        return (
+            f"pairwise={self.pairwise}, kernel={self.kernel}, subsample={self.subsample}, "
+            f"scale={self.scale}"
+        )
+
+
+def _inner_width(channels: int, inner: int | None, ratio: float) -> int:
+    width = int(channels * ratio) if inner is None else inner
+    if width < 1:
+        asked = f"bottleneck_ratio={ratio!r}" if inner is None else f"inner_channels={inner!r}"
+        raise ValueError(
+            f"{asked} of {channels} channels gives an inner width of {width}; it must be at least 1"
+        )
+    return width
+
+
+def _positions_first(x: Tensor) -> Tensor:
+    return x.flatten(2).transpose(1, 2)  # (N, C, *S) -> (N, C, P) -> (N, P, C)

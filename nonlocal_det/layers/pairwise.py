@@ -1,0 +1,72 @@
+"""The pairwise functions f(x_i, x_j) / C(x), dense and obvious: the reference of all kernels.
+
+Letters: N batch, P query positions (i), Q key positions (j), Ci inner channels.
+"""
+
+import torch
+from torch import Tensor
+
+from .checks import at_least_float32, autocast_off, one_of
+
+PAIRWISE = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
+SOFTMAX = ("gaussian", "embedded_gaussian")
+"""The two whose C(x) = sum_j f makes f / C a softmax over the keys; the others divide by Q."""
+
+
+def affinity(
+    theta: Tensor,
+    phi: Tensor,
+    *,
+    pairwise: str,
+    scale: float = 1.0,
+    w_f: Tensor | None = None,
+) -> Tensor:
+    """Every f(x_i, x_j) / C(x), as a matrix.
+
+    *Source*: Wang et al., Non-local Neural Networks, Eq. 1 and Sec. 3.2:
+
+    - gaussian, embedded_gaussian: ``softmax_j(scale * theta_i . phi_j)`` (Eq. 2 and 3; in the
+      gaussian form theta and phi are x itself)
+    - dot_product: ``scale * theta_i . phi_j / Q`` (Eq. 4)
+    - concatenation: ``ReLU(w_f . [theta_i, phi_j]) / Q`` (Eq. 5)
+
+    Args:
+        theta: the embedded queries.
+        phi: the embedded keys, after subsampling.
+        pairwise: one of `PAIRWISE`.
+        scale: a factor on theta_i . phi_j; the concatenation has no such product and ignores it.
+        w_f: the weight vector of the concatenation.
+
+    Shape:
+        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> (N, P, Q).
+
+    Returns:
+        The affinities, in float32 for half-precision input: a product of two large features leaves
+        float16's range (65504) long before it leaves the network's.
+
+    Raises:
+        ValueError: ``pairwise`` is unknown, or the concatenation has no ``w_f``.
+
+    Note:
+        O(P Q Ci) time and P Q memory. The concatenation is computed as
+        ``ReLU(w_theta . theta_i + w_phi . phi_j)``, which is the same number without the
+        2 Ci x P x Q tensor.
+    """
+    one_of("pairwise", pairwise, PAIRWISE)
+    theta, phi = at_least_float32(theta), at_least_float32(phi)
+    with autocast_off(theta.device):
+        if pairwise == "concatenation":
+            return _concatenation(theta, phi, w_f)
+        product = torch.matmul(theta * scale, phi.transpose(1, 2))  # (N, P, Ci) @ (N, Ci, Q)
+        if pairwise in SOFTMAX:
+            return product.softmax(dim=-1)
+        return product / phi.shape[1]
+
+
+def _concatenation(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> Tensor:
+    if w_f is None:
+        raise ValueError("pairwise='concatenation' needs w_f, the weights of [theta_i, phi_j]")
+    w_theta, w_phi = w_f.to(theta.dtype).chunk(2)
+    a = torch.matmul(theta, w_theta)  # (N, P, Ci) @ (Ci) -> (N, P)
+    b = torch.matmul(phi, w_phi)  # (N, Q, Ci) @ (Ci) -> (N, Q)
+    return torch.relu(a.unsqueeze(2) + b.unsqueeze(1)) / phi.shape[1]  # (N, P, 1) + (N, 1, Q)

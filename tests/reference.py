@@ -1,0 +1,89 @@
+"""The non-local block as loops over positions, written from the paper's equations alone.
+
+One image, float64, no batching, no matrix product: slow, and easy to hold against the paper. It
+takes the block's weights by name and shares no code with the package.
+"""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+
+def linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """A 1x1 convolution at one position: W x + b."""
+    matrix = weights[f"{name}.weight"].flatten(1)
+    rows = [sum(w * v for w, v in zip(row, x, strict=True)) for row in matrix]
+    out = torch.stack(rows)
+    return out + weights[f"{name}.bias"] if f"{name}.bias" in weights else out
+
+
+def positions(x: Tensor) -> list[tuple[int, ...]]:
+    return list(itertools.product(*(range(size) for size in x.shape[1:])))
+
+
+def per_position(function, x: Tensor) -> Tensor:
+    """Apply ``function`` to the feature vector at every position of x (C, *S)."""
+    columns = [function(x[(slice(None), *at)]) for at in positions(x)]
+    return torch.stack(columns, dim=1).reshape(-1, *x.shape[1:])
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """Max over 2x2 spatial windows; over (1, 2, 2) in 3D; what is left over is its own window."""
+    sides = (1, 2, 2) if x.dim() == 4 else (2,) * (x.dim() - 1)
+    out_shape = [math.ceil(size / side) for size, side in zip(x.shape[1:], sides, strict=True)]
+    columns = []
+    for at in itertools.product(*(range(size) for size in out_shape)):
+        window = x[
+            (slice(None), *(slice(a * s, a * s + s) for a, s in zip(at, sides, strict=True)))
+        ]
+        columns.append(torch.stack([channel.flatten().max() for channel in window]))
+    return torch.stack(columns, dim=1).reshape(-1, *out_shape)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    return sum(u * v for u, v in zip(a, b, strict=True))
+
+
+def pair(pairwise: str, theta_i: Tensor, phi_j: Tensor, scale: float, w_f: Tensor | None) -> Tensor:
+    """f(x_i, x_j), Eq. 2 to 5."""
+    if pairwise in ("gaussian", "embedded_gaussian"):
+        return torch.exp(scale * dot(theta_i, phi_j))
+    if pairwise == "dot_product":
+        return scale * dot(theta_i, phi_j)
+    return torch.clamp(dot(w_f, torch.cat([theta_i, phi_j])), min=0)
+
+
+def response(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
+    """y of Eq. 1 for x (C, *S), with the paper's ("after") or the code's ("before") pooling."""
+    embed = pairwise != "gaussian"
+    source = max_pool(x) if subsample == "before" else x
+    theta = per_position(lambda v: linear(weights, "theta", v), x) if embed else x
+    phi = per_position(lambda v: linear(weights, "phi", v), source) if embed else source
+    g = per_position(lambda v: linear(weights, "g", v), source)
+    if subsample == "after":
+        phi, g = max_pool(phi), max_pool(g)
+    keys = positions(phi)
+    columns = []
+    for i in positions(theta):
+        f = [
+            pair(
+                pairwise,
+                theta[(slice(None), *i)],
+                phi[(slice(None), *j)],
+                scale,
+                weights.get("w_f"),
+            )
+            for j in keys
+        ]
+        normalizer = sum(f) if pairwise in ("gaussian", "embedded_gaussian") else len(keys)
+        terms = [w * g[(slice(None), *j)] for w, j in zip(f, keys, strict=True)]
+        columns.append(sum(terms) / normalizer)
+    return torch.stack(columns, dim=1).reshape(-1, *x.shape[1:])
+
+
+def block(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
+    """z of Eq. 6, without a norm: W_z y + x."""
+    y = response(weights, x, pairwise, subsample, scale)
+    return per_position(lambda v: linear(weights, "w_z", v), y) + x
