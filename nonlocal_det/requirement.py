@@ -1,0 +1,29 @@
+"""Is there a Detectron2 that this package can extend? If not, why not, and what to do."""
+
+from nonlocal_det.install.found import OLDEST, numbers
+
+CURE = "run `python -m nonlocal_det.install` (see README.md, Install)"
+
+
+def detectron2_problem() -> str:
+    """What is wrong with the installed Detectron2; empty when it can be extended.
+
+    A missing or broken Detectron2 does not stop ``import nonlocal_det``: its ``layers`` need torch
+    alone, and its ``install`` is the cure.
+    """
+    try:
+        import detectron2
+    except ModuleNotFoundError as error:
+        if error.name == "detectron2":
+            return f"Detectron2 is not installed; {CURE}"
+        return f"Detectron2 cannot be imported ({error}); {CURE}"
+    if numbers(detectron2.__version__) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return f"Detectron2 {detectron2.__version__} is too old, {oldest} is needed; {CURE}"
+    try:
+        import detectron2.data
+        import detectron2.evaluation
+        import detectron2.modeling  # noqa: F401
+    except (ImportError, AttributeError) as error:  # AttributeError: Image.LINEAR, np.bool
+        return f"Detectron2 cannot be imported ({type(error).__name__}: {error}); {CURE}"
+    return ""
