@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from .checks import one_of
 from .kernels import resolve_kernel, response
-from .pairwise import PAIRWISE
+from .pairwise import PAIRWISE, affinity
 from .presets import INITS, PRESETS, SUBSAMPLE
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -135,6 +135,30 @@ class NonLocal(nn.Module):
         if self.subsample == "after":
             phi, g = self.pool(phi), self.pool(g)
         return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g)
+
+    def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
+        """Where one query position looks: its affinity f / C with every key position.
+
+        Args:
+            x: the map that goes into the operation.
+            query: the position i in x, as (y, x) in 2D.
+
+        Shape:
+            x (N, C, *S) -> (N, *K), K being S halved, rounded up, where keys are subsampled.
+
+        Returns:
+            The affinities, one row of the P x Q matrix: O(Q Ci) after the projections.
+        """
+        theta, phi, _ = self.project(x)
+        i = sum(at * math.prod(x.shape[3 + axis :]) for axis, at in enumerate(query))
+        row = affinity(
+            theta[:, i : i + 1],
+            phi,
+            pairwise=self.pairwise,
+            scale=self.scale_factor,
+            w_f=self.w_f,
+        )
+        return row.squeeze(1).unflatten(1, self.pool(x[:, :1]).shape[2:])  # (N, 1, Q) -> (N, *K)
 
     def forward(self, x: Tensor) -> Tensor:
         """The response y (N, Ci, *S) of a map x (N, C, *S)."""

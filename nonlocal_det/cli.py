@@ -1,0 +1,24 @@
+"""How tools show errors: in a line where this package meant it, in full where it did not."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn an error that this package raised on purpose into ``error: ...`` and exit status 1.
+
+    An error that comes from anywhere else keeps its traceback: nobody has written its message for
+    the user.
+
+    Raises:
+        SystemExit: for a ValueError or FileNotFoundError raised by this package.
+    """
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").split(".")[0] != "nonlocal_det":
+            raise
+        raise SystemExit(f"error: {error}") from None

@@ -1,0 +1,22 @@
+"""The components that Detectron2's registries know: backbones and the keypoint head."""
+
+from .backbone import (
+    add_nonlocal,
+    build_nonlocal_resnet_backbone,
+    build_nonlocal_resnet_fpn_backbone,
+    build_nonlocal_retinanet_resnet_fpn_backbone,
+)
+from .insertion import BlockFactory, block_from_config, detection_block, nonlocal_blocks
+from .keypoint_head import NonLocalKRCNNConvDeconvUpsampleHead
+
+__all__ = [
+    "BlockFactory",
+    "NonLocalKRCNNConvDeconvUpsampleHead",
+    "add_nonlocal",
+    "block_from_config",
+    "build_nonlocal_resnet_backbone",
+    "build_nonlocal_resnet_fpn_backbone",
+    "build_nonlocal_retinanet_resnet_fpn_backbone",
+    "detection_block",
+    "nonlocal_blocks",
+]

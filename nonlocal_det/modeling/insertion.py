@@ -1,0 +1,93 @@
+"""How a non-local block comes into a network that exists: made from a config, put in by name."""
+
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from detectron2.config import CfgNode
+from torch import nn
+
+from nonlocal_det.layers import NonLocalBlock
+
+BlockFactory = Callable[[int], NonLocalBlock]
+"""Makes the block for a map of so many channels."""
+
+
+def detection_block(channels: int) -> NonLocalBlock:
+    """The paper's block with no norm, w_z starting at 0: the default beside frozen batch norms."""
+    return NonLocalBlock(channels, norm="")
+
+
+def block_from_config(cfg: CfgNode) -> BlockFactory:
+    """The maker of the blocks that ``MODEL.NONLOCAL`` describes.
+
+    Raises:
+        ValueError: the node is missing; when called, a value that `NonLocalBlock` refuses, by key.
+    """
+    if "NONLOCAL" not in cfg.MODEL:
+        raise ValueError(
+            "the config has no node MODEL.NONLOCAL; call nonlocal_det.add_nonlocal_config(cfg) "
+            "right after get_cfg()"
+        )
+    node = cfg.MODEL.NONLOCAL
+
+    def build(channels: int) -> NonLocalBlock:
+        try:
+            return NonLocalBlock(
+                channels,
+                preset=node.PRESET,
+                pairwise=node.PAIRWISE,
+                kernel=node.KERNEL,
+                subsample=node.SUBSAMPLE,
+                scale=node.SCALE,
+                norm=node.NORM,
+                bottleneck_ratio=node.BOTTLENECK_RATIO,
+            )
+        except ValueError as error:  # "norm='LN'; ..." -> "MODEL.NONLOCAL.NORM='LN'; ..."
+            named = re.sub(
+                r"^(\w+)=", lambda name: f"MODEL.NONLOCAL.{name[1].upper()}=", str(error)
+            )
+            raise ValueError(named) from error
+
+    return build
+
+
+def insert_after(parent: nn.Sequential, after: str, name: str, module: nn.Module) -> None:
+    """Put a named child behind another one, so that no other child changes its name.
+
+    Args:
+        parent: runs its children in their order; changed in place.
+        after: name of the child to follow.
+        name: of the new child.
+        module: the new child.
+
+    Raises:
+        ValueError: the name is taken already.
+    """
+    if name in parent._modules:
+        raise ValueError(f"there is a module {name!r} already; each block needs its own position")
+    children = list(parent.named_children())
+    parent._modules.clear()
+    for child_name, child in children:
+        parent.add_module(child_name, child)
+        if child_name == after:
+            parent.add_module(name, module)
+
+
+@contextmanager
+def generator_of(name: str) -> Iterator[None]:
+    """A random generator of the block's own, seeded by the run's seed and the block's name.
+
+    What is built later draws the numbers it would have drawn without the block: a non-local model
+    and its baseline twin start from equal weights under equal seeds.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch.initial_seed() ^ zlib.crc32(name.encode()))
+        yield
+
+
+def nonlocal_blocks(model: nn.Module) -> dict[str, NonLocalBlock]:
+    """The non-local blocks of a model by their full names, in the order they were built."""
+    return {n: m for n, m in model.named_modules() if isinstance(m, NonLocalBlock)}
