@@ -1,0 +1,21 @@
+"""Data: a drawn mini data set, registration of one's own COCO-format data, pictures of both.
+
+Importing it needs no OpenCV; only the functions that draw do.
+"""
+
+from .coco_data import CocoData, fill_keypoints, register_coco_data
+from .draw import draw_training_images
+from .mini_coco import make_mini_coco
+from .register import register_mini_coco
+
+__all__ = [
+    "CocoData",
+    "draw_training_images",
+    "fill_keypoints",
+    "make_mini_coco",
+    "register_coco_data",
+    "register_mini_coco",
+]
+
+# No file is read: the names exist, as Detectron2's own do, whether or not the data does.
+register_mini_coco()

@@ -1,0 +1,153 @@
+"""Register a user's own COCO-format data without a line of code: the json says all there is."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectron2.data import DatasetCatalog
+from detectron2.data.datasets import register_coco_instances
+
+from .coco_json import read_coco_json
+from .keypoint_schema import KeypointSchema, find_keypoint_schema
+from .register import forget
+
+logger = logging.getLogger(__name__)
+
+_registered: dict[str, tuple[Path, Path]] = {}
+
+
+@dataclass(frozen=True)
+class CocoData:
+    """What a model's config must know about a data set.
+
+    Attributes:
+        name: its name in Detectron2's catalog.
+        class_names: in the order of the model's class indices (sorted by category id).
+        keypoint_names: K names; empty when `has_keypoints` is false.
+        oks_sigmas: K sigmas; empty when `has_keypoints` is false.
+        has_masks: every annotation that is not a crowd has a segmentation.
+        mask_format: "polygon" or "bitmask", the value that `INPUT.MASK_FORMAT` needs.
+        has_keypoints: at least one keypoint is labelled.
+        num_images: number of images.
+        num_annotations: number of annotations, crowds included.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    keypoint_names: tuple[str, ...]
+    oks_sigmas: tuple[float, ...]
+    has_masks: bool
+    mask_format: str
+    has_keypoints: bool
+    num_images: int
+    num_annotations: int
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, for `MODEL.ROI_HEADS.NUM_CLASSES`."""
+        return len(self.class_names)
+
+
+def register_coco_data(
+    name: str, json_file: str | os.PathLike[str], image_root: str | os.PathLike[str]
+) -> CocoData:
+    """Register data in COCO's detection format under `name`.
+
+    Class names, ids, keypoint names, flip map and OKS sigmas come from the json. A category with
+    keypoints has COCO's "keypoints" (names) and "skeleton", and may have "flip_map" (a list of
+    [left, right] names; by default derived from the names) and "oks_sigmas" (a list of numbers; by
+    default COCO's, for COCO's names). Registering the same files again under the same name is fine.
+
+    Args:
+        name: the name for `DATASETS.TRAIN` and `DATASETS.TEST`.
+        json_file: the annotation file.
+        image_root: the folder to which each "file_name" is relative.
+
+    Returns:
+        What a config needs to know about the data.
+
+    Raises:
+        FileNotFoundError: the file, the folder or the first image is missing.
+        ValueError: the name is taken, or the json is not what is described above.
+    """
+    json_path, root = Path(json_file).expanduser(), Path(image_root).expanduser()
+    if name in DatasetCatalog and _registered.get(name) != (json_path, root):
+        raise ValueError(f"data set name {name!r} is already registered; choose another name")
+    content = read_coco_json(json_path, root)
+    schema = find_keypoint_schema(content, json_path)
+    categories = sorted(content["categories"], key=lambda category: category["id"])
+    metadata = {
+        "thing_classes": [category["name"] for category in categories],
+        "thing_dataset_id_to_contiguous_id": {c["id"]: i for i, c in enumerate(categories)},
+        **(schema.metadata() if schema else {}),
+    }
+    forget(name)
+    register_coco_instances(name, metadata, str(json_path), str(root))
+    if schema:
+        DatasetCatalog.register(name, _completing(DatasetCatalog.pop(name), len(schema.names)))
+    _registered[name] = json_path, root
+    return _describe(name, content, metadata["thing_classes"], schema)
+
+
+def _completing(
+    load: Callable[[], list[dict[str, Any]]], num_keypoints: int
+) -> Callable[[], list[dict[str, Any]]]:
+    """Detectron2's loader, whose result is completed."""
+
+    def load_completed() -> list[dict[str, Any]]:
+        records = load()
+        fill_keypoints((a for record in records for a in record["annotations"]), num_keypoints)
+        return records
+
+    return load_completed
+
+
+def fill_keypoints(annotations: Iterable[dict[str, Any]], num_keypoints: int) -> None:
+    """Complete annotations in place: unlabelled keypoints where none are, "num_keypoints" in all.
+
+    Detectron2 asks only an image's first annotation whether there are keypoints, and fails when
+    another one differs. COCO's evaluation fails where either entry is missing.
+
+    Args:
+        annotations: those of a COCO json or of Detectron2.
+        num_keypoints: K.
+    """
+    for annotation in annotations:
+        if not any(v > 0 for v in (annotation.get("keypoints") or ())[2::3]):
+            annotation["keypoints"] = [0] * (3 * num_keypoints)
+        annotation["num_keypoints"] = sum(v > 0 for v in annotation["keypoints"][2::3])
+
+
+def _describe(
+    name: str, content: dict[str, Any], class_names: list[str], schema: KeypointSchema | None
+) -> CocoData:
+    """Count what there is; what is only partly there is said once."""
+    objects = [a for a in content["annotations"] if not a.get("iscrowd", 0)]
+    masks = [a["segmentation"] for a in objects if a.get("segmentation")]
+    if 0 < len(masks) < len(objects):
+        logger.warning(
+            f"{name}: {len(objects) - len(masks)} of {len(objects)} annotations have no "
+            '"segmentation", so no masks are trained. Add theirs, or remove these annotations.'
+        )
+    without = sum(not a.get("keypoints") for a in objects)
+    if schema and without:
+        logger.warning(
+            f"{name}: {without} of {len(objects)} annotations have no keypoints; "
+            "theirs count as not labelled (v = 0)."
+        )
+    if schema:
+        logger.info(f"{name}: a horizontal flip exchanges {schema.flip_map or 'no keypoints'}.")
+    return CocoData(
+        name=name,
+        class_names=tuple(class_names),
+        keypoint_names=schema.names if schema else (),
+        oks_sigmas=schema.oks_sigmas if schema else (),
+        has_masks=len(masks) == len(objects) > 0,
+        mask_format="bitmask" if any(isinstance(m, dict) for m in masks) else "polygon",
+        has_keypoints=schema is not None,
+        num_images=len(content["images"]),
+        num_annotations=len(content["annotations"]),
+    )
