@@ -1,0 +1,33 @@
+# `make quickstart` and `make test` do all their own set-up; a second run does none.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: quickstart test check format zoo
+
+quickstart: $(READY)
+	$(BIN)/python tools/quickstart.py $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/make_model_zoo.py --check
+	$(MAKE) test
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+zoo: $(READY)
+	$(BIN)/python tools/make_model_zoo.py
+
+$(READY): requirements.txt setup.py $(wildcard nonlocal_det/install/*.py)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .
+	$(BIN)/python tools/install_detectron2.py
+	touch $@

@@ -1,0 +1,98 @@
+"""What is refused before the first iteration, and what is said: nothing a user would learn late."""
+
+import logging
+import os
+from pathlib import Path
+
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from torch import nn
+
+from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.modeling import nonlocal_blocks
+
+logger = logging.getLogger("nonlocal_det")
+
+
+def check_config(cfg: CfgNode, config_file: str = "") -> None:
+    """Refuse what cannot work.
+
+    Args:
+        cfg: a full config.
+        config_file: named in messages.
+
+    Raises:
+        ValueError: combinations that fail later: AMP without CUDA, test-time augmentation of
+            keypoints, an unknown data set.
+        FileNotFoundError: a data set's or the weights' file is not there.
+    """
+    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+        raise ValueError(
+            f"SOLVER.AMP.ENABLED=True needs CUDA, and MODEL.DEVICE={cfg.MODEL.DEVICE!r}; "
+            "set SOLVER.AMP.ENABLED False"
+        )
+    if cfg.TEST.AUG.ENABLED and cfg.MODEL.KEYPOINT_ON:
+        raise ValueError(
+            "TEST.AUG.ENABLED=True with MODEL.KEYPOINT_ON=True: Detectron2's test-time "
+            "augmentation does not support keypoints; set TEST.AUG.ENABLED False"
+        )
+    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+        _check_data(name, config_file)
+    weights = cfg.MODEL.WEIGHTS
+    if weights and "://" not in weights and not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"MODEL.WEIGHTS={weights!r}: no such file; give the path of a checkpoint, a catalogue "
+            'name as detectron2://ImageNetPretrained/MSRA/R-50.pkl, or "" to start from scratch'
+        )
+
+
+def _check_data(name: str, config_file: str) -> None:
+    if name not in DatasetCatalog.list():
+        raise ValueError(
+            f"DATASETS of {config_file or 'the config'} names {name!r}, which is not registered; "
+            "register your own with --coco-data NAME JSON IMAGES"
+        )
+    json_file = MetadataCatalog.get(name).get("json_file", None)
+    if json_file is None or Path(json_file).is_file():
+        return
+    root = os.environ.get("DETECTRON2_DATASETS", "datasets")
+    how = (
+        "draw it with `python tools/make_mini_coco.py`"
+        if name.startswith("mini_coco")
+        else f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
+        "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
+    )
+    raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
+
+
+def check_model(cfg: CfgNode, model: nn.Module, config_file: str = "") -> None:
+    """Refuse a non-local model that ended up without a block, and say when options do nothing.
+
+    Raises:
+        ValueError: the config's name begins with ``nl_`` and the model has no non-local block.
+    """
+    if nonlocal_blocks(model):
+        return
+    if Path(config_file).name.startswith("nl_"):
+        raise ValueError(
+            f"{config_file} is a non-local config, but the model it built has no non-local block: "
+            f"MODEL.BACKBONE.NAME={cfg.MODEL.BACKBONE.NAME!r}, MODEL.ROI_KEYPOINT_HEAD.NAME="
+            f"{cfg.MODEL.ROI_KEYPOINT_HEAD.NAME!r}, MODEL.KEYPOINT_ON={cfg.MODEL.KEYPOINT_ON}; "
+            "undo the option that removed it, or train the baseline config"
+        )
+    default = get_cfg()
+    add_nonlocal_config(default)
+    if cfg.MODEL.NONLOCAL != default.MODEL.NONLOCAL:
+        logger.warning(
+            "MODEL.NONLOCAL was changed but the model has no non-local block, so it does nothing; "
+            "choose MODEL.BACKBONE.NAME build_nonlocal_resnet_fpn_backbone"
+        )
+
+
+def warn_without_weights(cfg: CfgNode) -> None:
+    """Say that an evaluation would be one of random weights."""
+    if not cfg.MODEL.WEIGHTS:
+        logger.warning(
+            "evaluating with no weights (MODEL.WEIGHTS is empty): the results are those of a "
+            "random network; give MODEL.WEIGHTS path/to/model_final.pth, or --resume"
+        )

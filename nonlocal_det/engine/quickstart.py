@@ -1,0 +1,115 @@
+"""The whole path on a bare machine in minutes: draw data, train, evaluate, write pictures."""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import detection_utils as utils
+from detectron2.engine import DefaultPredictor
+
+from nonlocal_det.data import make_mini_coco
+from nonlocal_det.modeling import nonlocal_blocks
+from nonlocal_det.visualization import (
+    draw_attention,
+    draw_losses,
+    draw_predictions,
+    read_metrics,
+    record_inputs,
+)
+
+from .setup import build_argument_parser, load_config
+from .train import main
+
+CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
+TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
+logger = logging.getLogger("nonlocal_det")
+
+
+def quickstart(options: list[str] | None = None) -> dict[str, Any]:
+    """Draw the mini-COCO, train the small non-local Mask + Keypoint R-CNN, evaluate, draw.
+
+    The floors of ``TEST.EXPECTED_RESULTS`` in the config end the process with status 1 if the
+    trained model does not reach them.
+
+    Args:
+        options: KEY VALUE pairs that override the config.
+
+    Returns:
+        The metrics of each task, and under ``"paths"`` the pictures.
+    """
+    options = options or []
+    make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")))
+    args = build_argument_parser().parse_args(["--config-file", CONFIG, *options])
+    start = time.perf_counter()
+    results = main(args)
+    minutes = (time.perf_counter() - start) / 60
+    cfg = load_config(args)
+    paths = draw(cfg)
+    print(f"\ntraining and evaluation took {minutes:.1f} minutes\n")
+    for task, title in TASKS.items():
+        print(table(title, results[task]))
+    for what, path in paths.items():
+        print(f"{what}: {path}")
+    return {**results, "paths": paths}
+
+
+def table(title: str, metrics: dict[str, float]) -> str:
+    """One task's metrics as a small table; AR and per-category rows are in the log."""
+    names = [name for name in metrics if name.startswith("AP") and "-" not in name]
+    head = " | ".join(f"{name:>5}" for name in names)
+    line = " | ".join(f"{metrics[name]:5.1f}" for name in names)
+    return f"{title:>8} | {head}\n{'':8} | {line}\n"
+
+
+def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
+    """The quickstart's pictures, from the last checkpoint of a finished run.
+
+    Args:
+        cfg: the run's config.
+        count: validation images in the picture of predictions.
+    """
+    out = Path(cfg.OUTPUT_DIR)
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = str(out / "model_final.pth")
+    predictor = DefaultPredictor(cfg)
+    name = cfg.DATASETS.TEST[0]
+    records = [r for r in DatasetCatalog.get(name) if r["annotations"]][:count]
+    samples = []
+    for record in records:
+        image = utils.read_image(record["file_name"], format="BGR")
+        found = predictor(image)["instances"].to("cpu")
+        samples.append((np.ascontiguousarray(image[:, :, ::-1]), record, found))
+    return {
+        "predictions": draw_predictions(
+            samples, MetadataCatalog.get(name), out / "predictions.png"
+        ),
+        "losses": draw_losses(read_metrics(out / "metrics.json"), out / "losses.png"),
+        "attention": _draw_attention(predictor, records[0], out / "attention.png"),
+    }
+
+
+def _draw_attention(predictor: DefaultPredictor, record: dict[str, Any], path: Path) -> Path:
+    """What the backbone's block looks at from the middle of the first person's box."""
+    image = utils.read_image(record["file_name"], format="BGR")
+    with record_inputs(predictor.model) as inputs:
+        predictor(image)
+    name = next(name for name in inputs if "bottom_up" in name)
+    block, features = nonlocal_blocks(predictor.model)[name], inputs[name]
+    seen = predictor.aug.get_transform(image).apply_image(image)[:, :, ::-1]
+    x, y, width, height = record["annotations"][0]["bbox"]
+    factor = seen.shape[0] / image.shape[0]
+    point = ((x + width / 2) * factor, (y + height / 2) * factor)
+    stage = name.split(".")[-2]  # backbone.bottom_up.res4.nl0
+    stride = predictor.model.backbone.bottom_up.output_shape()[stage].stride
+    at = (int(point[1] / stride), int(point[0] / stride))
+    with torch.no_grad():
+        weights = block.attention(features, at)[0]
+    cell = stride * (features.shape[2] / weights.shape[0])
+    return draw_attention(np.ascontiguousarray(seen), weights, cell, point, path)

@@ -1,0 +1,166 @@
+"""From the command line to a full config: the file, the user's data, the options, the device."""
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+
+import torch
+from detectron2.config import CfgNode, get_cfg
+from detectron2.engine import default_argument_parser
+
+from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.data import CocoData, register_coco_data
+from nonlocal_det.model_zoo import find_config
+
+from .checks import check_config
+
+EXAMPLES = """
+examples:
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --eval-only MODEL.WEIGHTS model.pth
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8 \\
+      --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --coco-data mine train.json images/ \\
+      DATASETS.TRAIN "('mine',)" DATASETS.TEST "('mine',)"
+"""
+
+
+def build_argument_parser() -> argparse.ArgumentParser:
+    """All of Detectron2's own options, and ``--coco-data``."""
+    parser = default_argument_parser(epilog=EXAMPLES)
+    _add_coco_data(parser)
+    return parser
+
+
+def build_config_parser(description: str) -> argparse.ArgumentParser:
+    """For tools that need a config and nothing else: the file, ``--coco-data`` and options."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="a path, or a name")
+    _add_coco_data(parser)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
+    return parser
+
+
+def _add_coco_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coco-data",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "JSON", "IMAGES"),
+        help="register your own COCO-format data under a name; repeatable",
+    )
+
+
+def load_config(args: argparse.Namespace) -> CfgNode:
+    """The config that a command line describes, checked and frozen.
+
+    ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option says.
+    With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow the data.
+
+    Args:
+        args: with ``config_file``, ``coco_data`` and ``opts``.
+
+    Raises:
+        FileNotFoundError: no such config or data file; suggests near names.
+        ValueError: an unknown key or a combination that cannot work; names key, value and cure.
+    """
+    if not args.config_file:
+        raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
+    cfg = get_cfg()
+    add_nonlocal_config(cfg)
+    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+    path = find_config(args.config_file)
+    _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)
+    data = [register_coco_data(*entry) for entry in args.coco_data]
+    options = list(args.opts or [])
+    _merge(cfg, lambda: cfg.merge_from_list(options), "the command line")
+    follow_data(cfg, data, given=options[::2])
+    check_config(cfg, config_file=args.config_file)
+    cfg.freeze()
+    return cfg
+
+
+def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
+    try:
+        merge()
+    except (KeyError, AssertionError) as error:
+        message = str(error.args[0] if error.args else error)
+        if "Non-existent" not in message:
+            raise ValueError(f"{source}: {message}") from error
+        unknown = message.split(":", 1)[1].strip()
+        near = difflib.get_close_matches(unknown, _keys(cfg), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "see Detectron2's config reference"
+        raise ValueError(f"{source}: there is no config key {unknown}; {hint}") from error
+
+
+def _keys(node: CfgNode, prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in node.items():
+        keys.append(prefix + key)
+        if isinstance(value, CfgNode):
+            keys += _keys(value, f"{prefix}{key}.")
+    return keys
+
+
+def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> None:
+    """Set what a data set decides, unless an option has already said the same.
+
+    Args:
+        cfg: changed in place.
+        data: the data sets registered by ``--coco-data``.
+        given: the keys that the user's options set.
+
+    Raises:
+        ValueError: no data set of ``DATASETS`` is among them, two disagree, an option contradicts
+            the data, or the model predicts what the data does not have.
+    """
+    used = [one for one in data if one.name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)]
+    if data and not used:
+        names = ", ".join(one.name for one in data)
+        raise ValueError(
+            f"--coco-data registered {names}, but DATASETS.TRAIN={cfg.DATASETS.TRAIN} and "
+            f"DATASETS.TEST={cfg.DATASETS.TEST} name none of them; add DATASETS.TRAIN "
+            f"\"('{data[0].name}',)\" and DATASETS.TEST in the same way"
+        )
+    for one in used:
+        _check_heads(cfg, one)
+        for key, value in _decided_by(one).items():
+            _set(cfg, key, value, one, given)
+        given = [*given, *_decided_by(one)]
+
+
+def _decided_by(data: CocoData) -> dict[str, object]:
+    decided: dict[str, object] = {
+        "MODEL.ROI_HEADS.NUM_CLASSES": data.num_classes,
+        "MODEL.RETINANET.NUM_CLASSES": data.num_classes,
+    }
+    if data.keypoint_names:
+        decided["MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS"] = len(data.keypoint_names)
+        decided["TEST.KEYPOINT_OKS_SIGMAS"] = list(data.oks_sigmas)
+    return decided
+
+
+def _set(cfg: CfgNode, key: str, value: object, data: CocoData, given: Sequence[str]) -> None:
+    *path, leaf = key.split(".")
+    node = cfg
+    for name in path:
+        node = node[name]
+    current = list(node[leaf]) if isinstance(node[leaf], tuple) else node[leaf]
+    if key in given and current != value:
+        raise ValueError(f"{key}={current} but the data set {data.name!r} has {value}")
+    node[leaf] = value
+
+
+def _check_heads(cfg: CfgNode, data: CocoData) -> None:
+    if data.name not in cfg.DATASETS.TRAIN:
+        return
+    for key, has, what in (
+        ("MASK_ON", data.has_masks, "segmentation"),
+        ("KEYPOINT_ON", data.has_keypoints, "keypoints"),
+    ):
+        if cfg.MODEL[key] and not has:
+            raise ValueError(
+                f"MODEL.{key}=True, but the annotations of {data.name!r} have no {what}; "
+                f"set MODEL.{key} False or choose a config without that head"
+            )

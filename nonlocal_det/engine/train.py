@@ -1,0 +1,60 @@
+"""What one process of ``tools/train_net.py`` does: train and evaluate, or evaluate only."""
+
+import argparse
+from typing import Any
+
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
+from detectron2.engine import default_setup
+from detectron2.evaluation import verify_results
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+
+from nonlocal_det.model_zoo import find_config
+
+from .checks import check_model, logger, warn_without_weights
+from .setup import load_config
+from .trainer import Trainer
+
+
+def main(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, or with ``--eval-only`` evaluate.
+
+    Args:
+        args: of `build_argument_parser`.
+
+    Returns:
+        The results of the evaluation: a dictionary of metrics for each task; empty in all
+        processes but the first.
+    """
+    cfg = load_config(args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
+    args.config_file = find_config(args.config_file)  # default_setup logs the file itself
+    default_setup(cfg, args)
+    return evaluate(cfg, args) if args.eval_only else train(cfg, args)
+
+
+def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
+    """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate."""
+    trainer = Trainer(cfg)
+    check_model(cfg, trainer.model, args.config_file)
+    trainer.resume_or_load(resume=args.resume)
+    return trainer.train() or {}
+
+
+def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
+    model = Trainer.build_model(cfg)
+    check_model(cfg, model, args.config_file)
+    checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+    if args.resume and not checkpointer.has_checkpoint():
+        logger.warning(f"--resume: there is no checkpoint in {cfg.OUTPUT_DIR}; using MODEL.WEIGHTS")
+    if not (args.resume and checkpointer.has_checkpoint()):
+        warn_without_weights(cfg)
+    checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
+    results = Trainer.test(cfg, model)
+    if cfg.TEST.AUG.ENABLED:
+        results.update(Trainer.test_with_tta(cfg, model))
+    if comm.is_main_process():
+        verify_results(cfg, results)
+    return results

@@ -1,0 +1,163 @@
+"""Box, mask and keypoint AP as Detectron2 reports them, computed by faster-coco-eval.
+
+Detectron2's own evaluator needs its C++ operators for the fast path, and on the slow one hands the
+same list to pycocotools again and again, which changes it and fails with NumPy 2.
+"""
+
+import copy
+import itertools
+import json
+import os
+from typing import Any
+
+from detectron2 import evaluation
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.utils.file_io import PathManager
+from faster_coco_eval import COCO, COCOeval_faster
+
+Result = dict[str, Any]
+"""One detection in COCO's result format."""
+
+
+class COCOEvaluator(evaluation.COCOEvaluator):
+    """Detectron2's COCO evaluator with another engine, and the tasks that the data set has.
+
+    A model that predicts masks is evaluated for masks only where the data set has masks; the same
+    for keypoints. The OKS sigmas are the data set's own (its metadata), else those given, else
+    COCO's.
+
+    Args:
+        dataset_name: a registered data set with a ``json_file``.
+        output_dir: where results go as json; None: nowhere.
+        distributed: gather the results of all processes.
+        kpt_oks_sigmas: one per keypoint, as a share of the object's scale; empty: COCO's.
+        max_dets_per_image: detections counted per image, 100 in COCO.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        output_dir: str | None = None,
+        *,
+        distributed: bool = True,
+        kpt_oks_sigmas: tuple[float, ...] = (),
+        max_dets_per_image: int | None = None,
+    ) -> None:
+        super().__init__(
+            dataset_name,
+            tasks=None,
+            distributed=distributed,
+            output_dir=output_dir,
+            max_dets_per_image=max_dets_per_image,
+            use_fast_impl=False,
+            kpt_oks_sigmas=(),
+        )
+        own = self._metadata.get("keypoint_oks_sigmas", ())
+        self._sigmas = list(own or kpt_oks_sigmas)
+
+    def _eval_predictions(
+        self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
+    ) -> None:
+        """Fill ``self._results``: a dictionary of metrics for each of bbox, segm, keypoints."""
+        results = list(itertools.chain(*[image["instances"] for image in predictions]))
+        self._restore_category_ids(results)
+        if self._output_dir:
+            path = os.path.join(self._output_dir, "coco_instances_results.json")
+            self._logger.info(f"Saving results to {path}")
+            with PathManager.open(path, "w") as file:
+                file.write(json.dumps(results))
+        if not self._do_evaluation:
+            self._logger.info("Annotations are not available for evaluation.")
+            return
+        for task in self._tasks_of(results):
+            summary = self._summarize(results, task, img_ids) if results else None
+            self._results[task] = self._derive_coco_results(
+                summary, task, class_names=self._metadata.get("thing_classes")
+            )
+
+    def _restore_category_ids(self, results: list[Result]) -> None:
+        mapping = self._metadata.get("thing_dataset_id_to_contiguous_id")
+        if mapping is None:
+            return
+        original = {ours: theirs for theirs, ours in mapping.items()}
+        for result in results:
+            if result["category_id"] not in original:
+                raise ValueError(
+                    f"a prediction has class {result['category_id']}, but the data set "
+                    f"{self._metadata.name} has {len(original)} classes; set "
+                    f"MODEL.ROI_HEADS.NUM_CLASSES to {len(original)}"
+                )
+            result["category_id"] = original[result["category_id"]]
+
+    def _tasks_of(self, results: list[Result]) -> list[str]:
+        """The tasks that both the predictions and the annotations have."""
+        annotations = self._coco_api.dataset["annotations"]
+        fields = {"segm": "segmentation", "keypoints": "keypoints"}
+        tasks = ["bbox"]
+        for task in self._tasks_from_predictions(results):
+            if task == "bbox":
+                continue
+            if any(annotation.get(fields[task]) for annotation in annotations):
+                tasks.append(task)
+            else:
+                self._logger.warning(f"{self._metadata.name} has no {fields[task]}: no {task} AP")
+        return tasks
+
+    def _summarize(
+        self, results: list[Result], task: str, img_ids: list[int] | None
+    ) -> COCOeval_faster:
+        results = copy.deepcopy(results)  # loadRes changes what it is given
+        if task == "segm":
+            for result in results:  # with a box, its area would stand for the mask's
+                result.pop("bbox", None)
+        truth = COCO(self._coco_api.dataset, use_deepcopy=True)
+        evaluator = COCOeval_faster(
+            truth,
+            truth.loadRes(results),
+            task,
+            print_function=self._logger.info,
+            kpt_oks_sigmas=self._sigmas or None,
+        )
+        if task == "keypoints":
+            self._check_keypoints(results, evaluator)
+        else:
+            evaluator.params.maxDets = self._max_dets_per_image
+        if img_ids is not None:
+            evaluator.params.imgIds = img_ids
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+        return evaluator
+
+    def _check_keypoints(self, results: list[Result], evaluator: COCOeval_faster) -> None:
+        predicted = len(results[0]["keypoints"]) // 3
+        sigmas = len(evaluator.params.kpt_oks_sigmas)
+        if predicted != sigmas:
+            raise ValueError(
+                f"the model predicts {predicted} keypoints and there are {sigmas} OKS sigmas; give "
+                f"TEST.KEYPOINT_OKS_SIGMAS {predicted} numbers"
+            )
+
+
+def build_evaluator(
+    cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+) -> evaluation.DatasetEvaluator:
+    """The evaluator that a data set's metadata asks for.
+
+    Args:
+        cfg: reads ``OUTPUT_DIR`` and ``TEST.KEYPOINT_OKS_SIGMAS``.
+        dataset_name: a registered data set.
+        output_folder: where results go; by default ``OUTPUT_DIR/inference``.
+
+    Raises:
+        ValueError: the data set is not evaluated by COCO's metrics.
+    """
+    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", None)
+    if kind != "coco":
+        raise ValueError(
+            f"data set {dataset_name!r} has evaluator_type {kind!r}; this project evaluates "
+            "'coco'. Other metrics: build their evaluator and pass it to Trainer.test"
+        )
+    folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
+    return COCOEvaluator(dataset_name, folder, kpt_oks_sigmas=tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS))

@@ -1,0 +1,98 @@
+"""The command's behaviour around a training of a few iterations on the CPU."""
+
+import json
+import logging
+
+import pytest
+
+from nonlocal_det.engine import build_argument_parser, main
+
+CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
+TINY = [
+    *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.STEPS", "()", "SOLVER.CHECKPOINT_PERIOD", "100"),
+    *("INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64", "MODEL.DEVICE", "cpu"),
+    *("TEST.EXPECTED_RESULTS", "[]", "SOLVER.BASE_LR", "0.001"),
+]
+
+
+def run(out, *arguments: str, iterations: int = 2, config: str = CONFIG):
+    args = ["--config-file", config, *(a for a in arguments if a.startswith("--"))]
+    args += ["OUTPUT_DIR", str(out), "SOLVER.MAX_ITER", str(iterations), *TINY]
+    args += [a for a in arguments if not a.startswith("--")]
+    return main(build_argument_parser().parse_args(args))
+
+
+@pytest.fixture
+def messages(caplog):
+    """What the project logs, also once its own logger no longer propagates."""
+    logging.getLogger("nonlocal_det").addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield lambda: [record.getMessage() for record in caplog.records]
+    logging.getLogger("nonlocal_det").removeHandler(caplog.handler)
+
+
+def iterations_of(out) -> list[int]:
+    lines = (out / "metrics.json").read_text().splitlines()
+    return [json.loads(line)["iteration"] for line in lines]
+
+
+def test_train_resume_and_evaluate(mini_coco, tmp_path, messages):
+    results = run(tmp_path, "--resume")
+    assert set(results) == {"bbox", "segm", "keypoints"}
+    said = "\n".join(messages())
+    assert f"--resume: there is no checkpoint in {tmp_path}" in said
+    assert "5 non-local blocks: backbone.bottom_up.res4.nl0" in said
+    assert (tmp_path / "model_final.pth").is_file()
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+    run(tmp_path, "--resume", iterations=4)
+    log = (tmp_path / "log.txt").read_text()
+    assert "Starting training from iteration 2" in log
+
+    again = run(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(tmp_path / "model_final.pth"))
+    resumed = run(tmp_path, "--eval-only", "--resume")
+    assert again.keys() == resumed.keys()
+    assert str(again) == str(resumed)  # nan is not equal to itself
+
+
+def test_evaluating_without_weights_warns(mini_coco, tmp_path, messages):
+    run(tmp_path, "--eval-only")
+    assert any("evaluating with no weights" in message for message in messages())
+
+
+def test_a_nonlocal_config_without_a_block_is_refused(mini_coco, tmp_path):
+    options = ["MODEL.BACKBONE.NAME", "build_resnet_fpn_backbone", "MODEL.KEYPOINT_ON", "False"]
+    with pytest.raises(ValueError, match="has no non-local block") as error:
+        run(tmp_path, *options)
+    assert "build_resnet_fpn_backbone" in str(error.value)
+    assert "MODEL.KEYPOINT_ON=False" in str(error.value)
+
+
+def test_options_for_blocks_that_are_not_there_warn(mini_coco, tmp_path, messages):
+    run(
+        tmp_path,
+        "--eval-only",
+        *("MODEL.NONLOCAL.PAIRWISE", "gaussian"),
+        config="quick/mask_keypoint_rcnn_R18",
+    )
+    assert any("MODEL.NONLOCAL was changed" in message for message in messages())
+
+
+def test_results_below_the_floor_end_the_process(mini_coco, tmp_path):
+    expected = ["TEST.EXPECTED_RESULTS", "[['bbox', 'AP', 80.0, 20.0]]"]
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path, "--eval-only", *expected)
+    assert stop.value.code == 1
+
+
+def test_test_time_augmentation_adds_its_results(mini_coco, tmp_path):
+    options = [
+        "MODEL.KEYPOINT_ON",
+        "False",
+        "TEST.AUG.ENABLED",
+        "True",
+        "TEST.AUG.MIN_SIZES",
+        "(64,)",
+    ]
+    results = run(tmp_path, "--eval-only", *options)
+    assert set(results) == {"bbox", "segm", "bbox_TTA", "segm_TTA"}

@@ -1,0 +1,164 @@
+"""COCO's metrics: equal to pycocotools', on what the data set has, without changing anything."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import Boxes, Instances
+from pycocotools import mask as mask_util
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from nonlocal_det.data import make_mini_coco, register_mini_coco
+from nonlocal_det.evaluation import COCOEvaluator, build_evaluator
+
+TASKS = ("bbox", "segm", "keypoints")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("datasets")
+    make_mini_coco(root, num_train=1, num_val=24, size=96)
+    register_mini_coco(root)
+    yield
+    register_mini_coco()
+
+
+def detections(name: str, jitter: float, with_keypoints: bool = True):
+    """The ground truth as if a model had found it, off by some pixels, with some false ones."""
+    generator = np.random.default_rng(0)
+    for record in DatasetCatalog.get(name):
+        truth = [a for a in record["annotations"] if not a["iscrowd"]]
+        truth = [a for a in truth for _ in range(generator.integers(0, 3))]
+        size = (record["height"], record["width"])
+        found = Instances(size)
+        boxes = np.array([a["bbox"] for a in truth]).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        boxes = boxes + generator.normal(0, jitter, boxes.shape)
+        found.pred_boxes = Boxes(torch.tensor(boxes, dtype=torch.float32))
+        # scores of one decimal: ties
+        scores = generator.random(len(truth)).round(1)
+        found.scores = torch.tensor(scores, dtype=torch.float32)
+        found.pred_classes = torch.tensor([a["category_id"] for a in truth], dtype=torch.int64)
+        masks = [mask_util.decode(mask_util.merge(mask_util.frPyObjects(a["segmentation"], *size)))
+                 for a in truth]  # fmt: skip
+        shift = int(jitter)
+        masks = [np.roll(mask, generator.integers(-shift, shift + 1), axis=1) for mask in masks]
+        found.pred_masks = torch.tensor(np.array(masks).reshape(-1, *size), dtype=torch.bool)
+        if with_keypoints:
+            points = np.array([a["keypoints"] for a in truth]).reshape(-1, 17, 3)
+            points = points + generator.normal(0, jitter, points.shape)
+            found.pred_keypoints = torch.tensor(points, dtype=torch.float32)
+        yield record, {"instances": found}
+
+
+def evaluated(name: str, out, jitter: float = 3.0, **options):
+    evaluator = COCOEvaluator(name, str(out), **options)
+    evaluator.reset()
+    for record, output in detections(name, jitter, "keypoints" in name):
+        evaluator.process([record], [output])
+    return evaluator
+
+
+def official(name: str, results: list[dict], task: str, sigmas=None) -> np.ndarray:
+    truth = COCO(MetadataCatalog.get(name).json_file)
+    results = copy.deepcopy(results)
+    if task == "segm":
+        for result in results:
+            del result["bbox"]
+    evaluation = COCOeval(truth, truth.loadRes(results), task)
+    if sigmas is not None:
+        evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return evaluation.stats
+
+
+@pytest.mark.parametrize("name", ["mini_coco_val", "mini_coco_keypoints_val"])
+def test_numbers_equal_pycocotools(name, tmp_path):
+    results = evaluated(name, tmp_path).evaluate()
+    written = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    tasks = TASKS if "keypoints" in name else TASKS[:2]
+    assert set(results) == set(tasks)
+    for task in tasks:
+        stats = official(name, written, task)
+        # pycocotools' order: AP, AP50, AP75, then by size
+        names = ["AP", "AP50", "AP75"]
+        names += ["APm", "APl"] if task == "keypoints" else ["APs", "APm", "APl"]
+        for metric, value in zip(names, stats, strict=False):
+            ours = results[task][metric]
+            assert ours == pytest.approx(value * 100, abs=1e-10) or (value < 0 and np.isnan(ours))
+        assert 5 < results[task]["AP"] < 95
+
+
+def test_a_data_set_without_keypoints_or_masks_is_evaluated_for_what_it_has(tmp_path):
+    name = "mini_coco_keypoints_val"
+    content = json.loads(Path(MetadataCatalog.get(name).json_file).read_text())
+    for annotation in content["annotations"]:
+        del annotation["segmentation"]
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(content))
+    evaluator = evaluated(name, tmp_path)
+    evaluator._coco_api = COCO(str(path))
+    assert set(evaluator.evaluate()) == {"bbox", "keypoints"}
+
+
+def test_sigmas_come_from_the_data_set_then_the_config(tmp_path):
+    name = "mini_coco_keypoints_val"
+    usual = evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
+    strict = evaluated(name, tmp_path, kpt_oks_sigmas=(0.02,) * 17).evaluate()["keypoints"]["AP"]
+    assert strict < usual - 1
+    written = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    expected = official(name, written, "keypoints", sigmas=[0.02] * 17)[0] * 100
+    assert strict == pytest.approx(expected, abs=1e-10)
+    MetadataCatalog.get(name).keypoint_oks_sigmas = [0.02] * 17
+    assert evaluated(name, tmp_path).evaluate()["keypoints"]["AP"] == strict
+
+
+def test_evaluating_twice_gives_the_same(tmp_path):
+    evaluator = evaluated("mini_coco_val", tmp_path)
+    truth = copy.deepcopy(evaluator._coco_api.dataset)
+    first = COCOEvaluator.evaluate(evaluator)
+    assert evaluator._coco_api.dataset == truth
+    again = evaluated("mini_coco_val", tmp_path).evaluate()
+    assert {k: v["AP"] for k, v in first.items()} == {k: v["AP"] for k, v in again.items()}
+
+
+def test_no_detections_give_nan_not_an_error(tmp_path):
+    evaluator = COCOEvaluator("mini_coco_val", str(tmp_path))
+    evaluator.reset()
+    record = DatasetCatalog.get("mini_coco_val")[0]
+    size = (record["height"], record["width"])
+    empty = Instances(size, pred_boxes=Boxes(torch.zeros(0, 4)), scores=torch.zeros(0))
+    empty.pred_classes = torch.zeros(0, dtype=torch.int64)
+    evaluator.process([record], [{"instances": empty}])
+    assert np.isnan(evaluator.evaluate()["bbox"]["AP"])
+
+
+def test_a_class_the_data_set_does_not_have_is_named(tmp_path):
+    evaluator = evaluated("mini_coco_val", tmp_path)
+    evaluator._predictions[0]["instances"].append(
+        {"image_id": 1, "category_id": 79, "bbox": [0, 0, 1, 1], "score": 0.5}
+    )
+    with pytest.raises(ValueError, match="class 79") as error:
+        evaluator.evaluate()
+    assert "NUM_CLASSES to 5" in str(error.value)
+
+
+def test_wrong_number_of_sigmas_is_named(tmp_path):
+    evaluator = evaluated("mini_coco_keypoints_val", tmp_path, kpt_oks_sigmas=(0.1,) * 3)
+    with pytest.raises(ValueError, match="17 keypoints and there are 3 OKS sigmas"):
+        evaluator.evaluate()
+
+
+def test_other_kinds_of_data_are_refused():
+    from nonlocal_det import model_zoo
+
+    MetadataCatalog.get("elsewhere").evaluator_type = "cityscapes_sem_seg"
+    with pytest.raises(ValueError, match="cityscapes_sem_seg"):
+        build_evaluator(model_zoo.get_config("mask_rcnn_R50"), "elsewhere")

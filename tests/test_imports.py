@@ -1,0 +1,72 @@
+"""Who may import whom: read from the sources, so that a wrong import cannot hide in a branch."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "nonlocal_det"
+D2 = {"detectron2", "fvcore", "iopath"}
+ROOMS = {  # room -> the rooms of the package it may import
+    "install": set(),
+    "layers": set(),
+    "config": set(),
+    "model_zoo": {"config"},
+    "modeling": {"layers"},
+    "data": {"layers", "modeling"},
+    "evaluation": {"layers", "modeling"},
+    "visualization": {"layers", "modeling"},
+    "engine": {
+        "config", "data", "evaluation", "layers", "model_zoo", "modeling", "visualization", "cli",
+    },
+    "cli": set(),
+    "requirement": {"install"},
+    "version": set(),
+}  # fmt: skip
+FORBIDDEN = {"layers": D2 | {"numpy", "cv2"}, "install": D2 | {"torch", "numpy", "cv2"}}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules a file imports, in full: relative ones resolved."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {module} if node.module else {f"{module}.{a.name}" for a in node.names}
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_a_room_imports_only_what_it_may(path):
+    room = room_of(path)
+    allowed = ROOMS[room] | {room}
+    if path.name == "probe.py":
+        return  # a script for another process: it asks what can be imported
+    for module in imports(path):
+        if module.split(".")[0] == "nonlocal_det":
+            assert module.split(".")[1] in allowed, f"{room} imports {module}"
+        assert module.split(".")[0] not in FORBIDDEN.get(room, set()), f"{room} imports {module}"
+        assert module.split(".")[0] not in {"tools", "tests"}
+
+
+def test_every_room_is_known():
+    rooms = {room_of(path) for path in FILES}
+    assert rooms == set(ROOMS)
+
+
+def test_the_reader_of_imports_sees_them():
+    assert "nonlocal_det.layers" in imports(PACKAGE / "modeling" / "insertion.py")
+    assert "nonlocal_det.layers.pairwise" in imports(PACKAGE / "layers" / "kernels.py")
+    assert "torch" in imports(PACKAGE / "layers" / "kernels.py")

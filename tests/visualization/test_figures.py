@@ -1,0 +1,55 @@
+import json
+
+import numpy as np
+import torch
+from detectron2.data import Metadata
+from detectron2.structures import Boxes, BoxMode, Instances
+from PIL import Image
+
+from nonlocal_det.visualization import draw_attention, draw_losses, draw_predictions, read_metrics
+
+
+def pixels(path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def sample(score: float):
+    image = np.full((48, 64, 3), 128, np.uint8)
+    annotation = {"bbox": [5, 5, 30, 30], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
+    record = {"image_id": 7, "annotations": [annotation]}
+    found = Instances((48, 64), pred_boxes=Boxes(torch.tensor([[5.0, 5.0, 35.0, 35.0]])))
+    found.scores, found.pred_classes = torch.tensor([score]), torch.tensor([0])
+    return image, record, found
+
+
+def test_predictions_over_the_threshold_are_drawn(tmp_path):
+    metadata = Metadata(thing_classes=["person"])
+    shown = pixels(draw_predictions([sample(0.9)], metadata, tmp_path / "a.png"))
+    hidden = pixels(draw_predictions([sample(0.1)], metadata, tmp_path / "b.png"))
+    left, right = np.split(np.abs(shown - hidden).sum(-1), 2, axis=1)
+    assert right.sum() + left.sum() > 0
+    assert shown.std() > 0
+
+
+def test_attention_is_drawn_where_it_is(tmp_path):
+    image = np.zeros((64, 64, 3), np.uint8)
+    weights = torch.zeros(4, 4)
+    nothing = pixels(draw_attention(image, weights, 16, (8.0, 8.0), tmp_path / "a.png"))
+    weights[3, 3] = 1.0
+    drawn = pixels(draw_attention(image, weights, 16, (8.0, 8.0), tmp_path / "b.png"))
+    changed = np.abs(drawn - nothing).sum(-1)
+    height, width = changed.shape
+    right = changed[:, width // 2 : int(width * 0.85)]  # without the colour bar
+    assert right[height // 2 :].sum() > 10 * right[: height // 2 - 20].sum()
+
+
+def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):
+    rows = [{"iteration": i, "total_loss": 9.0 - i, "loss_cls": 1.0} for i in (0, 20, 40)]
+    second = [{"iteration": i, "total_loss": 5.0, "loss_cls": 1.0} for i in (0, 20)]
+    path = tmp_path / "metrics.json"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows + second))
+    assert read_metrics(path) == second
+    resumed = [*rows[:2], {"iteration": 40, "total_loss": 3.0}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, resumed[-1]]))
+    assert read_metrics(path) == resumed
+    assert pixels(draw_losses(resumed, tmp_path / "losses.png")).std() > 0
