@@ -15,7 +15,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "model_zoo": {"config"},
     "modeling": {"layers"},
     "data": {"layers", "modeling"},
-    "evaluation": {"layers", "modeling"},
+    "evaluation": {"layers", "modeling", "data"},
     "visualization": {"layers", "modeling"},
     "engine": {
         "config", "data", "evaluation", "layers", "model_zoo", "modeling", "visualization", "cli",

@@ -124,10 +124,13 @@ def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) ->
             f"\"('{data[0].name}',)\" and DATASETS.TEST in the same way"
         )
     for one in used:
+        decided = _decided_by(one)
+        if one.name in cfg.DATASETS.TRAIN and one.has_masks:
+            decided["INPUT.MASK_FORMAT"] = one.mask_format
         _check_heads(cfg, one)
-        for key, value in _decided_by(one).items():
+        for key, value in decided.items():
             _set(cfg, key, value, one, given)
-        given = [*given, *_decided_by(one)]
+        given = [*given, *decided]  # the next data set must agree
 
 
 def _decided_by(data: CocoData) -> dict[str, object]:

@@ -39,7 +39,8 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     trainer = Trainer(cfg)
     check_model(cfg, trainer.model, args.config_file)
     trainer.resume_or_load(resume=args.resume)
-    return trainer.train() or {}
+    trainer.train()
+    return trainer.last_results
 
 
 def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:

@@ -60,6 +60,11 @@ class Trainer(DefaultTrainer):
         results = cls.test(cfg, GeneralizedRCNNWithTTA(cfg, model), evaluators)
         return OrderedDict((f"{key}_TTA", value) for key, value in results.items())
 
+    @property
+    def last_results(self) -> dict[str, Any]:
+        """The metrics of the last evaluation; empty before the first, and in other processes."""
+        return getattr(self, "_last_eval_results", None) or {}
+
     def resume_or_load(self, resume: bool = True) -> None:
         """Continue from the last checkpoint, or start from ``MODEL.WEIGHTS``; say which."""
         if resume and not self.checkpointer.has_checkpoint():

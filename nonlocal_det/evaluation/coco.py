@@ -16,6 +16,8 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils.file_io import PathManager
 from faster_coco_eval import COCO, COCOeval_faster
 
+from nonlocal_det.data import fill_keypoints
+
 Result = dict[str, Any]
 """One detection in COCO's result format."""
 
@@ -111,7 +113,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if task == "segm":
             for result in results:  # with a box, its area would stand for the mask's
                 result.pop("bbox", None)
-        truth = COCO(self._coco_api.dataset, use_deepcopy=True)
+        truth = COCO(self._truth(task, results), use_deepcopy=True)
         evaluator = COCOeval_faster(
             truth,
             truth.loadRes(results),
@@ -129,6 +131,15 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         evaluator.accumulate()
         evaluator.summarize()
         return evaluator
+
+    def _truth(self, task: str, results: list[Result]) -> dict[str, Any]:
+        """The ground truth; an object without keypoints, beside others with, has none labelled."""
+        dataset = self._coco_api.dataset
+        if task != "keypoints" or all("keypoints" in one for one in dataset["annotations"]):
+            return dataset
+        dataset = copy.deepcopy(dataset)
+        fill_keypoints(dataset["annotations"], len(results[0]["keypoints"]) // 3)
+        return dataset
 
     def _check_keypoints(self, results: list[Result], evaluator: COCOeval_faster) -> None:
         predicted = len(results[0]["keypoints"]) // 3

@@ -125,6 +125,6 @@ def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:
     axis.set_xlabel("iteration")
     axis.set_ylabel("loss")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, ncols=2)
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=110)
     return path

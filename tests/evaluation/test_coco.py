@@ -108,6 +108,24 @@ def test_a_data_set_without_keypoints_or_masks_is_evaluated_for_what_it_has(tmp_
     assert set(evaluator.evaluate()) == {"bbox", "keypoints"}
 
 
+def test_objects_without_keypoints_count_as_not_labelled(tmp_path):
+    name = "mini_coco_keypoints_val"
+    content = json.loads(Path(MetadataCatalog.get(name).json_file).read_text())
+    person = next(a for a in content["annotations"] if not a["iscrowd"])
+    del person["keypoints"], person["num_keypoints"]
+    path = tmp_path / "mixed.json"
+    path.write_text(json.dumps(content))
+    evaluator = evaluated(name, tmp_path)
+    evaluator._coco_api = COCO(str(path))
+    mixed = evaluator.evaluate()["keypoints"]["AP"]
+    person |= {"keypoints": [0] * 51, "num_keypoints": 0}
+    path.write_text(json.dumps(content))
+    evaluator = evaluated(name, tmp_path)
+    evaluator._coco_api = COCO(str(path))
+    assert mixed == evaluator.evaluate()["keypoints"]["AP"]
+    assert mixed != evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
+
+
 def test_sigmas_come_from_the_data_set_then_the_config(tmp_path):
     name = "mini_coco_keypoints_val"
     usual = evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
