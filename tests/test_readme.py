@@ -30,10 +30,10 @@ def test_python_blocks_run_and_print_what_they_say(code, tmp_path):
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    said = re.findall(r"^print\(.*\)\s+# ([^,\n]*(?:\[.*\])?\)?)", code, flags=re.MULTILINE)
-    for expected, line in zip(said, result.stdout.strip().splitlines(), strict=True):
-        assert line == expected.strip()
+    said = re.findall(r"^print\(.*\)\s+# (.*)", code, flags=re.MULTILINE)
     assert said
+    for comment, line in zip(said, result.stdout.strip().splitlines(), strict=True):
+        assert comment.startswith(line)
 
 
 @lru_cache

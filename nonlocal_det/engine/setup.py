@@ -84,7 +84,7 @@ def load_config(args: argparse.Namespace) -> CfgNode:
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
     try:
         merge()
-    except (KeyError, AssertionError) as error:
+    except (KeyError, AssertionError, ValueError) as error:
         message = str(error.args[0] if error.args else error)
         if "Non-existent" not in message:
             raise ValueError(f"{source}: {message}") from error

@@ -126,7 +126,7 @@ def test_objects_without_keypoints_count_as_not_labelled(tmp_path):
     assert mixed != evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
 
 
-def test_sigmas_come_from_the_data_set_then_the_config(tmp_path):
+def test_sigmas_come_from_the_data_set_then_the_config(tmp_path, monkeypatch):
     name = "mini_coco_keypoints_val"
     usual = evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
     strict = evaluated(name, tmp_path, kpt_oks_sigmas=(0.02,) * 17).evaluate()["keypoints"]["AP"]
@@ -134,7 +134,8 @@ def test_sigmas_come_from_the_data_set_then_the_config(tmp_path):
     written = json.loads((tmp_path / "coco_instances_results.json").read_text())
     expected = official(name, written, "keypoints", sigmas=[0.02] * 17)[0] * 100
     assert strict == pytest.approx(expected, abs=1e-10)
-    MetadataCatalog.get(name).keypoint_oks_sigmas = [0.02] * 17
+    metadata = MetadataCatalog.get(name)
+    monkeypatch.setitem(metadata.__dict__, "keypoint_oks_sigmas", [0.02] * 17)
     assert evaluated(name, tmp_path).evaluate()["keypoints"]["AP"] == strict
 
 

@@ -79,7 +79,7 @@ def test_twin_gives_the_baselines_detections_until_it_learns(twins):
 
     weights = {key: value.clone() for key, value in baseline.state_dict().items()}
     optimizer = torch.optim.SGD(
-        [p for block in nonlocal_blocks(model).values() for p in block.parameters()], lr=0.1
+        [p for block in nonlocal_blocks(model).values() for p in block.parameters()], lr=1e-4
     )
     backpropagate(model)
     optimizer.step()

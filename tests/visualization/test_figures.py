@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from detectron2.data import Metadata
 from detectron2.structures import Boxes, BoxMode, Instances
@@ -31,16 +32,18 @@ def test_predictions_over_the_threshold_are_drawn(tmp_path):
     assert shown.std() > 0
 
 
-def test_attention_is_drawn_where_it_is(tmp_path):
-    image = np.zeros((64, 64, 3), np.uint8)
+@pytest.mark.parametrize("corner", [0, 3])
+def test_attention_is_drawn_where_it_is(corner, tmp_path):
     weights = torch.zeros(4, 4)
-    nothing = pixels(draw_attention(image, weights, 16, (8.0, 8.0), tmp_path / "a.png"))
-    weights[3, 3] = 1.0
-    drawn = pixels(draw_attention(image, weights, 16, (8.0, 8.0), tmp_path / "b.png"))
-    changed = np.abs(drawn - nothing).sum(-1)
-    height, width = changed.shape
-    right = changed[:, width // 2 : int(width * 0.85)]  # without the colour bar
-    assert right[height // 2 :].sum() > 10 * right[: height // 2 - 20].sum()
+    weights[corner, corner] = 1.0
+    image = np.zeros((64, 64, 3), np.uint8)
+    drawn = pixels(draw_attention(image, weights, 16, (32.0, 32.0), tmp_path / "a.png")).sum(-1)
+    height, width = drawn.shape
+    right = drawn[:, width // 2 : int(width * 0.85)]  # without the colour bar
+    third, half = height // 3, right.shape[1] // 3
+    first = right[height // 8 : third, :half].mean()
+    last = right[-third : -height // 8, -half:].mean()
+    assert (first > last + 50) if corner == 0 else (last > first + 50)
 
 
 def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):
