@@ -1,6 +1,5 @@
 """Two processes on the CPU train one step together, through the launcher and the command."""
 
-import re
 import socket
 import subprocess
 import sys
@@ -30,8 +29,6 @@ def test_two_cpu_processes_train_one_step(mini_coco, tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
     log = (tmp_path / "log.txt").read_text()
     assert "World size: 2" in log
-    assert "DistributedDataParallel" in log
     assert (tmp_path / "model_final.pth").is_file()
-    losses = [float(x) for x in re.findall(r"total_loss: ([\d.]+)", log)]
-    assert losses or "total_loss" in (tmp_path / "metrics.json").read_text()
+    assert "total_loss" in (tmp_path / "metrics.json").read_text()
     assert "Evaluation results for keypoints" in log
