@@ -1,6 +1,7 @@
 """The whole path on a bare machine in minutes: draw data, train, evaluate, write pictures."""
 
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -44,7 +45,7 @@ def quickstart(options: list[str] | None = None) -> dict[str, Any]:
         The metrics of each task, and under ``"paths"`` the pictures.
     """
     options = options or []
-    make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")))
+    make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
     args = build_argument_parser().parse_args(["--config-file", CONFIG, *options])
     start = time.perf_counter()
     results = main(args)
@@ -63,7 +64,9 @@ def table(title: str, metrics: dict[str, float]) -> str:
     """One task's metrics as a small table; AR and per-category rows are in the log."""
     names = [name for name in metrics if name.startswith("AP") and "-" not in name]
     head = " | ".join(f"{name:>5}" for name in names)
-    line = " | ".join(f"{metrics[name]:5.1f}" for name in names)
+    # nan: no such object in the data, as large ones (over 96 x 96 pixels) in small images
+    values = ("-" if math.isnan(metrics[name]) else f"{metrics[name]:.1f}" for name in names)
+    line = " | ".join(f"{value:>5}" for value in values)
     return f"{title:>8} | {head}\n{'':8} | {line}\n"
 
 

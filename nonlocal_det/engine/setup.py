@@ -2,17 +2,18 @@
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.engine import default_argument_parser
 
 from nonlocal_det.config import add_nonlocal_config
-from nonlocal_det.data import CocoData, register_coco_data
+from nonlocal_det.data import register_coco_data
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_config
+from .own_data import follow_data
 
 EXAMPLES = """
 examples:
@@ -101,69 +102,3 @@ def _keys(node: CfgNode, prefix: str = "") -> list[str]:
         if isinstance(value, CfgNode):
             keys += _keys(value, f"{prefix}{key}.")
     return keys
-
-
-def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> None:
-    """Set what a data set decides, unless an option has already said the same.
-
-    Args:
-        cfg: changed in place.
-        data: the data sets registered by ``--coco-data``.
-        given: the keys that the user's options set.
-
-    Raises:
-        ValueError: no data set of ``DATASETS`` is among them, two disagree, an option contradicts
-            the data, or the model predicts what the data does not have.
-    """
-    used = [one for one in data if one.name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)]
-    if data and not used:
-        names = ", ".join(one.name for one in data)
-        raise ValueError(
-            f"--coco-data registered {names}, but DATASETS.TRAIN={cfg.DATASETS.TRAIN} and "
-            f"DATASETS.TEST={cfg.DATASETS.TEST} name none of them; add DATASETS.TRAIN "
-            f"\"('{data[0].name}',)\" and DATASETS.TEST in the same way"
-        )
-    for one in used:
-        decided = _decided_by(one)
-        if one.name in cfg.DATASETS.TRAIN and one.has_masks:
-            decided["INPUT.MASK_FORMAT"] = one.mask_format
-        _check_heads(cfg, one)
-        for key, value in decided.items():
-            _set(cfg, key, value, one, given)
-        given = [*given, *decided]  # the next data set must agree
-
-
-def _decided_by(data: CocoData) -> dict[str, object]:
-    decided: dict[str, object] = {
-        "MODEL.ROI_HEADS.NUM_CLASSES": data.num_classes,
-        "MODEL.RETINANET.NUM_CLASSES": data.num_classes,
-    }
-    if data.keypoint_names:
-        decided["MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS"] = len(data.keypoint_names)
-        decided["TEST.KEYPOINT_OKS_SIGMAS"] = list(data.oks_sigmas)
-    return decided
-
-
-def _set(cfg: CfgNode, key: str, value: object, data: CocoData, given: Sequence[str]) -> None:
-    *path, leaf = key.split(".")
-    node = cfg
-    for name in path:
-        node = node[name]
-    current = list(node[leaf]) if isinstance(node[leaf], tuple) else node[leaf]
-    if key in given and current != value:
-        raise ValueError(f"{key}={current} but the data set {data.name!r} has {value}")
-    node[leaf] = value
-
-
-def _check_heads(cfg: CfgNode, data: CocoData) -> None:
-    if data.name not in cfg.DATASETS.TRAIN:
-        return
-    for key, has, what in (
-        ("MASK_ON", data.has_masks, "segmentation"),
-        ("KEYPOINT_ON", data.has_keypoints, "keypoints"),
-    ):
-        if cfg.MODEL[key] and not has:
-            raise ValueError(
-                f"MODEL.{key}=True, but the annotations of {data.name!r} have no {what}; "
-                f"set MODEL.{key} False or choose a config without that head"
-            )

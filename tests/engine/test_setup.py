@@ -78,6 +78,30 @@ def test_own_data_sets_what_it_decides(tmp_path):
     assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.05] * 3
 
 
+def test_masks_as_rle_are_read_as_bitmasks(tmp_path):
+    arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
+    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == "polygon"
+    path = tmp_path / "own.json"
+    content = json.loads(path.read_text())
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = {"size": [40, 50], "counts": [205, 20, 1775]}
+    path.write_text(json.dumps(content))
+    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == "bitmask"
+
+
+def test_two_data_sets_must_agree(tmp_path):
+    for name, classes in (("one", ("dog", "cat")), ("two", ("dog",))):
+        (tmp_path / name).mkdir()
+        own_data(tmp_path / name, keypoints=COCO_NAMES, classes=classes)
+    arguments = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        arguments += ["--coco-data", name, str(folder / "own.json"), str(folder / "images")]
+    datasets = ["DATASETS.TRAIN", "('one',)", "DATASETS.TEST", "('two',)"]
+    with pytest.raises(ValueError, match="NUM_CLASSES=2 but the data set 'two' has 1"):
+        load(*arguments, *datasets)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
