@@ -16,7 +16,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "modeling": {"layers"},
     "data": {"layers", "modeling"},
     "evaluation": {"layers", "modeling", "data"},
-    "visualization": {"layers", "modeling"},
+    "visualization": {"layers", "modeling", "data"},
     "engine": {
         "config", "data", "evaluation", "layers", "model_zoo", "modeling", "visualization", "cli",
     },

@@ -6,12 +6,14 @@ Importing it needs no OpenCV; only the functions that draw do.
 from .coco_data import CocoData, fill_keypoints, register_coco_data
 from .draw import draw_training_images
 from .mini_coco import make_mini_coco
+from .opencv import import_cv2
 from .register import register_mini_coco
 
 __all__ = [
     "CocoData",
     "draw_training_images",
     "fill_keypoints",
+    "import_cv2",
     "make_mini_coco",
     "register_coco_data",
     "register_mini_coco",

@@ -85,10 +85,10 @@ def _check_categories_of(content: dict[str, Any], json_file: Path) -> None:
                 f'{json_file}: annotation {annotation["id"]} has "category_id" '
                 f'{annotation["category_id"]}, but "categories" has only {sorted(known)}'
             )
-    for key in ("area", "iscrowd"):
+    for key, value in {"area": "its box's", "iscrowd": "0"}.items():
         count = sum(key not in annotation for annotation in content["annotations"])
         if count:
             logger.warning(
                 f'{json_file}: {count} of {len(content["annotations"])} annotations have no "{key}"'
-                "; training works, but COCO's evaluation needs it. Add it to the json."
+                f"; the evaluation takes it as {value}"
             )

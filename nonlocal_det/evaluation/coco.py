@@ -113,7 +113,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if task == "segm":
             for result in results:  # with a box, its area would stand for the mask's
                 result.pop("bbox", None)
-        truth = COCO(self._truth(task, results), use_deepcopy=True)
+        truth = COCO(self._truth(task, results))
         evaluator = COCOeval_faster(
             truth,
             truth.loadRes(results),
@@ -133,12 +133,14 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         return evaluator
 
     def _truth(self, task: str, results: list[Result]) -> dict[str, Any]:
-        """The ground truth; an object without keypoints, beside others with, has none labelled."""
-        dataset = self._coco_api.dataset
-        if task != "keypoints" or all("keypoints" in one for one in dataset["annotations"]):
-            return dataset
-        dataset = copy.deepcopy(dataset)
-        fill_keypoints(dataset["annotations"], len(results[0]["keypoints"]) // 3)
+        """The ground truth with what COCO's evaluation needs and a user's own json may lack."""
+        dataset = copy.deepcopy(self._coco_api.dataset)
+        annotations = dataset["annotations"]
+        for annotation in annotations:
+            annotation.setdefault("iscrowd", 0)
+            annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
+        if task == "keypoints" and not all("keypoints" in one for one in annotations):
+            fill_keypoints(annotations, len(results[0]["keypoints"]) // 3)
         return dataset
 
     def _check_keypoints(self, results: list[Result], evaluator: COCOeval_faster) -> None:

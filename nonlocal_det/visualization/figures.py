@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from detectron2.data import Metadata
 from detectron2.structures import Instances
-from detectron2.utils.visualizer import Visualizer
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from nonlocal_det.data import import_cv2
 
 SCALE = 4.0
 """Detectron2's Visualizer draws the small images of the mini-COCO so many times larger."""
@@ -37,7 +38,13 @@ def draw_predictions(
         metadata: of the data set: class and keypoint names, skeleton.
         path: the PNG to write.
         threshold: predictions below this score are left out.
+
+    Raises:
+        ImportError: there is no OpenCV, which Detectron2's Visualizer needs.
     """
+    import_cv2()
+    from detectron2.utils.visualizer import Visualizer
+
     rows = (len(samples) + 1) // 2
     figure = _new_figure(14, 3.4 * rows)
     axes = figure.subplots(rows, 4, squeeze=False).reshape(-1)

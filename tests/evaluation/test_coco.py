@@ -126,6 +126,24 @@ def test_objects_without_keypoints_count_as_not_labelled(tmp_path):
     assert mixed != evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
 
 
+def test_annotations_without_area_and_iscrowd_are_completed(tmp_path):
+    name = "mini_coco_val"
+    content = json.loads(Path(MetadataCatalog.get(name).json_file).read_text())
+    content["annotations"] = [a for a in content["annotations"] if not a["iscrowd"]]
+    for annotation in content["annotations"]:
+        annotation |= {"area": annotation["bbox"][2] * annotation["bbox"][3]}
+    path = tmp_path / "whole.json"
+    path.write_text(json.dumps(content))
+    expected = evaluated(name, tmp_path)
+    expected._coco_api = COCO(str(path))
+    for annotation in content["annotations"]:
+        del annotation["area"], annotation["iscrowd"]
+    path.write_text(json.dumps(content))
+    lacking = evaluated(name, tmp_path)
+    lacking._coco_api = COCO(str(path))
+    assert str(lacking.evaluate()) == str(expected.evaluate())
+
+
 def test_sigmas_come_from_the_data_set_then_the_config(tmp_path, monkeypatch):
     name = "mini_coco_keypoints_val"
     usual = evaluated(name, tmp_path).evaluate()["keypoints"]["AP"]
