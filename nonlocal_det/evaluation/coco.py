@@ -124,7 +124,8 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if task == "keypoints":
             self._check_keypoints(results, evaluator)
         else:
-            evaluator.params.maxDets = self._max_dets_per_image
+            most = self._max_dets_per_image[-1]
+            evaluator.params.maxDets = [min(count, most) for count in self._max_dets_per_image]
         if img_ids is not None:
             evaluator.params.imgIds = img_ids
         evaluator.evaluate()

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+import yaml
 
 from nonlocal_det.engine import build_argument_parser, load_config
 
@@ -129,6 +130,13 @@ def test_missing_mini_coco_says_how_to_draw_it(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="make_mini_coco"):
         load()
     register_mini_coco()
+
+
+def test_a_config_file_cannot_run_code(tmp_path):
+    evil = tmp_path / "evil.yaml"
+    evil.write_text("VERSION: 2\nOUTPUT_DIR: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(yaml.YAMLError, match="python/object"):
+        load(config=str(evil))
 
 
 def test_a_missing_config_file_is_a_clear_error():

@@ -85,14 +85,12 @@ def test_results_below_the_floor_end_the_process(mini_coco, tmp_path):
     assert stop.value.code == 1
 
 
-def test_test_time_augmentation_adds_its_results(mini_coco, tmp_path):
-    options = [
-        "MODEL.KEYPOINT_ON",
-        "False",
-        "TEST.AUG.ENABLED",
-        "True",
-        "TEST.AUG.MIN_SIZES",
-        "(64,)",
-    ]
-    results = run(tmp_path, "--eval-only", *options)
-    assert set(results) == {"bbox", "segm", "bbox_TTA", "segm_TTA"}
+@pytest.mark.parametrize("mode", [["--eval-only"], []])
+def test_test_time_augmentation_adds_its_results(mini_coco, tmp_path, mode):
+    options = ["MODEL.KEYPOINT_ON", "False", "TEST.AUG.ENABLED", "True"]
+    options += ["TEST.AUG.MIN_SIZES", "(64,)"]
+    results = run(tmp_path, *mode, *options, iterations=1)
+    logged = (tmp_path / "log.txt").read_text()
+    assert "inference_TTA/coco_instances_results.json" in logged
+    if mode:
+        assert set(results) == {"bbox", "segm", "bbox_TTA", "segm_TTA"}

@@ -155,6 +155,9 @@ def test_sigmas_come_from_the_data_set_then_the_config(tmp_path, monkeypatch):
     metadata = MetadataCatalog.get(name)
     monkeypatch.setitem(metadata.__dict__, "keypoint_oks_sigmas", [0.02] * 17)
     assert evaluated(name, tmp_path).evaluate()["keypoints"]["AP"] == strict
+    loose = (0.5,) * 17  # the data set knows better
+    both = evaluated(name, tmp_path, kpt_oks_sigmas=loose).evaluate()["keypoints"]["AP"]
+    assert both == strict
 
 
 def test_evaluating_twice_gives_the_same(tmp_path):
@@ -164,6 +167,22 @@ def test_evaluating_twice_gives_the_same(tmp_path):
     assert evaluator._coco_api.dataset == truth
     again = evaluated("mini_coco_val", tmp_path).evaluate()
     assert {k: v["AP"] for k, v in first.items()} == {k: v["AP"] for k, v in again.items()}
+
+
+def test_summarizing_leaves_the_results_alone(tmp_path):
+    evaluator = evaluated("mini_coco_val", tmp_path)
+    evaluator.evaluate()
+    results = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    kept = copy.deepcopy(results)
+    for task in ("segm", "bbox"):
+        evaluator._summarize(results, task, None)
+        assert results == kept
+
+
+def test_fewer_detections_per_image_count(tmp_path):
+    usual = evaluated("mini_coco_val", tmp_path).evaluate()["bbox"]["AP"]
+    one = evaluated("mini_coco_val", tmp_path, max_dets_per_image=1).evaluate()["bbox"]["AP"]
+    assert one < usual - 1
 
 
 def test_no_detections_give_nan_not_an_error(tmp_path):

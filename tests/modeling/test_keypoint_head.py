@@ -60,6 +60,25 @@ def test_no_rois_in_training_give_a_loss_of_zero_with_gradients():
     assert model.nl2.w_z.weight.grad is not None  # DDP waits for every parameter's gradient
 
 
+def test_blocks_differ_from_one_another_and_follow_the_seed():
+    torch.manual_seed(5)
+    first = head()
+    torch.manual_seed(5)
+    again = head()
+    assert torch.equal(first.nl2.theta.weight, again.nl2.theta.weight)
+    assert not torch.equal(first.nl2.theta.weight, first.nl4.theta.weight)
+    torch.manual_seed(6)
+    assert not torch.equal(first.nl2.theta.weight, head().nl2.theta.weight)
+
+
+def test_each_block_is_as_wide_as_the_convolution_it_follows():
+    model = NonLocalKRCNNConvDeconvUpsampleHead(
+        ROI, num_keypoints=3, conv_dims=[8, 24, 8, 32], after_convs=[2, 4]
+    )
+    assert (model.nl2.in_channels, model.nl4.in_channels) == (24, 32)
+    assert model.layers(torch.zeros(1, 16, 14, 14)).shape == (1, 3, 56, 56)
+
+
 def test_config_says_where_the_blocks_go():
     cfg = small_config()
     cfg.MODEL.NONLOCAL.KEYPOINT_AFTER_CONVS = [1, 8]
