@@ -68,5 +68,5 @@ def test_every_room_is_known():
 
 def test_the_reader_of_imports_sees_them():
     assert "nonlocal_det.layers" in imports(PACKAGE / "modeling" / "insertion.py")
-    assert "nonlocal_det.layers.pairwise" in imports(PACKAGE / "layers" / "kernels.py")
-    assert "torch" in imports(PACKAGE / "layers" / "kernels.py")
+    assert "nonlocal_det.layers.pairwise" in imports(PACKAGE / "layers" / "kernels" / "dense.py")
+    assert "torch" in imports(PACKAGE / "layers" / "kernels" / "dense.py")

@@ -3,6 +3,7 @@
 from .block import NonLocalBlock
 from .kernels import KERNELS, response
 from .non_local import NonLocal
+from .padding import Padding, known_padding, set_padding
 from .pairwise import PAIRWISE, affinity
 from .presets import INITS, NORMS, PRESETS, SUBSAMPLE, Preset
 
@@ -12,10 +13,13 @@ __all__ = [
     "NORMS",
     "PAIRWISE",
     "PRESETS",
+    "Padding",
     "SUBSAMPLE",
     "NonLocal",
     "NonLocalBlock",
     "Preset",
     "affinity",
+    "known_padding",
     "response",
+    "set_padding",
 ]

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from .checks import one_of
-from .kernels import resolve_kernel, response
+from .kernels import check_kernel, response
+from .padding import Padding
 from .pairwise import PAIRWISE, affinity
 from .presets import INITS, PRESETS, SUBSAMPLE
 
@@ -73,13 +74,14 @@ class NonLocal(nn.Module):
         self.inner_channels = _inner_width(in_channels, inner_channels, bottleneck_ratio)
         self.ndim = ndim
         self.pairwise = one_of("pairwise", pairwise, PAIRWISE)
-        resolve_kernel(kernel, pairwise)
+        check_kernel(kernel, pairwise)
         self.kernel = kernel
         self.subsample = one_of(
             "subsample", chosen.subsample if subsample is None else subsample, SUBSAMPLE
         )
         self.scale = chosen.scale if scale is None else scale
         self.init = one_of("init", chosen.init if init is None else init, INITS)
+        self.padding_of_batch: Padding | None = None  # see layers/padding.py
         self._build()
         NonLocal.reset_parameters(self)  # not the override of a subclass that is not built yet
 
@@ -120,21 +122,35 @@ class NonLocal(nn.Module):
         width = self.in_channels if self.pairwise == "gaussian" else self.inner_channels
         return width**-0.5 if self.scale else 1.0
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The embeddings theta (N, P, Ci), phi (N, Q, Ci) and g (N, Q, Ci) of a map x (N, C, *S).
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The embeddings of a map x (N, C, *S), and which keys are real.
 
-        In the gaussian form theta and phi are x, so their width is C.
+        Returns:
+            theta (N, P, Ci), phi (N, Q, Ci), g (N, Q, Ci) and the key mask (N, Q), which is None
+            where no padding is known. In the gaussian form theta and phi are x, so C wide. A
+            subsampled key is real when any of its positions is, and takes their maximum alone.
         """
         if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (N, {self.in_channels}, *S) with "
                 f"{self.ndim} dimension(s) in S"
             )
-        source = self.pool(x) if self.subsample == "before" else x
+        mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
+        key_mask = None if mask is None else self.pool(mask.to(x.dtype)) > 0
+        source = self._pool(x, mask, key_mask) if self.subsample == "before" else x
         phi, g = self.phi(source), self.g(source)
         if self.subsample == "after":
-            phi, g = self.pool(phi), self.pool(g)
-        return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g)
+            phi, g = self._pool(phi, mask, key_mask), self._pool(g, mask, key_mask)
+        keys = None if key_mask is None else key_mask.flatten(1)  # (N, 1, *K) -> (N, Q)
+        return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g), keys
+
+    def _pool(self, x: Tensor, mask: Tensor | None, key_mask: Tensor | None) -> Tensor:
+        """Max pooling that does not look at padding; a window of padding alone gives 0."""
+        if mask is None or key_mask is None:
+            pooled: Tensor = self.pool(x)
+            return pooled
+        pooled = self.pool(x.masked_fill(~mask, float("-inf")))
+        return pooled.masked_fill(~key_mask, 0.0)
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
         """Where one query position looks: its affinity f / C with every key position.
@@ -149,7 +165,7 @@ class NonLocal(nn.Module):
         Returns:
             The affinities, one row of the P x Q matrix: O(Q Ci) after the projections.
         """
-        theta, phi, _ = self.project(x)
+        theta, phi, _, key_mask = self.project(x)
         i = sum(at * math.prod(x.shape[3 + axis :]) for axis, at in enumerate(query))
         row = affinity(
             theta[:, i : i + 1],
@@ -157,12 +173,13 @@ class NonLocal(nn.Module):
             pairwise=self.pairwise,
             scale=self.scale_factor,
             w_f=self.w_f,
+            key_mask=key_mask,
         )
         return row.squeeze(1).unflatten(1, self.pool(x[:, :1]).shape[2:])  # (N, 1, Q) -> (N, *K)
 
     def forward(self, x: Tensor) -> Tensor:
         """The response y (N, Ci, *S) of a map x (N, C, *S)."""
-        theta, phi, g = self.project(x)
+        theta, phi, g, key_mask = self.project(x)
         y = response(
             theta,
             phi,
@@ -171,6 +188,7 @@ class NonLocal(nn.Module):
             kernel=self.kernel,
             scale=self.scale_factor,
             w_f=self.w_f,
+            key_mask=key_mask,
         )
         return y.transpose(1, 2).unflatten(
             2, x.shape[2:]

@@ -20,6 +20,7 @@ def affinity(
     pairwise: str,
     scale: float = 1.0,
     w_f: Tensor | None = None,
+    key_mask: Tensor | None = None,
 ) -> Tensor:
     """Every f(x_i, x_j) / C(x), as a matrix.
 
@@ -36,9 +37,10 @@ def affinity(
         pairwise: one of `PAIRWISE`.
         scale: a factor on theta_i . phi_j; the concatenation has no such product and ignores it.
         w_f: the weight vector of the concatenation.
+        key_mask: True where a key is real; the others weigh 0 and do not count in Q.
 
     Shape:
-        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> (N, P, Q).
+        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci), key_mask (N, Q) -> (N, P, Q).
 
     Returns:
         The affinities, in float32 for half-precision input: a product of two large features leaves
@@ -56,17 +58,34 @@ def affinity(
     theta, phi = at_least_float32(theta), at_least_float32(phi)
     with autocast_off(theta.device):
         if pairwise == "concatenation":
-            return _concatenation(theta, phi, w_f)
-        product = torch.matmul(theta * scale, phi.transpose(1, 2))  # (N, P, Ci) @ (N, Ci, Q)
+            a, b = split_w_f(theta, phi, w_f)
+            f = torch.relu(a.unsqueeze(2) + b.unsqueeze(1))  # (N, P, 1) + (N, 1, Q)
+        else:
+            f = torch.matmul(theta * scale, phi.transpose(1, 2))  # (N, P, Ci) @ (N, Ci, Q)
         if pairwise in SOFTMAX:
-            return product.softmax(dim=-1)
-        return product / phi.shape[1]
+            if key_mask is not None:
+                f = f.masked_fill(~key_mask.unsqueeze(1), float("-inf"))
+            return f.softmax(dim=-1)
+        if key_mask is None:
+            return f / phi.shape[1]
+        return f * key_mask.unsqueeze(1) / key_mask.sum(1).view(-1, 1, 1)
 
 
-def _concatenation(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> Tensor:
+def split_w_f(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The two terms of ``w_f . [theta_i, phi_j] = a_i + b_j``.
+
+    Shape:
+        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> a (N, P), b (N, Q).
+
+    Raises:
+        ValueError: there is no ``w_f``.
+    """
+    w_theta, w_phi = check_w_f(w_f).to(theta.dtype).chunk(2)
+    return torch.matmul(theta, w_theta), torch.matmul(phi, w_phi)
+
+
+def check_w_f(w_f: Tensor | None) -> Tensor:
+    """Refuse a concatenation without its weights."""
     if w_f is None:
         raise ValueError("pairwise='concatenation' needs w_f, the weights of [theta_i, phi_j]")
-    w_theta, w_phi = w_f.to(theta.dtype).chunk(2)
-    a = torch.matmul(theta, w_theta)  # (N, P, Ci) @ (Ci) -> (N, P)
-    b = torch.matmul(phi, w_phi)  # (N, Q, Ci) @ (Ci) -> (N, Q)
-    return torch.relu(a.unsqueeze(2) + b.unsqueeze(1)) / phi.shape[1]  # (N, P, 1) + (N, 1, Q)
+    return w_f

@@ -8,9 +8,11 @@ from .backbone import (
 )
 from .insertion import BlockFactory, block_from_config, detection_block, nonlocal_blocks
 from .keypoint_head import NonLocalKRCNNConvDeconvUpsampleHead
+from .rcnn import NonLocalGeneralizedRCNN
 
 __all__ = [
     "BlockFactory",
+    "NonLocalGeneralizedRCNN",
     "NonLocalKRCNNConvDeconvUpsampleHead",
     "add_nonlocal",
     "block_from_config",

@@ -108,7 +108,7 @@ def test_empty_batch_and_single_position(pairwise, kernel, ndim, subsample):
     assert block(empty).shape == empty.shape
     block(empty).sum().backward()
     x = torch.randn(2, 8, *([1] * ndim))
-    theta, phi, g = block.project(x)
+    theta, phi, g, _ = block.project(x)
     if pairwise in ("gaussian", "embedded_gaussian"):  # one key: y is that key's g
         torch.testing.assert_close(NonLocal.forward(block, x).flatten(1), g.flatten(1))
     assert theta.shape[1] == phi.shape[1] == g.shape[1] == 1

@@ -104,7 +104,7 @@ def test_baselines_are_detectron2s_key_by_key(name, theirs, allowed):
 )
 def test_twins_differ_only_where_they_should(row):
     found = differing(model_zoo.get_config(row["config"]), model_zoo.get_config(row["baseline"]))
-    allowed = {"MODEL.BACKBONE.NAME", "MODEL.ROI_KEYPOINT_HEAD.NAME"}
+    allowed = {"MODEL.BACKBONE.NAME", "MODEL.ROI_KEYPOINT_HEAD.NAME", "MODEL.META_ARCHITECTURE"}
     if row["config"].endswith("_res2"):
         allowed.add("MODEL.BACKBONE.FREEZE_AT")  # res2 is frozen otherwise
     if row["task"] == "quick":

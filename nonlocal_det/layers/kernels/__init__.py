@@ -1,0 +1,92 @@
+"""Ways to compute the response y: one formula, `dense` as the reference, the others exact.
+
+All take the same operands and give the same numbers; they differ in time and memory.
+"""
+
+import torch
+from torch import Tensor
+
+from nonlocal_det.layers.checks import one_of
+from nonlocal_det.layers.pairwise import PAIRWISE, SOFTMAX
+
+from .auto import choose
+from .chunked import chunked
+from .dense import dense
+from .factored import factored
+from .fused import sdpa
+from .operands import Kernel, Operands
+from .sorting import sorted_sums
+
+KERNELS: dict[str, tuple[Kernel, tuple[str, ...]]] = {
+    "dense": (dense, PAIRWISE),
+    "sdpa": (sdpa, SOFTMAX),
+    "chunked": (chunked, PAIRWISE),
+    "factored": (factored, ("dot_product",)),
+    "sorted": (sorted_sums, ("concatenation",)),
+}
+"""Name -> (the kernel, the pairwise functions it serves)."""
+
+__all__ = ["KERNELS", "Operands", "check_kernel", "response"]
+
+
+def check_kernel(kernel: str, pairwise: str) -> None:
+    """Refuse a kernel that cannot serve a function.
+
+    Args:
+        kernel: ``"auto"`` or a name of `KERNELS`.
+        pairwise: one of `PAIRWISE`.
+
+    Raises:
+        ValueError: the kernel is unknown or cannot serve the function; lists those that can.
+    """
+    one_of("kernel", kernel, ("auto", *KERNELS))
+    if kernel != "auto" and pairwise not in KERNELS[kernel][1]:
+        able = ", ".join(name for name, (_, serves) in KERNELS.items() if pairwise in serves)
+        raise ValueError(f"kernel={kernel!r} cannot serve pairwise={pairwise!r}; use auto, {able}")
+
+
+def response(
+    theta: Tensor,
+    phi: Tensor,
+    g: Tensor,
+    *,
+    pairwise: str,
+    kernel: str = "auto",
+    scale: float = 1.0,
+    w_f: Tensor | None = None,
+    key_mask: Tensor | None = None,
+) -> Tensor:
+    """``y_i = 1 / C(x) * sum_j f(x_i, x_j) g(x_j)``.
+
+    *Source*: Wang et al., Non-local Neural Networks, Eq. 1.
+
+    Args:
+        theta: the embedded queries.
+        phi: the embedded keys, after subsampling.
+        g: what each key position gives, after subsampling.
+        pairwise: f, one of `PAIRWISE`.
+        kernel: how to compute it, ``"auto"`` or a name of `KERNELS`.
+        scale: a factor on theta_i . phi_j.
+        w_f: the weight vector of the concatenation.
+        key_mask: True where a key is real; the others do not exist: they weigh nothing and are not
+            counted. None: all are.
+
+    Shape:
+        theta (N, P, Ci), phi (N, Q, Ci), g (N, Q, Cg), w_f (2 Ci), key_mask (N, Q) -> (N, P, Cg).
+
+    Returns:
+        The response in g's dtype; but in float32 where a float16 response may overflow: an average
+        of g cannot, a sum weighted by unbounded products (dot_product, concatenation) can.
+
+    Raises:
+        ValueError: an unknown name, a kernel that cannot serve the function, no w_f for the
+            concatenation, operands of different dtypes, or a mask of another shape or with an image
+            that has no key.
+    """
+    check_kernel(kernel, pairwise)
+    operands = Operands(theta, phi, g, pairwise, scale, w_f, key_mask)
+    operands.check()
+    y = KERNELS[choose(operands) if kernel == "auto" else kernel][0](operands)
+    if g.dtype == torch.float16 and pairwise not in SOFTMAX:
+        return y
+    return y.to(g.dtype)

@@ -1,0 +1,72 @@
+"""What every kernel takes, checked once, and what they all derive from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nonlocal_det.layers.checks import at_least_float32
+from nonlocal_det.layers.pairwise import check_w_f
+
+
+@dataclass(frozen=True)
+class Operands:
+    """The right-hand side of Eq. 1 for a batch; see `response` for the shapes."""
+
+    theta: Tensor
+    phi: Tensor
+    g: Tensor
+    pairwise: str
+    scale: float = 1.0
+    w_f: Tensor | None = None
+    key_mask: Tensor | None = None
+
+    def check(self) -> None:
+        """Refuse what no kernel can compute.
+
+        Raises:
+            ValueError: see `response`.
+        """
+        if self.pairwise == "concatenation":
+            check_w_f(self.w_f)
+        dtypes = {self.theta.dtype, self.phi.dtype, self.g.dtype}
+        if len(dtypes) > 1 and not _autocast_mixes(self.pairwise, dtypes):
+            raise ValueError(
+                f"theta, phi and g have dtypes {self.theta.dtype}, {self.phi.dtype}, "
+                f"{self.g.dtype}; give them the same"
+            )
+        mask = self.key_mask
+        if mask is None:
+            return
+        if mask.shape != self.phi.shape[:2] or mask.dtype != torch.bool:
+            raise ValueError(
+                f"key_mask is {mask.dtype} of shape {tuple(mask.shape)}; expected bool of shape "
+                f"{tuple(self.phi.shape[:2])} (N, Q)"
+            )
+        if not torch.compiler.is_compiling() and not bool(mask.any(1).all()):
+            raise ValueError("key_mask leaves an image without a key; each needs at least one")
+
+    def in_float32(self) -> tuple[Tensor, Tensor, Tensor]:
+        """theta, phi and g, in float32 if they are in half precision."""
+        return at_least_float32(self.theta), at_least_float32(self.phi), at_least_float32(self.g)
+
+    def real_g(self) -> Tensor:
+        """Return g in at least float32, 0 where the key is not real."""
+        g = at_least_float32(self.g)
+        return g if self.key_mask is None else g * self.key_mask.unsqueeze(2)
+
+    def counts(self) -> int | Tensor:
+        """Q: the number of keys, or of real keys an image (N, 1, 1)."""
+        if self.key_mask is None:
+            return self.phi.shape[1]
+        return self.key_mask.sum(1).view(-1, 1, 1)
+
+
+Kernel = Callable[[Operands], Tensor]
+
+
+def _autocast_mixes(pairwise: str, dtypes: set[torch.dtype]) -> bool:
+    """In the gaussian form theta and phi are x, which autocast leaves in float32."""
+    half = {torch.float16, torch.bfloat16}
+    return pairwise == "gaussian" and torch.float32 in dtypes and dtypes <= half | {torch.float32}

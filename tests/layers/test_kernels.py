@@ -1,0 +1,210 @@
+"""Every kernel is the dense reference: values, both derivatives, masks, precision, every mode."""
+
+import pytest
+import torch
+
+from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, response
+from nonlocal_det.layers.kernels import Operands
+from nonlocal_det.layers.kernels.auto import choose
+from nonlocal_det.layers.kernels.chunked import chunked
+
+SOFTMAX = ("gaussian", "embedded_gaussian")
+FORMS = [(p, k) for p in PAIRWISE for k, (_, serves) in KERNELS.items() if p in serves]
+EXACT = [form for form in FORMS if form[1] != "dense"]
+
+
+def operands(pairwise, n=2, p=7, q=5, ci=4, cg=3, dtype=torch.float64, grad=False):
+    cg = ci if pairwise == "embedded_gaussian" else cg  # fused attention wants equal widths
+    tensors = [torch.randn(n, p, ci), torch.randn(n, q, ci), torch.randn(n, q, cg)]
+    tensors.append(torch.randn(2 * ci))
+    return [t.to(dtype).requires_grad_(grad) for t in tensors]
+
+
+def compute(pairwise, kernel, theta, phi, g, w_f, **options):
+    return response(theta, phi, g, pairwise=pairwise, kernel=kernel, w_f=w_f, **options)
+
+
+def real_keys(n=2, q=5):
+    mask = torch.ones(n, q, dtype=torch.bool)
+    mask[0, 3:] = False
+    mask[1, 0] = False
+    return mask
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), EXACT)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (3, 40), (40, 3)])
+def test_values_and_gradients_equal_the_reference(pairwise, kernel, masked, size):
+    p, q = size
+    inputs = operands(pairwise, p=p, q=q, grad=True)
+    mask = torch.rand(2, q) < 0.6 if masked else None
+    if mask is not None:
+        mask[:, 0] = True
+    results = []
+    for name in (kernel, "dense"):
+        y = compute(pairwise, name, *inputs, key_mask=mask, scale=0.7)
+        grads = torch.autograd.grad(y.square().sum(), inputs, allow_unused=True)
+        results.append([y, *(g for g in grads if g is not None)])
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_gradcheck(pairwise, kernel):
+    inputs = operands(pairwise, n=1, p=4, q=3, ci=2, cg=2, grad=True)
+    assert torch.autograd.gradcheck(
+        lambda *t: compute(pairwise, kernel, *t), inputs, raise_exception=True
+    )
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_second_derivative_is_right_or_refused(pairwise, kernel):
+    inputs = operands(pairwise, n=1, p=4, q=3, ci=2, cg=2, grad=True)
+
+    def run():
+        return torch.autograd.gradgradcheck(lambda *t: compute(pairwise, kernel, *t), inputs)
+
+    refusal = {
+        "chunked": "use kernel='dense'",
+        "sdpa": "not implemented",
+    }  # sdpa: torch's own words
+    if kernel in refusal and pairwise in SOFTMAX:
+        with pytest.raises(RuntimeError, match=refusal[kernel]):
+            run()
+    else:
+        assert run()
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_a_masked_key_does_not_exist(pairwise, kernel):
+    theta, phi, g, w_f = operands(pairwise, n=1)
+    mask = torch.tensor([[True, True, False, True, False]])
+    y = compute(pairwise, kernel, theta, phi, g, w_f, key_mask=mask)
+    alone = compute(pairwise, kernel, theta, phi[:, mask[0]], g[:, mask[0]], w_f)
+    torch.testing.assert_close(y, alone)
+    other = phi.clone()
+    other[:, 2] += 100.0
+    assert torch.equal(compute(pairwise, kernel, theta, other, g, w_f, key_mask=mask), y)
+    unmasked = compute(pairwise, kernel, theta, phi, g, w_f)
+    assert (unmasked - y).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), [f for f in FORMS if f[1] == "chunked"])
+@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+def test_any_chunk_gives_the_same(pairwise, kernel, chunk):
+    theta, phi, g, w_f = operands(pairwise)
+    expected = compute(pairwise, "dense", theta, phi, g, w_f)
+    y = chunked(Operands(theta, phi, g, pairwise, 1.0, w_f), chunk)
+    torch.testing.assert_close(y, expected)
+
+
+def test_sorted_sums_keep_their_digits_on_long_inputs():
+    inputs = operands("concatenation", n=1, p=64, q=16800, ci=8, cg=4)
+    theta, phi, g, w_f = inputs
+    phi = phi * 100 + 50  # large terms that cancel
+    expected = compute("concatenation", "dense", theta, phi, g, w_f)
+    for enabled in (False, True):
+        half = [t.float() for t in (theta, phi, g)]
+        with torch.autocast("cpu", enabled=enabled):
+            y = compute("concatenation", "sorted", *half, w_f.float())
+        error = (y.double() - expected).norm() / expected.norm()
+        assert error < 1e-5
+        assert y.dtype == torch.float32
+
+
+def test_factored_takes_the_order_that_costs_less():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for p, q, ci, cg in ((300, 200, 8, 8), (4, 5, 64, 64)):
+        inputs = operands("dot_product", n=1, p=p, q=q, ci=ci, cg=cg, dtype=torch.float32)
+        with FlopCounterMode(display=False) as counter:
+            compute("dot_product", "factored", *inputs)
+        multiply_adds = min((p + q) * ci * cg, p * q * (ci + cg))
+        assert counter.get_total_flops() == 2 * multiply_adds
+
+
+@pytest.mark.parametrize(
+    ("pairwise", "p", "q", "ci", "cg", "expected"),
+    [
+        ("dot_product", 4200, 4200, 512, 512, "factored"),
+        ("concatenation", 4200, 1050, 512, 512, "sorted"),
+        ("concatenation", 9, 9, 8, 8, "dense"),
+        ("embedded_gaussian", 4200, 1050, 512, 512, "sdpa"),
+        ("gaussian", 196, 49, 512, 256, "dense"),
+        ("gaussian", 16800, 16800, 8, 4, "chunked"),
+    ],
+)
+def test_auto_chooses_by_function_and_size(pairwise, p, q, ci, cg, expected):
+    with torch.device("meta"):
+        tensors = torch.empty(1, p, ci), torch.empty(1, q, ci), torch.empty(1, q, cg)
+    assert choose(Operands(*tensors, pairwise)) == expected
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_of_300_stay_finite_in_half_precision(pairwise, kernel, dtype):
+    theta, phi, g, w_f = operands(pairwise, n=1, p=20, q=12, ci=1024, cg=8, dtype=torch.float32)
+    inputs = [(t * 300).to(dtype).requires_grad_() for t in (theta, phi, g)]
+    y = compute(pairwise, kernel, *inputs, w_f)
+    assert torch.isfinite(y).all()
+    grads = torch.autograd.grad(y.float().mean() * 1e-6, inputs)
+    assert all(torch.isfinite(grad).all() for grad in grads)
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_block_compiles_without_a_graph_break(pairwise, kernel):
+    block = NonLocalBlock(8, pairwise=pairwise, kernel=kernel, norm="")
+    torch.nn.init.normal_(block.w_z.weight)
+    compiled = torch.compile(block, fullgraph=True, backend="aot_eager")
+    x = torch.randn(2, 8, 6, 5)
+    torch.testing.assert_close(compiled(x), block(x))
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_block_traces_to_torchscript(pairwise, kernel, tmp_path):
+    block = NonLocalBlock(8, pairwise=pairwise, kernel=kernel, norm="").eval()
+    torch.nn.init.normal_(block.w_z.weight)
+    with torch.no_grad():
+        traced = torch.jit.trace(block, torch.randn(2, 8, 6, 5), check_trace=False)
+        traced.save(str(tmp_path / "block.pt"))
+        loaded = torch.jit.load(str(tmp_path / "block.pt"))
+        x = torch.randn(2, 8, 6, 5)
+        torch.testing.assert_close(loaded(x), block(x))
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+def test_deterministic_mode_is_served(pairwise, kernel):
+    block = NonLocalBlock(8, pairwise=pairwise, kernel=kernel, norm="")
+    x = torch.randn(2, 8, 6, 5, requires_grad=True)
+    torch.use_deterministic_algorithms(True)
+    try:
+        block(x).sum().backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert x.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kernel": "factored"}, ["'factored' cannot serve", "'embedded_gaussian'", "chunked"]),
+        ({"key_mask": torch.ones(2, 4, dtype=torch.bool)}, ["key_mask", "(2, 4)", "(2, 5)"]),
+        ({"key_mask": torch.ones(2, 5)}, ["key_mask", "float32", "expected bool"]),
+        ({"key_mask": torch.zeros(2, 5, dtype=torch.bool)}, ["without a key"]),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(change, words):
+    theta, phi, g, w_f = operands("embedded_gaussian")
+    options = {"kernel": "auto", **change}
+    with pytest.raises(ValueError) as error:
+        response(theta, phi, g, pairwise="embedded_gaussian", w_f=w_f, **options)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_dtypes_must_agree_and_a_chunk_holds_a_query():
+    theta, phi, g, w_f = operands("dot_product")
+    with pytest.raises(ValueError, match="dtypes torch.float64, torch.float32"):
+        response(theta, phi.float(), g, pairwise="dot_product")
+    with pytest.raises(ValueError, match="chunk=0"):
+        chunked(Operands(theta, phi, g, "dot_product"), 0)

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, Padding, known_padding
+
+FORMS = [(p, k) for p in PAIRWISE for k, (_, serves) in KERNELS.items() if p in serves]
+
+
+def trained(**options) -> NonLocalBlock:
+    block = NonLocalBlock(8, norm="", **options).double()
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return block
+
+
+def batch(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Two maps in one batch, the smaller padded by something that is not 0."""
+    height, width = (max(x, y) for x, y in zip(a.shape[2:], b.shape[2:], strict=True))
+    out = torch.full((2, a.shape[1], height, width), 7.0, dtype=a.dtype)
+    for k, x in enumerate((a, b)):
+        out[k, :, : x.shape[2], : x.shape[3]] = x
+    return out
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+@pytest.mark.parametrize("subsample", ["after", "before", "none"])
+def test_an_image_alone_and_in_a_padded_batch_agree(pairwise, kernel, subsample):
+    block = trained(pairwise=pairwise, kernel=kernel, subsample=subsample)
+    small, large = (torch.randn(1, 8, *s, dtype=torch.float64) for s in ((3, 5), (6, 7)))
+    alone = block(small)
+    together = batch(small, large)
+    with known_padding(block, [(48, 80), (96, 112)], (96, 112)):  # stride 16
+        masked = block(together)
+    torch.testing.assert_close(masked[:1, :, :3, :5], alone)
+    torch.testing.assert_close(masked[1:], block(large))
+    assert (block(together)[:1, :, :3, :5] - alone).abs().max() > 1e-3
+    assert block.padding_of_batch is None
+
+
+def test_a_cell_counts_when_any_of_its_pixels_is_real():
+    x = torch.zeros(3, 1, 4, 4)
+    mask = Padding([(64, 64), (33, 17), (32, 16)], (64, 64)).mask(x)
+    assert [(m[0].any(1).sum().item(), m[0].any(0).sum().item()) for m in mask] == [
+        (4, 4), (3, 2), (2, 1),
+    ]  # fmt: skip
+
+
+def test_no_padding_costs_nothing():
+    x = torch.zeros(2, 1, 4, 4)
+    assert Padding([(64, 64), (50, 49)], (64, 64)).mask(x) is None  # every cell sees a real pixel
+    assert Padding([(64, 64), (48, 64)], (64, 64)).mask(x) is not None
+
+
+def test_padding_of_another_batch_is_refused():
+    with pytest.raises(ValueError, match="padding is that of 1 images"):
+        Padding([(64, 64)], (64, 64)).mask(torch.zeros(2, 1, 4, 4))
+
+
+def test_padding_is_forgotten_after_an_error():
+    block = NonLocalBlock(8)
+    with pytest.raises(ValueError, match="expected"), known_padding(block, [(4, 4)], (4, 4)):
+        block(torch.zeros(1, 7, 4, 4))
+    assert block.padding_of_batch is None
