@@ -18,11 +18,13 @@ def factored(operands: Operands) -> Tensor:
         multiply-adds decides. In float32 the two orders round differently (about 1e-6).
     """
     theta, phi, _ = operands.in_float32()
-    g = operands.real_g() * operands.scale / operands.counts()
+    g, factor = operands.real_g(), operands.scale / operands.counts()
     (p, ci), (q, cg) = theta.shape[1:], g.shape[1:]
     with autocast_off(g.device):
-        if (p + q) * ci * cg <= p * q * (ci + cg):
-            summed = torch.matmul(phi.transpose(1, 2), g)  # (N, Ci, Q) @ (N, Q, Cg) -> (N, Ci, Cg)
-            return torch.matmul(theta, summed)  # (N, P, Ci) @ (N, Ci, Cg) -> (N, P, Cg)
-        products = torch.matmul(theta, phi.transpose(1, 2))  # (N, P, Ci) @ (N, Ci, Q)
-        return torch.matmul(products, g)  # (N, P, Q) @ (N, Q, Cg) -> (N, P, Cg)
+        if (p + q) * ci * cg > p * q * (ci + cg):
+            products = torch.matmul(theta, phi.transpose(1, 2)) * factor  # (N, P, Ci) @ (N, Ci, Q)
+            return torch.matmul(products, g)  # (N, P, Q) @ (N, Q, Cg) -> (N, P, Cg)
+        summed = torch.matmul(g.transpose(1, 2), phi) * factor  # (N, Cg, Q) @ (N, Q, Ci)
+        # Transposed, as the convolutions hold theta and want y: nothing is copied.
+        y = torch.matmul(summed, theta.transpose(1, 2))  # (N, Cg, Ci) @ (N, Ci, P) -> (N, Cg, P)
+        return y.transpose(1, 2)

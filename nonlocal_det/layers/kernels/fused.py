@@ -16,9 +16,10 @@ def sdpa(operands: Operands) -> Tensor:
         O(P Q) where it has not (on CUDA flash attention stops at width 256).
     """
     o = operands
-    theta, phi = o.theta.to(o.g.dtype), o.phi.to(o.g.dtype)
+    # Only rows that lie together in memory take a fused path; convolutions give the transpose.
+    theta, phi, g = (t.to(o.g.dtype).contiguous() for t in (o.theta, o.phi, o.g))
     mask = None if o.key_mask is None else o.key_mask[:, None, None, :]  # (N, 1, 1, Q)
     # (N, 1, P, Ci), (N, 1, Q, Ci), (N, 1, Q, Cg) -> (N, 1, P, Cg)
     return F.scaled_dot_product_attention(
-        theta.unsqueeze(1), phi.unsqueeze(1), o.g.unsqueeze(1), mask, scale=o.scale
+        theta.unsqueeze(1), phi.unsqueeze(1), g.unsqueeze(1), mask, scale=o.scale
     ).squeeze(1)

@@ -60,7 +60,8 @@ class Operands:
         """Q: the number of keys, or of real keys an image (N, 1, 1)."""
         if self.key_mask is None:
             return self.phi.shape[1]
-        return self.key_mask.sum(1).view(-1, 1, 1)
+        dtype = torch.promote_types(self.g.dtype, torch.float32)
+        return self.key_mask.sum(1).view(-1, 1, 1).to(dtype)
 
 
 Kernel = Callable[[Operands], Tensor]
