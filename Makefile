@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test check format zoo
+.PHONY: quickstart test check format zoo bench
 
 quickstart: $(READY)
 	$(BIN)/python tools/quickstart.py $(ARGS)
@@ -21,6 +21,9 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python tools/benchmark_block.py $(ARGS)
 
 zoo: $(READY)
 	$(BIN)/python tools/make_model_zoo.py

@@ -23,7 +23,8 @@ def add_nonlocal_config(cfg: CfgNode) -> None:
     node.AFTER_BLOCKS = [[], [], [-2], []]
     # f(x_i, x_j): gaussian, embedded_gaussian, dot_product, concatenation
     node.PAIRWISE = "embedded_gaussian"
-    # How f is computed, never what: auto, dense, sdpa
+    # How it is computed, never what: auto, dense, sdpa, chunked, factored (dot_product),
+    # sorted (concatenation)
     node.KERNEL = "auto"
     # 2x2 max pooling "after" phi and g, of x "before" them, "none"; null: as the preset says
     node.SUBSAMPLE = None

@@ -15,6 +15,7 @@ from detectron2.data import detection_utils as utils
 from detectron2.engine import DefaultPredictor
 
 from nonlocal_det.data import make_mini_coco
+from nonlocal_det.layers import known_padding
 from nonlocal_det.modeling import nonlocal_blocks
 from nonlocal_det.visualization import (
     draw_attention,
@@ -112,7 +113,8 @@ def _draw_attention(predictor: DefaultPredictor, record: dict[str, Any], path: P
     stage = name.split(".")[-2]  # backbone.bottom_up.res4.nl0
     stride = predictor.model.backbone.bottom_up.output_shape()[stage].stride
     at = (int(point[1] / stride), int(point[0] / stride))
-    with torch.no_grad():
+    padded = [side * stride for side in features.shape[2:]]
+    with torch.no_grad(), known_padding(block, [seen.shape[:2]], padded):
         weights = block.attention(features, at)[0]
     cell = stride * (features.shape[2] / weights.shape[0])
     return draw_attention(np.ascontiguousarray(seen), weights, cell, point, path)
