@@ -1,5 +1,6 @@
 """The package as a plugin: a wheel, in an environment of its own, outside this repository."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,9 +35,14 @@ print("plugin works")
 def python(tmp_path_factory) -> Path:
     """A fresh environment with the wheel in it; torch and Detectron2 are borrowed from this one."""
     folder = tmp_path_factory.mktemp("plugin")
+    source = folder / "source"  # a copy: pip builds in place, and would pack what is left there
+    for name in ("nonlocal_det", "configs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
-        + ["-w", str(folder), str(ROOT)],
+        + ["-w", str(folder), str(source)],
         check=True,
     )
     (wheel,) = folder.glob("nonlocal_det-*.whl")
