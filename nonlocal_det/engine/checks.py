@@ -57,7 +57,7 @@ def _check_data(name: str, config_file: str) -> None:
         return
     root = os.environ.get("DETECTRON2_DATASETS", "datasets")
     how = (
-        "draw it with `python tools/make_mini_coco.py`"
+        f"draw it with `python tools/make_mini_coco.py {root}`"
         if name.startswith("mini_coco")
         else f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
         "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
