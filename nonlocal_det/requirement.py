@@ -13,10 +13,10 @@ def detectron2_problem() -> str:
     """
     try:
         import detectron2
-    except ModuleNotFoundError as error:
-        if error.name == "detectron2":
+    except (ImportError, AttributeError) as error:
+        if getattr(error, "name", None) == "detectron2":
             return f"Detectron2 is not installed; {CURE}"
-        return f"Detectron2 cannot be imported ({error}); {CURE}"
+        return _broken(error)
     if numbers(detectron2.__version__) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return f"Detectron2 {detectron2.__version__} is too old, {oldest} is needed; {CURE}"
@@ -25,5 +25,9 @@ def detectron2_problem() -> str:
         import detectron2.evaluation
         import detectron2.modeling  # noqa: F401
     except (ImportError, AttributeError) as error:  # AttributeError: Image.LINEAR, np.bool
-        return f"Detectron2 cannot be imported ({type(error).__name__}: {error}); {CURE}"
+        return _broken(error)
     return ""
+
+
+def _broken(error: Exception) -> str:
+    return f"Detectron2 cannot be imported ({type(error).__name__}: {error}); {CURE}"

@@ -48,6 +48,8 @@ def test_everything_else_says_how_to_get_detectron2(name):
         ("__version__ = '0.5'", ["Detectron2 0.5 is too old", "0.6 is needed"]),
         ("__version__ = '0.6'", ["cannot be imported", "detectron2.data"]),
         ("import not_there_at_all", ["cannot be imported", "not_there_at_all"]),
+        ("import os; os.LINEAR", ["cannot be imported (AttributeError", "LINEAR"]),
+        ("from os import LINEAR", ["cannot be imported (ImportError", "LINEAR"]),
     ],
 )
 def test_an_old_or_broken_detectron2_is_named(tmp_path, source, words):

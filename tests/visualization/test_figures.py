@@ -27,9 +27,9 @@ def test_predictions_over_the_threshold_are_drawn(tmp_path):
     metadata = Metadata(thing_classes=["person"])
     shown = pixels(draw_predictions([sample(0.9)], metadata, tmp_path / "a.png"))
     hidden = pixels(draw_predictions([sample(0.1)], metadata, tmp_path / "b.png"))
-    left, right = np.split(np.abs(shown - hidden).sum(-1), 2, axis=1)
-    assert right.sum() + left.sum() > 0
-    assert shown.std() > 0
+    changed = np.abs(shown - hidden).sum(-1)[shown.shape[0] // 6 :]  # below the titles, which count
+    _, predictions, *_ = np.split(changed[:, : changed.shape[1] // 4 * 4], 4, axis=1)
+    assert (predictions > 0).sum() > 500
 
 
 @pytest.mark.parametrize("corner", [0, 3])
@@ -55,4 +55,6 @@ def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):
     resumed = [*rows[:2], {"iteration": 40, "total_loss": 3.0}]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, resumed[-1]]))
     assert read_metrics(path) == resumed
-    assert pixels(draw_losses(resumed, tmp_path / "losses.png")).std() > 0
+    drawn = pixels(draw_losses(resumed, tmp_path / "losses.png"))
+    total = np.abs(drawn - [0x1F, 0x77, 0xB4]).sum(-1) < 6  # matplotlib's first colour
+    assert total[:, : drawn.shape[1] // 2].sum() > 200  # the line itself, not the legend

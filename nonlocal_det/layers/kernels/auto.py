@@ -3,7 +3,7 @@
 from .operands import Operands
 
 SORTED_FROM = 2**14
-"""Pairs from which sorting beats the P x Q matrix of the concatenation."""
+"""Pairs below which the matrix of the concatenation is too small to be worth a sort; a guess."""
 
 DENSE_BYTES = 64 * 2**20
 """An affinity matrix over this size is not built where torch has no fused path."""
