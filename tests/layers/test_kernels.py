@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, response
-from nonlocal_det.layers.kernels import Operands
+from nonlocal_det.layers.kernels import Operands, fused
 from nonlocal_det.layers.kernels.auto import choose
 from nonlocal_det.layers.kernels.chunked import chunked
 
@@ -92,10 +92,43 @@ def test_a_masked_key_does_not_exist(pairwise, kernel):
 @pytest.mark.parametrize(("pairwise", "kernel"), [f for f in FORMS if f[1] == "chunked"])
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100])
 def test_any_chunk_gives_the_same(pairwise, kernel, chunk):
-    theta, phi, g, w_f = operands(pairwise)
-    expected = compute(pairwise, "dense", theta, phi, g, w_f)
-    y = chunked(Operands(theta, phi, g, pairwise, 1.0, w_f), chunk)
-    torch.testing.assert_close(y, expected)
+    inputs = operands(pairwise, grad=True)
+    theta, phi, g, w_f = inputs
+    results = []
+    for y in (
+        compute(pairwise, "dense", *inputs, key_mask=real_keys(), scale=0.7),
+        chunked(Operands(theta, phi, g, pairwise, 0.7, w_f, real_keys()), chunk),
+    ):
+        grads = torch.autograd.grad(y.square().sum(), inputs, allow_unused=True)
+        results.append([y, *(grad for grad in grads if grad is not None)])
+    for expected, actual in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+def test_a_small_softmax_is_kept_and_a_large_one_is_not():
+    for queries, kept in ((7, True), (3, False)):  # of 7
+        theta, phi, g, _ = operands("gaussian", grad=True)
+        saved = []
+        keep = torch.autograd.graph.saved_tensors_hooks(
+            lambda t, saved=saved: saved.append(tuple(t.shape)) or t, lambda t: t
+        )
+        with keep:
+            chunked(Operands(theta, phi, g, "gaussian"), queries)
+        assert ((2, 7, 5) in saved) == kept
+
+
+@pytest.mark.parametrize("chunk", [4, 20])
+def test_a_steep_softmax_has_no_denormal_weights_and_keeps_nan(chunk):
+    theta, phi, g, w_f = operands("gaussian", n=1, p=20, q=12, ci=64, dtype=torch.float32)
+    theta = theta * 3  # exponents down to about -100
+    expected = compute("gaussian", "dense", theta, phi, g, w_f)
+    assert (compute("gaussian", "dense", theta, phi, torch.eye(12)[None], w_f) < 1e-37).any()
+    weights = chunked(Operands(theta, phi, torch.eye(12)[None], "gaussian"), chunk)
+    assert not ((weights > 0) & (weights < torch.finfo(torch.float32).tiny)).any()
+    torch.testing.assert_close(chunked(Operands(theta, phi, g, "gaussian"), chunk), expected)
+    theta[0, 3] = torch.nan
+    broken = chunked(Operands(theta, phi, g, "gaussian"), chunk)
+    assert torch.equal(broken.isnan().all(2), torch.arange(20)[None] == 3)
 
 
 def test_sorted_sums_keep_their_digits_on_long_inputs():
@@ -124,20 +157,37 @@ def test_factored_takes_the_order_that_costs_less():
 
 
 @pytest.mark.parametrize(
-    ("pairwise", "p", "q", "ci", "cg", "expected"),
+    ("pairwise", "p", "q", "dtype", "expected"),
     [
-        ("dot_product", 4200, 4200, 512, 512, "factored"),
-        ("concatenation", 4200, 1050, 512, 512, "sorted"),
-        ("concatenation", 9, 9, 8, 8, "dense"),
-        ("embedded_gaussian", 4200, 1050, 512, 512, "sdpa"),
-        ("gaussian", 196, 49, 512, 256, "dense"),
-        ("gaussian", 16800, 16800, 8, 4, "chunked"),
+        ("dot_product", 4200, 4200, torch.float32, "factored"),
+        ("concatenation", 4200, 4200, torch.float32, "sorted"),
+        ("concatenation", 196, 49, torch.float32, "dense"),  # a region of the keypoint head
+        ("embedded_gaussian", 4200, 1050, torch.float32, "chunked"),
+        ("embedded_gaussian", 4200, 1050, torch.bfloat16, "sdpa"),
+        ("gaussian", 4200, 1050, torch.bfloat16, "chunked"),  # 1024 wide keys, 512 wide values
     ],
 )
-def test_auto_chooses_by_function_and_size(pairwise, p, q, ci, cg, expected):
+def test_auto_chooses_by_function_size_and_dtype(pairwise, p, q, dtype, expected):
+    ci = 1024 if pairwise == "gaussian" else 512
     with torch.device("meta"):
-        tensors = torch.empty(1, p, ci), torch.empty(1, q, ci), torch.empty(1, q, cg)
+        tensors = (torch.empty(1, *size, dtype=dtype) for size in ((p, ci), (q, ci), (q, 512)))
     assert choose(Operands(*tensors, pairwise)) == expected
+
+
+def test_a_fused_path_is_taken_and_its_absence_is_said_once(caplog, monkeypatch):
+    monkeypatch.setattr(fused, "_said", set())
+    theta, phi, g, _ = operands("embedded_gaussian", dtype=torch.float32)
+    with torch.profiler.profile() as profile:
+        compute("embedded_gaussian", "sdpa", theta, phi, g, None)
+    assert any("flash_attention" in event.key for event in profile.key_averages())
+    assert not caplog.records
+    narrow = g[:, :, :3]
+    for _ in range(2):
+        compute("gaussian", "sdpa", theta, phi, narrow, None)
+    assert [r.getMessage() for r in caplog.records] == [
+        "kernel='sdpa': torch has no fused attention on cpu in float32 for keys of width 4 and "
+        "values of width 3; it builds the P x Q matrix (kernel='chunked' does not)"
+    ]
 
 
 @pytest.mark.parametrize(("pairwise", "kernel"), FORMS)

@@ -1,12 +1,12 @@
-"""Which kernel `auto` takes: a written-down cost model, coarse on purpose."""
+"""Which kernel `auto` takes: a small cost model, written down; its numbers were measured.
+
+`make bench ARGS="--sweep"` measures every kernel; a test holds the choices against such a sweep.
+"""
 
 from .operands import Operands
 
-SORTED_FROM = 2**14
-"""Pairs below which the matrix of the concatenation is too small to be worth a sort; a guess."""
-
-DENSE_BYTES = 64 * 2**20
-"""An affinity matrix over this size is not built where torch has no fused path."""
+SORT_COST = 350
+"""What sorting, summing and looking up one feature of a query or key costs in multiply-adds."""
 
 FUSED_WIDTH = 256
 """The largest width of flash attention on CUDA."""
@@ -16,22 +16,24 @@ def choose(operands: Operands) -> str:
     """The kernel for these operands, by function, sizes, width, device and dtype.
 
     - dot_product: `factored`, which itself takes the cheaper order.
-    - concatenation: `sorted`, unless the matrix is tiny.
-    - gaussian, embedded_gaussian: `sdpa` where it is fused; else `dense` while the matrix is small
-      and `chunked` beyond.
+    - concatenation: `sorted` costs (P + Q) Cg `SORT_COST`, `dense` P Q Cg: the cheaper one.
+    - gaussian, embedded_gaussian: `sdpa` where it is fused and in half precision or on CUDA, where
+      `chunked` would widen to float32; else `chunked`, the fastest in float32 on a CPU at every
+      size measured, and 4 to 10 times as fast as `dense` and `sdpa` where the softmax is so steep
+      that its weights are denormal numbers.
     """
     o = operands
-    pairs = o.theta.shape[0] * o.theta.shape[1] * o.phi.shape[1]
     if o.pairwise == "dot_product":
         return "factored"
     if o.pairwise == "concatenation":
-        return "sorted" if pairs >= SORTED_FROM else "dense"
-    if _is_fused(o):
-        return "sdpa"
-    return "dense" if pairs * 4 <= DENSE_BYTES else "chunked"
+        p, q = o.theta.shape[1], o.phi.shape[1]
+        return "sorted" if p * q > (p + q) * SORT_COST else "dense"
+    return "sdpa" if _is_fused(o) else "chunked"
 
 
 def _is_fused(o: Operands) -> bool:
     if o.theta.shape[2] != o.g.shape[2]:  # the gaussian form: C wide keys, Ci wide values
         return False
-    return o.theta.device.type != "cuda" or o.theta.shape[2] <= FUSED_WIDTH
+    if o.theta.device.type == "cuda":
+        return o.theta.shape[2] <= FUSED_WIDTH
+    return o.g.dtype.itemsize == 2

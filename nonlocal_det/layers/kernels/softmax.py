@@ -1,0 +1,112 @@
+"""The softmax forms by blocks of queries, with a backward pass by hand that recomputes or keeps.
+
+Every product is taken in the layout that convolutions hold, channels before positions, so that
+nothing of the size of the map is copied on the way in or out.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def parts(count: int, chunk: int) -> Iterator[slice]:
+    """Slices that cover 0..count; one empty slice for count 0."""
+    return (slice(start, start + chunk) for start in range(0, max(count, 1), chunk))
+
+
+class ChunkedSoftmax(torch.autograd.Function):
+    """``softmax(scale * theta phi^T) g`` for (N, P, Ci), (N, Q, Ci), (N, Q, Cg) -> (N, P, Cg).
+
+    With w the softmax and t the upstream gradient: ``dg = w^T t``,
+    ``ds = w * (t g^T - sum(t * y))``, ``dtheta = scale * ds phi``, ``dphi = scale * ds^T theta``.
+
+    Where one block covers all queries, w is kept for the backward pass; else only the log-sum-exp
+    of each query is, and w is computed again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        theta: Tensor,
+        phi: Tensor,
+        g: Tensor,
+        scale: float,
+        key_mask: Tensor | None,
+        chunk: int,
+    ) -> Tensor:
+        """The response, `chunk` queries at a time."""
+        queries = theta.shape[1]
+        y = theta.new_empty(theta.shape[0], g.shape[2], queries)  # (N, Cg, P)
+        lse = theta.new_empty(*theta.shape[:2], 1)
+        kept = None
+        for part in parts(queries, chunk):
+            scores = _scores(theta[:, part], phi, scale, key_mask)
+            if chunk >= queries:
+                weights = kept = _flush_(scores.softmax(dim=2))
+            else:
+                lse[:, part] = torch.logsumexp(scores, dim=2, keepdim=True)
+                weights = _softmax_(scores, lse[:, part])
+            # (N, Cg, Q) @ (N, Q, p) -> (N, Cg, p)
+            y[:, :, part] = torch.matmul(g.transpose(1, 2), weights.transpose(1, 2))
+        ctx.save_for_backward(theta, phi, g, y, lse, kept)
+        ctx.scale, ctx.key_mask, ctx.chunk = scale, key_mask, chunk
+        return y.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, t: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of theta, phi and g."""
+        if torch.is_grad_enabled():  # autograd sets it for create_graph=True
+            raise RuntimeError(
+                "kernel='chunked' has no second derivative in the softmax forms; use kernel='dense'"
+            )
+        theta, phi, g, y, lse, kept = ctx.saved_tensors
+        grad_theta = _channels_first(theta)
+        grad_phi, grad_g = _channels_first(phi).zero_(), _channels_first(g).zero_()
+        for part in parts(theta.shape[1], ctx.chunk):
+            queries, upstream = theta[:, part], t[:, part]
+            weights = kept
+            if weights is None:
+                scores = _scores(queries, phi, ctx.scale, ctx.key_mask)
+                weights = _softmax_(scores, lse[:, part])
+            grad_g.baddbmm_(upstream.transpose(1, 2), weights)  # (N, Cg, p) @ (N, p, Q)
+            inner = (upstream * y.transpose(1, 2)[:, part]).sum(-1, keepdim=True)
+            grad_scores = torch.matmul(upstream, g.transpose(1, 2)).sub_(inner).mul_(weights)
+            # (N, Ci, Q) @ (N, Q, p) -> (N, Ci, p)
+            grad_theta[:, :, part] = torch.matmul(phi.transpose(1, 2), grad_scores.transpose(1, 2))
+            grad_phi.baddbmm_(queries.transpose(1, 2), grad_scores)  # (N, Ci, p) @ (N, p, Q)
+        if ctx.scale != 1:
+            grad_theta.mul_(ctx.scale)
+            grad_phi.mul_(ctx.scale)
+        first = (grad_theta.transpose(1, 2), grad_phi.transpose(1, 2), grad_g.transpose(1, 2))
+        return *first, None, None, None
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    """An empty (N, C, P) for x (N, P, C)."""
+    return x.new_empty(x.shape[0], x.shape[2], x.shape[1])
+
+
+def _scores(theta: Tensor, phi: Tensor, scale: float, key_mask: Tensor | None) -> Tensor:
+    if scale != 1:
+        theta = theta * scale
+    scores = torch.matmul(theta, phi.transpose(1, 2))  # (N, p, Ci) @ (N, Ci, Q)
+    if key_mask is not None:
+        scores.masked_fill_(~key_mask.unsqueeze(1), float("-inf"))
+    return scores
+
+
+def _softmax_(scores: Tensor, lse: Tensor) -> Tensor:
+    """In place: the softmax by its log-sum-exp."""
+    return _flush_(scores.sub_(lse).exp_())
+
+
+def _flush_(weights: Tensor) -> Tensor:
+    """In place: weights below the smallest normal number become 0.
+
+    They are far below the rounding of what they are added to, and a CPU multiplies such numbers
+    many times slower: the un-embedded gaussian, whose softmax is steep, is full of them.
+    """
+    return F.threshold(weights, torch.finfo(weights.dtype).tiny, 0.0, inplace=True)
