@@ -1,27 +1,31 @@
 """Seconds and peak memory of one block, each measurement in a process of its own.
 
-A process of its own, because a peak of memory leaves its traces in the allocator; interleaved with
-what it is compared to, because a shared machine changes its speed from minute to minute.
+Interleaved with what it is compared to, because a shared machine changes its speed from minute to
+minute.
 """
 
-import json
+import contextlib
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import torch
 
+from .apart import PeakMemory, answer, run_apart, wait_for
 from .peers import build, check_equal
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+"""The half-precision ones are measured under autocast, as they train."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure: a whole block, batch 1.
+    """One thing to measure: a whole block.
 
     Args:
         implementation: a name of `IMPLEMENTATIONS`.
@@ -29,6 +33,9 @@ class Case:
         channels, height, width: of the map.
         backward: measure forward and backward, else forward alone without gradients.
         threads: of torch.
+        dtype: a name of `DTYPES`.
+        device: where it runs, as ``cpu`` or ``cuda``.
+        batch: images, or regions of a head.
     """
 
     implementation: str = "ours"
@@ -41,6 +48,9 @@ class Case:
     norm: str = ""
     backward: bool = True
     threads: int = 2
+    dtype: str = "float32"
+    device: str = "cpu"
+    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,14 +70,17 @@ def measure(case: Case, repeats: int = 5) -> Result:
     """Measure a case in this process: the memory first, then the time after that warm-up."""
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
-    block = build(case)
+    device = torch.device(case.device)
+    block = build(case).to(device)
     for parameter in block.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    _run(block, torch.rand(1, case.channels, 4, 4), case)  # loads what is loaded once
-    x = torch.rand(1, case.channels, case.height, case.width)
-    before = _reset_peak()
+    if case.dtype == "float64":
+        block.double()
+    _run(block, _features(case, 4, 4), case)  # loads what is loaded once
+    x = _features(case, case.height, case.width)
+    memory = PeakMemory(device)
     _run(block, x, case)
-    mebibytes = (_peak() - before) / 1024
+    mebibytes = memory.mebibytes()
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -76,28 +89,21 @@ def measure(case: Case, repeats: int = 5) -> Result:
     return Result(statistics.median(seconds), mebibytes)
 
 
+def _features(case: Case, height: int, width: int) -> torch.Tensor:
+    dtype = torch.float64 if case.dtype == "float64" else torch.float32
+    return torch.rand(case.batch, case.channels, height, width, dtype=dtype, device=case.device)
+
+
 def _run(block: torch.nn.Module, x: torch.Tensor, case: Case) -> None:
-    if not case.backward:
-        with torch.no_grad():
-            block(x)
-        return
+    dtype = DTYPES[case.dtype]
+    half = dtype.itemsize == 2
+    context = torch.autocast(x.device.type, dtype) if half else contextlib.nullcontext()
     block.zero_grad(set_to_none=True)
-    block(x.requires_grad_()).sum().backward()
-
-
-def _reset_peak() -> int:
-    """Start a new peak; the memory held now, in KiB."""
-    CLEAR.write_text("5")
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
-
-
-def _status(key: str) -> int:
-    (line,) = [line for line in STATUS.read_text().splitlines() if line.startswith(key + ":")]
-    return int(line.split()[1])
+    with context, torch.set_grad_enabled(case.backward):
+        y = block(x.requires_grad_(case.backward))
+    if case.backward:
+        y.sum().backward()
+    wait_for(x.device)
 
 
 def measure_apart(case: Case, repeats: int = 5) -> Result:
@@ -106,19 +112,7 @@ def measure_apart(case: Case, repeats: int = 5) -> Result:
     Raises:
         RuntimeError: that process failed, out of memory for instance; with the end of its output.
     """
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        __name__,
-        json.dumps(asdict(case)),
-        str(repeats),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{case} ended with {done.returncode}: {done.stderr[-500:]}")
-    return Result(**json.loads(done.stdout.splitlines()[-1]))
+    return Result(**run_apart(__name__, asdict(case), repeats))
 
 
 def compare(ours: Case, peer: Case, rounds: int = 3, repeats: int = 5) -> dict[str, float]:
@@ -131,8 +125,18 @@ def compare(ours: Case, peer: Case, rounds: int = 3, repeats: int = 5) -> dict[s
     Raises:
         ValueError: the two are not the same function.
     """
-    check_equal(replace(ours, channels=32), replace(peer, channels=32))
+    if ours.pairwise == peer.pairwise:  # a row may set one function beside another, and says so
+        check_equal(_small(ours), _small(peer))
     pairs = [(measure_apart(ours, repeats), measure_apart(peer, repeats)) for _ in range(rounds)]
+    return medians(pairs)
+
+
+def _small(case: Case) -> Case:
+    return replace(case, channels=32, dtype="float32", device="cpu")
+
+
+def medians(pairs: list[tuple[Result, Result]]) -> dict[str, float]:
+    """The medians over the rounds of two things measured in turn, and of their ratios."""
     return {
         "seconds": statistics.median(a.seconds for a, _ in pairs),
         "mebibytes": statistics.median(a.mebibytes for a, _ in pairs),
@@ -143,5 +147,10 @@ def compare(ours: Case, peer: Case, rounds: int = 3, repeats: int = 5) -> dict[s
     }
 
 
+def main(case: dict[str, str | int | bool], repeats: int) -> dict[str, float]:
+    """What the fresh process does."""
+    return asdict(measure(Case(**case), repeats))  # type: ignore[arg-type]
+
+
 if __name__ == "__main__":
-    print(json.dumps(asdict(measure(Case(**json.loads(sys.argv[1])), int(sys.argv[2])))))
+    answer(main)

@@ -1,15 +1,9 @@
-"""The comparisons that README.md shows: which, against whom, and as a table with its hardware."""
+"""The comparisons that README.md shows: which, against whom, and as a table."""
 
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-import torch
-
-from .benchmark import Case, compare, measure_apart
+from .benchmark import Case, compare
 
 RES4, RES3 = Case(height=50, width=84), Case(height=100, width=168)  # of an image of 800x1344
 
@@ -61,13 +55,14 @@ SUITE = (
 Row = dict[str, str | float]
 
 
-def run_suite(rounds: int = 3, repeats: int = 5, only: str = "") -> list[Row]:
+def run_suite(rounds: int = 3, repeats: int = 5, only: str = "", device: str = "cpu") -> list[Row]:
     """Run the comparisons one after the other, each interleaved.
 
     Args:
         rounds: how often the two of a pair are measured in turn.
         repeats: passes timed in each process, after a first one that measures the memory.
         only: run the pairs whose name holds this.
+        device: where, as ``cpu`` or ``cuda``.
 
     Raises:
         ValueError: no pair has such a name, a count below 1, or a peer of another function.
@@ -80,7 +75,9 @@ def run_suite(rounds: int = 3, repeats: int = 5, only: str = "") -> list[Row]:
         raise ValueError(f"rounds={rounds}, repeats={repeats}; expected at least 1 of each")
     rows: list[Row] = []
     for pair in chosen:
-        rows.append({"name": pair.name, "against": _against(pair), **_run(pair, rounds, repeats)})
+        ours, peer = replace(pair.ours, device=device), replace(pair.peer, device=device)
+        figures = compare(ours, peer, rounds, repeats)
+        rows.append({"name": pair.name, "against": _against(pair), **figures})
         print(f"measured {pair.name}", flush=True)
     return rows
 
@@ -88,40 +85,6 @@ def run_suite(rounds: int = 3, repeats: int = 5, only: str = "") -> list[Row]:
 def _against(pair: Pair) -> str:
     same = pair.peer.implementation == "ours"
     return f"{pair.peer.pairwise}, dense" if same else pair.peer.implementation
-
-
-def _run(pair: Pair, rounds: int, repeats: int) -> dict[str, float]:
-    if pair.peer.pairwise == pair.ours.pairwise:
-        return compare(pair.ours, pair.peer, rounds, repeats)
-    ours, peer = measure_apart(pair.ours, repeats), measure_apart(pair.peer, repeats)
-    return {
-        "seconds": ours.seconds,
-        "mebibytes": ours.mebibytes,
-        "peer_seconds": peer.seconds,
-        "peer_mebibytes": peer.mebibytes,
-        "time": ours.seconds / peer.seconds,
-        "memory": ours.mebibytes / peer.mebibytes,
-    }
-
-
-def hardware() -> str:
-    """Processor, torch and peers in a line, to stand beside the numbers."""
-    names = ("torch", "mmcv-lite", "timm")
-    return f"{_processor()}, 2 threads, " + ", ".join(f"{name} {_version(name)}" for name in names)
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -135,9 +98,3 @@ def table(rows: Sequence[Row]) -> str:
             f"| {row['time']:.3g} | {row['memory']:.3g} |"
         )
     return "\n".join(lines)
-
-
-def write_json(rows: Sequence[Row], path: Path) -> None:
-    """The rows with what they were measured on."""
-    content = {"hardware": hardware(), "torch": torch.__version__, "rows": list(rows)}
-    path.write_text(json.dumps(content, indent=1) + "\n")
