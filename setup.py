@@ -46,7 +46,7 @@ setup(
         "numpy>=1.24",
         "Pillow>=9.5",
         "pycocotools>=2.0.7",
-        "faster-coco-eval>=1.6",
+        "faster-coco-eval>=1.7",
         "fvcore>=0.1.5.post20221221",
         "matplotlib>=3.7",
     ],

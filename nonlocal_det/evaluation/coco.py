@@ -4,7 +4,6 @@ Detectron2's own evaluator needs its C++ operators for the fast path, and on the
 same list to pycocotools again and again, which changes it and fails with NumPy 2.
 """
 
-import copy
 import itertools
 import json
 import os
@@ -14,26 +13,23 @@ from detectron2 import evaluation
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.utils.file_io import PathManager
-from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval import COCOeval_faster
 
-from nonlocal_det.data import fill_keypoints
-
-Result = dict[str, Any]
-"""One detection in COCO's result format."""
+from .summary import Result, evaluate_results, summary, summary_table
 
 
 class COCOEvaluator(evaluation.COCOEvaluator):
     """Detectron2's COCO evaluator with another engine, and the tasks that the data set has.
 
     A model that predicts masks is evaluated for masks only where the data set has masks; the same
-    for keypoints. The OKS sigmas are the data set's own (its metadata), else those given, else
-    COCO's.
+    for keypoints. The OKS sigmas are those given, else the data set's own (its metadata), else
+    COCO's. To Detectron2's metrics come the average recalls, as "AR100" or "ARs".
 
     Args:
         dataset_name: a registered data set with a ``json_file``.
         output_dir: where results go as json; None: nowhere.
         distributed: gather the results of all processes.
-        kpt_oks_sigmas: one per keypoint, as a share of the object's scale; empty: COCO's.
+        kpt_oks_sigmas: one per keypoint, as a share of the object's scale; empty: the data set's.
         max_dets_per_image: detections counted per image, 100 in COCO.
     """
 
@@ -56,7 +52,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             kpt_oks_sigmas=(),
         )
         own = self._metadata.get("keypoint_oks_sigmas", ())
-        self._sigmas = list(own or kpt_oks_sigmas)
+        self._sigmas = list(kpt_oks_sigmas or own)
 
     def _eval_predictions(
         self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
@@ -109,49 +105,26 @@ class COCOEvaluator(evaluation.COCOEvaluator):
     def _summarize(
         self, results: list[Result], task: str, img_ids: list[int] | None
     ) -> COCOeval_faster:
-        results = copy.deepcopy(results)  # loadRes changes what it is given
-        if task == "segm":
-            for result in results:  # with a box, its area would stand for the mask's
-                result.pop("bbox", None)
-        truth = COCO(self._truth(task, results))
-        evaluator = COCOeval_faster(
-            truth,
-            truth.loadRes(results),
+        most = self._max_dets_per_image[-1]
+        max_dets = [min(count, most) for count in self._max_dets_per_image]
+        evaluation = evaluate_results(
+            self._coco_api.dataset,
+            results,
             task,
-            print_function=self._logger.info,
-            kpt_oks_sigmas=self._sigmas or None,
+            sigmas=self._sigmas,
+            image_ids=img_ids,
+            max_dets=() if task == "keypoints" else max_dets,
         )
-        if task == "keypoints":
-            self._check_keypoints(results, evaluator)
-        else:
-            most = self._max_dets_per_image[-1]
-            evaluator.params.maxDets = [min(count, most) for count in self._max_dets_per_image]
-        if img_ids is not None:
-            evaluator.params.imgIds = img_ids
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-        return evaluator
+        self._logger.info(f"COCO's summary of {task}:\n" + summary_table(evaluation))
+        return evaluation
 
-    def _truth(self, task: str, results: list[Result]) -> dict[str, Any]:
-        """The ground truth with what COCO's evaluation needs and a user's own json may lack."""
-        dataset = copy.deepcopy(self._coco_api.dataset)
-        annotations = dataset["annotations"]
-        for annotation in annotations:
-            annotation.setdefault("iscrowd", 0)
-            annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
-        if task == "keypoints" and not all("keypoints" in one for one in annotations):
-            fill_keypoints(annotations, len(results[0]["keypoints"]) // 3)
-        return dataset
-
-    def _check_keypoints(self, results: list[Result], evaluator: COCOeval_faster) -> None:
-        predicted = len(results[0]["keypoints"]) // 3
-        sigmas = len(evaluator.params.kpt_oks_sigmas)
-        if predicted != sigmas:
-            raise ValueError(
-                f"the model predicts {predicted} keypoints and there are {sigmas} OKS sigmas; give "
-                f"TEST.KEYPOINT_OKS_SIGMAS {predicted} numbers"
-            )
+    def _derive_coco_results(
+        self, coco_eval: COCOeval_faster | None, iou_type: str, class_names: list[str] | None = None
+    ) -> dict[str, float]:
+        """Detectron2's metrics, AP and AP per category, and with them the average recalls."""
+        metrics = super()._derive_coco_results(coco_eval, iou_type, class_names)
+        numbers = summary(coco_eval) if coco_eval else {}
+        return {**metrics, **{k: v for k, v in numbers.items() if k.startswith("AR")}}
 
 
 def build_evaluator(

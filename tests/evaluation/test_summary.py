@@ -1,0 +1,178 @@
+"""Every summary number equals pycocotools', on drawn data with all that is awkward in COCO."""
+
+import copy
+
+import numpy as np
+import pytest
+from faster_coco_eval import COCOeval_faster
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from nonlocal_det.evaluation import by_crowdedness, by_size, draw_evaluation, summary
+from nonlocal_det.evaluation import evaluate_results as evaluate
+
+TASKS = ["bbox", "segm", "keypoints"]
+
+
+def official(truth, results, task, change=lambda params: None) -> COCOeval:
+    truth, results = copy.deepcopy(truth), copy.deepcopy(results)
+    if task == "segm":
+        for result in results:
+            del result["bbox"]
+    reference = COCO()
+    reference.dataset = {"info": {}, **truth}
+    reference.createIndex()
+    evaluation = COCOeval(reference, reference.loadRes(results), task)
+    change(evaluation.params)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation
+
+
+def stats(evaluation: COCOeval) -> np.ndarray:
+    evaluation.summarize()
+    return evaluation.stats
+
+
+@pytest.fixture(params=TASKS)
+def task(request):
+    return request.param
+
+
+def drawn(task: str):
+    truth, results = draw_evaluation(
+        40, 30, task, num_categories=3, truths_per_image=4, seed=TASKS.index(task)
+    )
+    return truth, [one for one in results if one["image_id"] != 7]
+
+
+def test_the_drawn_data_has_all_that_is_awkward(task):
+    truth, results = drawn(task)
+    annotations = truth["annotations"]
+    assert any(one["iscrowd"] for one in annotations)
+    assert len({one["image_id"] for one in annotations}) < len(truth["images"])
+    assert 7 in {one["image_id"] for one in annotations}  # objects without a detection
+    scores = [one["score"] for one in results]
+    assert len(set(scores)) < len(scores) / 4
+    if task == "keypoints":
+        assert any(one["num_keypoints"] == 0 for one in annotations)
+    sizes = {32**2: 0, 96**2: 0, 1e10: 0}
+    for one in annotations:
+        sizes[min(limit for limit in sizes if one["area"] <= limit)] += 1
+    assert min(sizes.values()) > 5
+
+
+def test_every_number_equals_pycocotools(task):
+    truth, results = drawn(task)
+    ours, theirs = evaluate(truth, results, task), stats(official(truth, results, task))
+    assert len(theirs) == (10 if task == "keypoints" else 12)
+    assert (theirs > 0.02).all()
+    assert np.abs(np.array(ours.stats) - theirs).max() <= 1e-12
+    assert list(summary(ours).values()) == pytest.approx(100 * theirs, abs=1e-10)
+
+
+def test_precision_of_every_category_equals_pycocotools(task):
+    truth, results = drawn(task)
+    truth["categories"].append({"id": 9, "name": "never there"})
+    ours, theirs = evaluate(truth, results, task), official(truth, results, task)
+    for key in ("precision", "recall"):
+        assert np.abs(ours.eval[key] - theirs.eval[key]).max() <= 1e-12
+    assert (np.array(ours.eval["precision"])[:, :, -1] == -1).all()
+
+
+def test_every_oks_is_the_librarys_bit_for_bit():
+    truth, results = drawn("keypoints")
+    evaluation = evaluate(truth, results, "keypoints")
+    for (image, category), ours in evaluation.ious.items():
+        theirs = COCOeval_faster.computeOks(evaluation, image, category)
+        assert np.array_equal(ours, theirs)
+    assert sum(np.size(ours) for ours in evaluation.ious.values()) > 500
+    assert any(one["num_keypoints"] == 0 for one in truth["annotations"])
+
+
+def test_other_sigmas_detections_and_images_equal_pycocotools(task):
+    truth, results = drawn(task)
+    sigmas = np.linspace(0.02, 0.3, 17)
+    images = [3, 4, 5, 11]
+
+    def change(params):
+        params.imgIds = images
+        if task == "keypoints":
+            params.kpt_oks_sigmas = sigmas
+        else:
+            params.maxDets = [1, 2, 100]
+
+    more = {"sigmas": sigmas} if task == "keypoints" else {"max_dets": (1, 2, 100)}
+    ours = evaluate(truth, results, task, image_ids=images, **more)
+    theirs = stats(official(truth, results, task, change))
+    assert np.abs(np.array(ours.stats) - theirs).max() <= 1e-12
+    whole = evaluate(truth, results, task)
+    assert np.abs(np.array(ours.stats) - np.array(whole.stats)).max() > 0.01
+    if task != "keypoints":
+        assert "AR2" in summary(ours)
+
+
+def test_the_arguments_stay_as_they_are(task):
+    truth, results = drawn(task)
+    kept = copy.deepcopy((truth, results))
+    evaluate(truth, results, task)
+    assert (truth, results) == kept
+
+
+def test_keypoints_without_a_box_have_their_own():
+    truth, results = drawn("keypoints")
+    for one in results:
+        del one["bbox"]
+    ours = evaluate(truth, results, "keypoints")
+    theirs = stats(official(truth, results, "keypoints"))
+    assert np.abs(np.array(ours.stats) - theirs).max() <= 1e-12
+
+
+def test_rows_by_size_are_the_summary_and_medium_has_its_ap50(task):
+    truth, results = drawn(task)
+    truth["categories"].append({"id": 9, "name": "never there"})
+    evaluation = evaluate(truth, results, task)
+    numbers, rows = summary(evaluation), by_size(evaluation)
+    for size, suffix in (("small", "s"), ("medium", "m"), ("large", "l")):
+        if task == "keypoints" and size == "small":
+            assert size not in rows
+            continue
+        assert rows[size]["AP"] == pytest.approx(numbers[f"AP{suffix}"], abs=1e-10)
+        assert rows[size]["AR"] == pytest.approx(numbers[f"AR{suffix}"], abs=1e-10)
+    assert rows["all"]["AP50"] == pytest.approx(numbers["AP50"], abs=1e-10)
+    theirs = official(truth, results, task)
+    precision = theirs.eval["precision"][0, :, :, theirs.params.areaRngLbl.index("medium"), -1]
+    expected = 100 * precision[precision > -1].mean()
+    assert rows["medium"]["AP50"] == pytest.approx(expected, abs=1e-10)
+
+
+def test_rows_by_crowdedness_equal_pycocotools_on_their_images(task):
+    truth, results = drawn(task)
+    rows = by_crowdedness(truth, results, task, bins=((1, 2), (3, 3), (4, None)))
+    assert list(rows) == ["1-2", "3", "4+"]
+    counts = {}
+    for one in truth["annotations"]:
+        if not one["iscrowd"] and one.get("num_keypoints", 1) > 0:
+            counts[one["image_id"]] = counts.get(one["image_id"], 0) + 1
+    for row, numbers in zip(rows.values(), ({1, 2}, {3}, set(range(4, 99))), strict=True):
+        images = [image for image, count in counts.items() if count in numbers]
+        assert row["images"] == len(images) > 0
+        assert row["objects"] == sum(counts[image] for image in images)
+        theirs = stats(
+            official(truth, results, task, lambda p, images=images: setattr(p, "imgIds", images))
+        )
+        assert [row["AP"], row["AP50"], row["AP75"]] == pytest.approx(100 * theirs[:3], abs=1e-10)
+
+
+def test_a_bin_without_images_has_no_ap():
+    truth, results = drawn("bbox")
+    row = by_crowdedness(truth, results, "bbox", bins=((90, 99),))["90-99"]
+    assert row["images"] == 0
+    assert np.isnan(row["AP"])
+
+
+@pytest.mark.parametrize("bad", [(0, 1), (3, 2)])
+def test_a_bin_that_cannot_be_is_refused(bad):
+    truth, results = drawn("bbox")
+    with pytest.raises(ValueError, match="lowest <= highest"):
+        by_crowdedness(truth, results, "bbox", bins=(bad,))
