@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import math
 from collections.abc import Callable
 
 import torch
@@ -27,10 +28,20 @@ examples:
 
 
 def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, and ``--coco-data``."""
+    """All of Detectron2's own options, ``--coco-data`` and ``--oks-sigmas``."""
     parser = default_argument_parser(epilog=EXAMPLES)
     _add_coco_data(parser)
+    parser.add_argument(
+        "--oks-sigmas",
+        type=_numbers,
+        metavar="S,S,...",
+        help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
+    )
     return parser
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(one) for one in text.split(",")]
 
 
 def build_config_parser(description: str) -> argparse.ArgumentParser:
@@ -57,10 +68,11 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     """The config that a command line describes, checked and frozen.
 
     ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option says.
-    With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow the data.
+    With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow the data;
+    ``--oks-sigmas`` has the last word on these.
 
     Args:
-        args: with ``config_file``, ``coco_data`` and ``opts``.
+        args: with ``config_file``, ``coco_data`` and ``opts``, and perhaps ``oks_sigmas``.
 
     Raises:
         FileNotFoundError: no such config or data file; suggests near names.
@@ -77,9 +89,23 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     options = list(args.opts or [])
     _merge(cfg, lambda: cfg.merge_from_list(options), "the command line")
     follow_data(cfg, data, given=options[::2])
+    if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
+        _set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)
     cfg.freeze()
     return cfg
+
+
+def _set_sigmas(cfg: CfgNode, sigmas: list[float]) -> None:
+    expected = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
+    if not cfg.MODEL.KEYPOINT_ON:
+        raise ValueError("--oks-sigmas with MODEL.KEYPOINT_ON=False: the model has no keypoints")
+    if len(sigmas) != expected or not all(0 < one < math.inf for one in sigmas):
+        raise ValueError(
+            f"--oks-sigmas {','.join(map(str, sigmas))}: expected {expected} numbers above 0, one "
+            "per keypoint (MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS)"
+        )
+    cfg.TEST.KEYPOINT_OKS_SIGMAS = sigmas
 
 
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:

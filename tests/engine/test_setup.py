@@ -5,6 +5,7 @@ import torch
 import yaml
 
 from nonlocal_det.engine import build_argument_parser, load_config
+from nonlocal_det.evaluation import build_evaluator
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
 COCO_NAMES = ["nose", "left_eye", "right_eye"]
@@ -77,6 +78,23 @@ def test_own_data_sets_what_it_decides(tmp_path):
     assert cfg.MODEL.RETINANET.NUM_CLASSES == 2
     assert cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS == 3
     assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.05] * 3
+
+
+def test_sigmas_of_the_command_line_win_over_the_data_sets(tmp_path, mini_coco):
+    arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
+    sigmas = ["--oks-sigmas", "0.1,0.2,0.3"]
+    cfg = load(*arguments, *sigmas, *using(name))
+    assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.1, 0.2, 0.3]
+    evaluator = build_evaluator(cfg, name, str(tmp_path))
+    assert evaluator._sigmas == [0.1, 0.2, 0.3]
+    without = build_evaluator(load(*arguments, *using(name)), name, str(tmp_path))
+    assert without._sigmas == [0.05] * 3
+    with pytest.raises(ValueError, match="expected 17 numbers above 0"):
+        load(*sigmas)
+    with pytest.raises(ValueError, match="expected 3 numbers above 0"):
+        load(*arguments, "--oks-sigmas", "0.1,nan,0.3", *using(name))
+    with pytest.raises(ValueError, match="KEYPOINT_ON=False"):
+        load(*sigmas, "MODEL.KEYPOINT_ON", "False")
 
 
 def test_masks_as_rle_are_read_as_bitmasks(tmp_path):
