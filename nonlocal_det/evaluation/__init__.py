@@ -4,18 +4,27 @@ And what lies behind an AP: sizes, crowdedness, kinds of error.
 """
 
 from .benchmark import benchmark_evaluation
+from .box_errors import find_box_mistakes
 from .breakdown import by_crowdedness, by_size
 from .coco import COCOEvaluator, build_evaluator
 from .drawn import draw_evaluation
+from .errors import error_table
+from .keypoint_errors import find_keypoint_mistakes
+from .keypoint_kinds import Pose, classify_keypoints
 from .summary import evaluate_results, summary
 
 __all__ = [
     "COCOEvaluator",
+    "Pose",
     "benchmark_evaluation",
     "build_evaluator",
     "by_crowdedness",
     "by_size",
+    "classify_keypoints",
     "draw_evaluation",
+    "error_table",
     "evaluate_results",
+    "find_box_mistakes",
+    "find_keypoint_mistakes",
     "summary",
 ]
