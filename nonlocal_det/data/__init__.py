@@ -5,6 +5,7 @@ Importing it needs no OpenCV; only the functions that draw do.
 
 from .coco_data import CocoData, fill_keypoints, register_coco_data
 from .draw import draw_training_images
+from .keypoint_schema import find_keypoint_schema
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
 from .register import register_mini_coco
@@ -13,6 +14,7 @@ __all__ = [
     "CocoData",
     "draw_training_images",
     "fill_keypoints",
+    "find_keypoint_schema",
     "import_cv2",
     "make_mini_coco",
     "register_coco_data",

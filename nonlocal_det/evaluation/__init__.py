@@ -3,6 +3,7 @@
 And what lies behind an AP: sizes, crowdedness, kinds of error.
 """
 
+from .analysis import analyze, analyze_files, format_analysis, format_comparison
 from .benchmark import benchmark_evaluation
 from .box_errors import find_box_mistakes
 from .breakdown import by_crowdedness, by_size
@@ -11,20 +12,28 @@ from .drawn import draw_evaluation
 from .errors import error_table
 from .keypoint_errors import find_keypoint_mistakes
 from .keypoint_kinds import Pose, classify_keypoints
+from .results import check_results, read_results, read_truth
 from .summary import evaluate_results, summary
 
 __all__ = [
     "COCOEvaluator",
     "Pose",
+    "analyze",
+    "analyze_files",
     "benchmark_evaluation",
     "build_evaluator",
     "by_crowdedness",
     "by_size",
+    "check_results",
     "classify_keypoints",
     "draw_evaluation",
     "error_table",
     "evaluate_results",
     "find_box_mistakes",
     "find_keypoint_mistakes",
+    "format_analysis",
+    "format_comparison",
+    "read_results",
+    "read_truth",
     "summary",
 ]

@@ -1,0 +1,142 @@
+"""Read annotation and results files, and name the entry that cannot be evaluated."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from .summary import TASKS, Result
+
+FIELDS = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
+
+
+def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
+    """Read a COCO annotation file.
+
+    Args:
+        path: as ``coco/annotations/instances_val2017.json``.
+        task: bbox, segm or keypoints; annotations must have what it needs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not in COCO's format, or lacks what the task needs.
+    """
+    content = _read(path, "an annotation file, as coco/annotations/instances_val2017.json")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise ValueError(f'{path}: no list "{key}"; expected a COCO annotation file')
+    categories = {one["id"] for one in content["categories"]}
+    for index, one in enumerate(content["annotations"]):
+        for key in ("id", "image_id", "bbox", *(["segmentation"] if task == "segm" else [])):
+            if not one.get(key) and one.get(key) != 0:
+                raise ValueError(f"{path}: annotation {index} has no {key}; {task} AP needs it")
+        if one.get("category_id") not in categories:
+            raise ValueError(
+                f"{path}: annotation {index} has category_id={one.get('category_id')!r}, which is "
+                f'not in "categories"'
+            )
+    return content
+
+
+def read_results(path: str | os.PathLike[str], truth: dict[str, Any], task: str) -> list[Result]:
+    """Read a results file in COCO's format and check every entry.
+
+    Args:
+        path: as the evaluator's ``coco_instances_results.json``.
+        truth: the COCO json that it belongs to.
+        task: bbox, segm or keypoints; entries must have what it needs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a list of results, or as `check_results`.
+    """
+    results = _read(path, "a results file, as inference/coco_instances_results.json")
+    check_results(results, truth, task, str(path))
+    return results
+
+
+def _read(path: str | os.PathLike[str], what: str) -> Any:
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; give {what}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not json ({error}); give {what}") from error
+
+
+def check_results(results: Any, truth: dict[str, Any], task: str, where: str = "results") -> None:
+    """Refuse what would be evaluated wrongly or fail obscurely.
+
+    Args:
+        results: detections.
+        truth: a COCO json.
+        task: bbox, segm or keypoints.
+        where: named in messages.
+
+    Raises:
+        ValueError: an unknown task, no results, or the first entry with an unknown image or
+            category id, a missing field, or a number that is not finite; names index, field and
+            value.
+    """
+    if task not in TASKS:
+        raise ValueError(f"task={task!r}; expected one of {', '.join(TASKS)}")
+    if not isinstance(results, list) or not results:
+        raise ValueError(f"{where}: expected a list of at least one detection in COCO's format")
+    sizes = {one["id"]: [one.get("height"), one.get("width")] for one in truth["images"]}
+    categories = {one["id"] for one in truth["categories"]}
+    numbers = 3 * _num_keypoints(truth)
+    for index, one in enumerate(results):
+        entry = f"{where}: entry {index}"
+        if not isinstance(one, dict):
+            raise ValueError(f"{entry} is {one!r}; expected an object with image_id and score")
+        _check_id(one, "image_id", sizes, "images", entry)
+        _check_id(one, "category_id", categories, "categories", entry)
+        _check_numbers([one.get("score")], 1, "score", entry)
+        if task == "bbox" or "bbox" in one:
+            _check_numbers(one.get("bbox"), 4, "bbox", entry)
+        if task == "keypoints":
+            _check_numbers(one.get("keypoints"), numbers, "keypoints", entry)
+        elif task == "segm":
+            _check_mask(one.get("segmentation"), sizes[one["image_id"]], entry)
+
+
+def _check_id(one: Result, key: str, known: Any, section: str, entry: str) -> None:
+    value = one.get(key)
+    if not isinstance(value, int) or value not in known:
+        raise ValueError(
+            f"{entry} has {key}={value!r}, which is not the id of one of the {len(known)} "
+            f"{section} of the annotation file; is it the results' own?"
+        )
+
+
+def _check_numbers(value: Any, count: int, key: str, entry: str) -> None:
+    is_list = isinstance(value, list) and len(value) == count
+    if not is_list or not all(isinstance(v, int | float) and math.isfinite(v) for v in value):
+        shown = value[0] if key == "score" else value
+        raise ValueError(
+            f"{entry} has {key}={shown!r}; expected {count} finite number{'s' * (count > 1)}. "
+            "A model whose training diverged predicts nan: evaluate an earlier checkpoint"
+        )
+
+
+def _check_mask(value: Any, size: list[Any], entry: str) -> None:
+    if not isinstance(value, dict) or not isinstance(value.get("counts"), str):
+        raise ValueError(
+            f"{entry} has segmentation={str(value)[:60]}; expected a compressed RLE, "
+            '{"size": [height, width], "counts": text}'
+        )
+    if list(value.get("size", ())) != size:
+        raise ValueError(
+            f"{entry} has a segmentation of size={value.get('size')}, but its image's height and "
+            f"width are {size}; predict masks in the size of the original image"
+        )
+
+
+def _num_keypoints(truth: dict[str, Any]) -> int:
+    """The number of keypoints of the first object that has any, else of COCO's people."""
+    for one in truth["annotations"]:
+        if one.get("keypoints"):
+            return len(one["keypoints"]) // 3
+    return 17
