@@ -1,6 +1,5 @@
 """The error table: how many mistakes of each kind, and the AP that correcting them would gain."""
 
-from collections import Counter
 from typing import Any
 
 from .box_errors import BOX_KINDS, correct_boxes, find_box_mistakes
@@ -25,33 +24,48 @@ def error_table(
         pose: mirrored keypoints and OKS sigmas; needed for keypoints.
 
     Returns:
-        By kind (of `find_box_mistakes` or `find_keypoint_mistakes`): "count"; "share" in percent of
-        the detections, of the objects for missed ones, or of the keypoints that are labelled and
-        whose person is detected; "dAP" and "dAP50", the gain when only this kind is corrected.
+        By kind (of `find_box_mistakes`, `find_keypoint_mistakes`): "count"; "share" in percent of
+        the detections, of the objects (missed), or of found people's labelled keypoints; "dAP" and
+        "dAP50", the gain when only this kind is corrected.
 
     Raises:
         ValueError: keypoints without `pose`.
+
+    Note:
+        Mistakes are those at IoU 0.5: a duplicate there may be the only match at 0.75, so "dAP" can
+        be negative. "dAP50" is TIDE's number.
     """
     if task == "keypoints" and pose is None:
         raise ValueError("task='keypoints' needs pose: keypoint names, flip map and OKS sigmas")
+    pose = pose if task == "keypoints" else None
     results = trim(results, MAX_DETS[task])
     if pose:
         mistakes = find_keypoint_mistakes(truth, results, pose)
     else:
         mistakes = find_box_mistakes(truth, results, task)
-    counts = Counter(mistake.kind for mistake in mistakes)
-    base = _aps(truth, results, task, pose)
-    table = {}
+    base, table = _aps(truth, results, task, pose), {}
     for kind in KEYPOINT_KINDS if pose else BOX_KINDS:
-        if pose:
-            better = correct_keypoints(truth, results, mistakes, kind, pose)
-        else:
-            better = correct_boxes(truth, results, mistakes, kind, task)
-        new = _aps(*better, task, pose) if counts[kind] else base
-        share = 100 * counts[kind] / _total(kind, truth, results, mistakes, task)
+        count = sum(mistake.kind == kind for mistake in mistakes)
+        new = _aps_without(kind, truth, results, mistakes, task, pose) if count else base
+        share = 100 * count / _total(kind, truth, results, mistakes, task)
         gains = {f"d{key}": new[key] - base[key] for key in ("AP", "AP50")}
-        table[kind] = {"count": float(counts[kind]), "share": share, **gains}
+        table[kind] = {"count": float(count), "share": share, **gains}
     return table
+
+
+def _aps_without(
+    kind: str,
+    truth: dict[str, Any],
+    results: list[Result],
+    mistakes: list[Mistake],
+    task: str,
+    pose: Pose | None,
+) -> Row:
+    if pose:
+        better = correct_keypoints(truth, results, mistakes, kind, pose)
+    else:
+        better = correct_boxes(truth, results, mistakes, kind, task)
+    return _aps(*better, task, pose)
 
 
 def _aps(truth: dict[str, Any], results: list[Result], task: str, pose: Pose | None) -> Row:

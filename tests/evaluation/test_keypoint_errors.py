@@ -179,6 +179,11 @@ def test_background_and_missed_people_are_removed():
     assert table["missed"]["share"] == 50
 
 
+def test_boxes_of_people_have_the_errors_of_boxes():
+    found = [{**detection(), "bbox": [0, 0, 100, 100]}]
+    assert "localisation" in error_table(truth(person()), found, "bbox", POSE)
+
+
 def test_keypoints_need_a_pose_and_a_pose_known_names():
     with pytest.raises(ValueError, match="needs pose"):
         error_table(truth(person()), [detection()], "keypoints")
