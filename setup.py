@@ -49,6 +49,7 @@ setup(
         "faster-coco-eval>=1.7",
         "fvcore>=0.1.5.post20221221",
         "matplotlib>=3.7",
+        "scipy>=1.10",
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],

@@ -19,7 +19,8 @@ ROOMS = {  # room -> the rooms of the package it may import
     "analysis": {"layers", "modeling"},
     "visualization": {"layers", "modeling", "data"},
     "engine": {
-        "config", "data", "evaluation", "layers", "model_zoo", "modeling", "visualization", "cli",
+        "analysis", "cli", "config", "data", "evaluation", "layers", "model_zoo", "modeling",
+        "version", "visualization",
     },
     "cli": set(),
     "requirement": {"install"},

@@ -80,19 +80,34 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     """
     if not args.config_file:
         raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
-    cfg = get_cfg()
-    add_nonlocal_config(cfg)
-    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-    path = find_config(args.config_file)
-    _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)
-    data = [register_coco_data(*entry) for entry in args.coco_data]
     options = list(args.opts or [])
-    _merge(cfg, lambda: cfg.merge_from_list(options), "the command line")
+    cfg = merge_config(args.config_file, options)
+    data = [register_coco_data(*entry) for entry in args.coco_data]
     follow_data(cfg, data, given=options[::2])
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
         _set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)
     cfg.freeze()
+    return cfg
+
+
+def merge_config(config_file: str, options: list[str]) -> CfgNode:
+    """Detectron2's defaults, this project's, the file and the options; data is not looked at.
+
+    Args:
+        config_file: a path, or the name of a packaged config.
+        options: KEY VALUE pairs.
+
+    Raises:
+        FileNotFoundError: no such config; suggests near names.
+        ValueError: an unknown key or a value of another type.
+    """
+    cfg = get_cfg()
+    add_nonlocal_config(cfg)
+    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+    path = find_config(config_file)
+    _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)
+    _merge(cfg, lambda: cfg.merge_from_list(options), "the command line")
     return cfg
 
 

@@ -13,6 +13,8 @@ from detectron2.utils.logger import setup_logger
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_model, logger, warn_without_weights
+from .provenance import commit
+from .result import write_result
 from .setup import load_config
 from .trainer import Trainer
 
@@ -35,11 +37,16 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
-    """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate."""
+    """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
+
+    ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
+    """
+    code = commit()  # now: the checkout may change before the training ends
     trainer = Trainer(cfg)
     check_model(cfg, trainer.model, args.config_file)
     trainer.resume_or_load(resume=args.resume)
     trainer.train()
+    write_result(trainer, code)
     return trainer.last_results
 
 

@@ -44,8 +44,16 @@ def test_train_resume_and_evaluate(mini_coco, tmp_path, messages):
     assert "5 non-local blocks: backbone.bottom_up.res4.nl0" in said
     assert (tmp_path / "model_final.pth").is_file()
     assert list(tmp_path.glob("events.out.tfevents.*"))
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["metrics"]["bbox"]["AP"] == results["bbox"]["AP"]
+    assert result["metrics"]["bbox"]["APl"] is None  # no such object: json has no nan
+    assert (result["iterations"], result["first_iteration"], result["seed"]) == (2, 0, 1)
+    assert result["s_per_iter"] is None  # too few
+    assert 100 < result["memory_mib"] < 100_000
 
-    run(tmp_path, "--resume", iterations=4)
+    run(tmp_path, "--resume", iterations=5)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["iterations"], result["first_iteration"]) == (5, 2)
     log = (tmp_path / "log.txt").read_text()
     assert "Starting training from iteration 2" in log
 

@@ -1,0 +1,134 @@
+"""Where a number comes from: commit, versions, hardware, config and data, so that none is mixed."""
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+
+from nonlocal_det.version import __version__
+
+PACKAGE = Path(__file__).resolve().parent.parent
+# What may differ between runs of one model: which run it is, where it lies and runs, and floors.
+_NOT_THE_MODEL = ("SEED", "OUTPUT_DIR", "MODEL.DEVICE", "TEST.EXPECTED_RESULTS")
+
+
+def commit() -> str:
+    """The commit of this package's checkout; "-" outside one.
+
+    Uncommitted changes of the code or the configs follow it as "+" and a hash of the difference.
+    """
+    # asked of a file of ours: site-packages may lie inside the checkout of another project
+    if not _git("ls-files", "__init__.py"):
+        return "-"
+    changes = _git("diff", "HEAD", "--", ".", "../configs").encode()
+    for name in _git("ls-files", "--others", "--exclude-standard", ".", "../configs").split("\n"):
+        changes += (PACKAGE / name).read_bytes() if name else b""
+    mark = f"+{hashlib.sha256(changes).hexdigest()[:7]}" if changes else ""
+    return _git("rev-parse", "--short=12", "HEAD").strip() + mark
+
+
+def _git(*arguments: str) -> str:
+    """What git says in the package's folder; "" where there is no git or no checkout."""
+    try:
+        result = subprocess.run(["git", *arguments], cwd=PACKAGE, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
+    return result.stdout if result.returncode == 0 else ""
+
+
+def command() -> str:
+    """The command line of this process, for a user to repeat."""
+    script, *arguments = sys.argv
+    path = Path(script).resolve()
+    if path.is_relative_to(PACKAGE):  # as `python -m` leaves it
+        module = path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".")
+        return shlex.join(["python", "-m", module, *arguments])
+    return shlex.join(["python", script, *arguments])
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide a result."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "detectron2": _installed("detectron2"),
+        "nonlocal_det": __version__,
+    }
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "-"
+
+
+def hardware(device: str, processes: int = 1) -> str:
+    """What a run used, in a few words.
+
+    Args:
+        device: a value of ``MODEL.DEVICE``.
+        processes: of the run; a GPU each where the device is CUDA.
+    """
+    if device.startswith("cuda"):
+        return f"{processes} x {torch.cuda.get_device_name()}"
+    return f"{_processor()}, {processes * torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def config_hash(cfg: CfgNode) -> str:
+    """Twelve hexadecimal digits that all runs of one model and schedule share.
+
+    The seed, the output folder, the device and ``TEST.EXPECTED_RESULTS`` do not count.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    for key in _NOT_THE_MODEL:
+        *path, leaf = key.split(".")
+        node = cfg
+        for name in path:
+            node = node[name]
+        del node[leaf]
+    return hashlib.sha256(cfg.dump().encode()).hexdigest()[:12]
+
+
+def data_hashes(names: Iterable[str]) -> dict[str, str]:
+    """The sha256 of each data set's annotation file; "-" where there is no such file here."""
+    return {
+        name: _sha256(str(MetadataCatalog.get(name).get("json_file", "")))
+        for name in sorted(set(names))
+    }
+
+
+def _sha256(path: str) -> str:
+    if not os.path.isfile(path):
+        return "-"
+    status = os.stat(path)
+    return _sha256_of(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _sha256_of(path: str, modified: int, size: int) -> str:
+    """Read once: COCO's annotations are 0.5 GB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

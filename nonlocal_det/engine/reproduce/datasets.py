@@ -1,0 +1,48 @@
+"""The data of a suite: drawn when it is the drawn one, else found, or its expected tree printed."""
+
+import os
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from nonlocal_det.data import make_mini_coco
+
+from .plan import Plan
+
+
+def missing_data(plan: Plan) -> str:
+    """What is not there, and the tree that is expected; "" when all data sets are found.
+
+    Raises:
+        ValueError: a data set is not registered.
+    """
+    missing, tree = [], []
+    for name in plan.datasets:
+        if name not in DatasetCatalog.list():
+            raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
+        metadata = MetadataCatalog.get(name)
+        for path in (Path(metadata.json_file), Path(metadata.image_root)):
+            there = path.exists()
+            tree.append(f"  {path}{'/' * (not path.suffix)}{'' if there else '   <- missing'}")
+            missing += [] if there else [name]
+    if not missing:
+        return ""
+    root = os.environ.get("DETECTRON2_DATASETS", "datasets")
+    return (
+        f"data not found: {', '.join(dict.fromkeys(missing))}; set DETECTRON2_DATASETS (now "
+        f"{root!r}) to the folder that has\n" + "\n".join(dict.fromkeys(tree))
+    )
+
+
+def prepare_data(plan: Plan) -> None:
+    """Draw the mini-COCO if the suite uses it and it is not there; check that the rest is.
+
+    Raises:
+        FileNotFoundError: a data set is missing; prints the expected tree.
+    """
+    root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
+    drawn = all(name.startswith("mini_coco") for name in plan.datasets)
+    if drawn and not (root / "mini_coco").exists():
+        make_mini_coco(root)
+    if message := missing_data(plan):
+        raise FileNotFoundError(message)

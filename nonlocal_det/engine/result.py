@@ -1,0 +1,85 @@
+"""``result.json``: what a finished training leaves behind, its metrics and where they come from."""
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.utils import comm
+
+from . import provenance
+from .trainer import Trainer
+
+RESULT = "result.json"
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that is there whole or not at all, also when the process is killed.
+
+    Raises:
+        ValueError: a number is nan or infinite: json has none; None says "not measured".
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    os.replace(scratch, path)
+
+
+def write_result(trainer: Trainer, commit: str) -> None:
+    """Write ``OUTPUT_DIR/result.json`` after the final evaluation, in the main process alone.
+
+    Args:
+        trainer: has trained and evaluated.
+        commit: of the code when it started.
+    """
+    if comm.is_main_process():
+        write_json(Path(trainer.cfg.OUTPUT_DIR) / RESULT, describe_result(trainer, commit))
+
+
+def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
+    """The content of ``result.json``.
+
+    Returns:
+        ``metrics`` by task (None where COCO has no number), ``seed``, ``commit``, ``versions``,
+        ``hardware``, ``command``, ``config_hash``, ``data`` (sha256 of each
+        annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there),
+        ``s_per_iter`` (seconds, the mean since then without the first three; None for shorter
+        runs), ``memory_mib`` (the main process's peak: of the GPU, else resident).
+    """
+    cfg = trainer.cfg
+    times = trainer.storage.histories().get("time")
+    return {
+        "metrics": {
+            task: {name: _finite(value) for name, value in metrics.items()}
+            for task, metrics in trainer.last_results.items()
+        },
+        "seed": cfg.SEED,
+        "commit": commit,
+        "versions": provenance.versions(),
+        "hardware": provenance.hardware(cfg.MODEL.DEVICE, comm.get_world_size()),
+        "command": provenance.command(),
+        "config_hash": provenance.config_hash(cfg),
+        "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
+        "iterations": cfg.SOLVER.MAX_ITER,
+        "first_iteration": trainer.start_iter,
+        "s_per_iter": times.global_avg() if times else None,
+        "memory_mib": round(_peak_memory(cfg.MODEL.DEVICE)),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _peak_memory(device: str) -> float:
+    """MiB."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -1,0 +1,34 @@
+"""The training command, also without a checkout: ``python -m nonlocal_det.engine.train_net``."""
+
+from collections.abc import Sequence
+
+from nonlocal_det.cli import one_line_errors
+
+from .launch import launch
+from .setup import build_argument_parser
+from .train import main
+
+
+def train_net(arguments: Sequence[str] | None = None) -> None:
+    """Parse a command line and train or evaluate in as many processes as it says.
+
+    Args:
+        arguments: by default those of this process.
+
+    Raises:
+        SystemExit: with a line that says what is wrong.
+    """
+    args = build_argument_parser().parse_args(arguments)
+    with one_line_errors():
+        launch(
+            main,
+            args.num_gpus,
+            num_machines=args.num_machines,
+            machine_rank=args.machine_rank,
+            dist_url=args.dist_url,
+            args=(args,),
+        )
+
+
+if __name__ == "__main__":
+    train_net()

@@ -1,0 +1,57 @@
+"""The paper's tables: every model and its baseline twin under several seeds, paired.
+
+Examples:
+    python tools/reproduce.py --suite table5 --seeds 3 --gpus 0-7 --gpus-per-run 8
+    python tools/reproduce.py --suite table6 --seeds 1,5,7 --schedule 3x --dry-run
+    python tools/reproduce.py --suite quick --seeds 3
+
+Run it again after whatever ended it: what is finished stays, what was interrupted is resumed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nonlocal_det.cli import one_line_errors
+from nonlocal_det.engine.reproduce import SCHEDULES, SUITES, make_plan, reproduce
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--suite", required=True, help=", ".join(SUITES))
+    parser.add_argument("--seeds", default="3", help="how many, as 3, or which, as 1,5,7 or 5,")
+    parser.add_argument("--schedule", help=f"{', '.join(SCHEDULES)}; by default 1x")
+    parser.add_argument("--only", default="", help="the pairs with this in their name, as R50")
+    parser.add_argument("--output", type=Path, help="default: output/reproduce/SUITE-SCHEDULE")
+    parser.add_argument("--gpus", default="", help="as 0-3: several runs at a time")
+    parser.add_argument("--gpus-per-run", type=int, default=1, help="on the CPU: processes")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--report-only", dest="mode", action="store_const", const="report")
+    mode.add_argument("--dry-run", dest="mode", action="store_const", const="dry-run")
+    parser.add_argument("--force", action="store_true", help="mix commits, configs or data sets")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs, for every run")
+    return parser
+
+
+if __name__ == "__main__":
+    args = build_parser().parse_args()
+    with one_line_errors():
+        plan = make_plan(
+            args.suite,
+            seeds=args.seeds,
+            schedule=args.schedule,
+            output=args.output,
+            only=args.only,
+            overrides=args.opts,
+        )
+        status = reproduce(
+            plan,
+            args.mode or "train",
+            gpus=args.gpus,
+            gpus_per_run=args.gpus_per_run,
+            force=args.force,
+        )
+    sys.exit(status)
