@@ -19,6 +19,8 @@ def render(results: Json) -> str:
     if results["mixed"]:
         parts += ["**MIXED: these numbers are not all comparable.**"]
         parts += [*(f"- {line}" for line in results["mixed"]), ""]
+    if results["overrides"]:
+        parts += [f"Not the configs as they are: `{' '.join(results['overrides'])}`.", ""]
     parts += [f"{finished} of {len(results['runs'])} runs have finished.", ""]
     parts += ["## Paired differences", "", _pairs(results["pairs"]), ""]
     parts += ["## Models", "", _models(results["models"]), ""]

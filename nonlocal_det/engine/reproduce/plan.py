@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -115,12 +116,10 @@ def make_plan(
         raise ValueError(
             f"--schedule {schedule!r}: unknown; expected one of {', '.join(SCHEDULES)}"
         )
-    for key in overrides[::2]:
-        if key in RESERVED:
-            raise ValueError(f"{key} cannot be overridden in a suite: {RESERVED[key]}")
+    _check_overrides(overrides)
     folder = output or Path("output", "reproduce", "-".join(filter(None, (suite, schedule))))
-    # the user's come after the schedule's, so they win
-    options = (*SCHEDULES.get(schedule, ()), *overrides, "TEST.EXPECTED_RESULTS", "[]")
+    standard = {k: v for k, v in SCHEDULES.get(schedule, {}).items() if k not in overrides[::2]}
+    options = (*chain(*standard.items()), *overrides, "TEST.EXPECTED_RESULTS", "[]")
     return Plan(
         suite=chosen,
         seeds=parse_seeds(seeds),
@@ -131,6 +130,17 @@ def make_plan(
         options=options,
         configs={name: merge_config(name, list(options)) for name in chosen.configs},
     )
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    for word in overrides:
+        if word.startswith("--"):
+            raise ValueError(f"{word} comes after KEY VALUE pairs; options come before them")
+    if len(overrides) % 2:
+        raise ValueError(f"KEY VALUE pairs expected, but {overrides[-1]!r} is alone")
+    for key in overrides[::2]:
+        if key in RESERVED:
+            raise ValueError(f"{key} cannot be overridden in a suite: {RESERVED[key]}")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -10,8 +10,8 @@ Row = dict[str, Any]
 
 # Detectron2's own: the paper does not give COCO's. Nothing else is scaled with them.
 SCHEDULES = {
-    "1x": ("SOLVER.MAX_ITER", "90000", "SOLVER.STEPS", "(60000, 80000)"),
-    "3x": ("SOLVER.MAX_ITER", "270000", "SOLVER.STEPS", "(210000, 250000)"),
+    "1x": {"SOLVER.MAX_ITER": "90000", "SOLVER.STEPS": "(60000, 80000)"},
+    "3x": {"SOLVER.MAX_ITER": "270000", "SOLVER.STEPS": "(210000, 250000)"},
 }
 METRICS = ("AP", "AP50", "AP75")  # as the paper's tables have them
 TASKS = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}  # the zoo's word: Detectron2's

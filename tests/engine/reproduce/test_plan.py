@@ -68,6 +68,9 @@ def test_the_users_options_win_and_change_the_hash():
         make_plan("quick", overrides=options) for options in ([], ["SOLVER.MAX_ITER", "7"])
     )
     assert [run.iterations for run in changed.runs[:2]] == [7, 7]
+    short = make_plan("table5", overrides=["SOLVER.MAX_ITER", "7"]).runs[0].arguments()
+    assert short.count("SOLVER.MAX_ITER") == short.count("SOLVER.STEPS") == 1
+    assert short[short.index("SOLVER.MAX_ITER") + 1] == "7"
     assert plain.runs[0].config_hash != changed.runs[0].config_hash
     assert plain.runs[0].config_hash == plain.runs[2].config_hash  # the seed does not count
     assert plain.runs[0].config_hash != plain.runs[1].config_hash
@@ -99,7 +102,9 @@ def test_bad_seeds_are_refused(text):
             {"suite": "quick", "overrides": ["SOLVER.MAX_ITERS", "4"]},
             ["did you mean SOLVER.MAX_ITER,"],
         ),
-        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]}, ["the command line"]),
+        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]}, ["'SOLVER.MAX_ITER' is alone"]),
+        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER", "x y"]}, ["the command line"]),
+        ({"suite": "quick", "overrides": ["SEED", "--dry-run"]}, ["--dry-run comes after"]),
     ],
 )
 def test_bad_requests_are_refused_before_anything_runs(arguments, words):

@@ -108,6 +108,7 @@ def test_an_interrupted_run_is_not_continued_with_another_config(suite):
     assert f"config {before}, not {now}" in str(error.value)
     assert suite.run("1", overrides=overrides, force=True) == 0
     assert "**MIXED" in suite.table()
+    assert "Not the configs as they are: `SOLVER.BASE_LR 0.5`" in suite.table()
 
 
 def test_a_start_that_left_nothing_hinders_no_one(suite):
