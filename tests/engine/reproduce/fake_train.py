@@ -1,11 +1,13 @@
 """Stands in for the training command: does in a moment what a day of training leaves behind.
 
 What it does to a run is in faults.json beside the suite's runs, by "CONFIG SEED": "fail" (exit 3
-after a checkpoint), "fail early" (without one), "silent" (exit 0, no result) or "hang".
+after a checkpoint), "fail early" (without one), "silent" (exit 0, no result), "hang", or "deaf"
+(hangs and does not end when asked to).
 """
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -38,7 +40,9 @@ if fault != "fail early":
     (folder / "metrics.json").write_text(line + '\n{"iterat')
 if fault.startswith("fail"):
     sys.exit("RuntimeError: out of memory") if fault == "fail early" else sys.exit(3)
-if fault == "hang":
+if fault == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if fault in ("hang", "deaf"):
     time.sleep(60)
 time.sleep(float(faults.get("seconds", 0)))
 if fault != "silent":

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from nonlocal_det.engine.reproduce import runner
 from nonlocal_det.engine.reproduce.runner import Runner
 
 BASE, NL = "mask_keypoint_rcnn_R18", "nl_mask_keypoint_rcnn_R18"
@@ -65,14 +66,21 @@ def test_one_that_fails_stops_no_other_and_is_tried_again(suite, fault, error, c
     assert len(starts) == (1 if fault == "fail early" else 2)  # nothing of it was left to mix
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_children_and_the_next_call_resumes(suite, number):
-    suite.set_faults(**{f"quick/{NL} 1": "hang"})
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(signal.SIGINT, "hang"), (signal.SIGTERM, "hang"), (signal.SIGTERM, "deaf")],
+)
+def test_a_signal_ends_the_children_and_the_next_call_resumes(
+    suite, number, fault, monkeypatch, capsys
+):
+    monkeypatch.setattr(runner, "GRACE", 1.0)
+    suite.set_faults(**{f"quick/{NL} 1": fault})
     timer = threading.Thread(target=kill_when, args=(suite, 2, os.getpid(), number))
     timer.start()
     before = signal.getsignal(number)
     assert suite.run() == 128 + number
     timer.join()
+    assert ("does not end; killing it" in capsys.readouterr().out) == (fault == "deaf")
     assert signal.getsignal(number) is before
     assert [run["status"] for run in suite.results()["runs"]] == [
         *("finished", "interrupted", "new", "new")
@@ -113,10 +121,10 @@ def test_runs_share_out_the_gpus(suite):
     suite.set_faults(seconds=0.5)
     slots = [("0", "1"), ("2", "3")]
     said: list[str] = []
-    runner = Runner(
+    several = Runner(
         suite.plan(), slots, gpus_per_run=2, train=suite.train, say=said.append, every=0.3
     )
-    assert runner.run() == 0
+    assert several.run() == 0
     starts, ends = suite.calls(), suite.calls("end")
     assert {call[2] for call in starts} == {"0,1", "2,3"}
     assert starts[1][3] < ends[0][3]  # two at a time
@@ -130,8 +138,8 @@ def test_runs_share_out_the_gpus(suite):
 
 def test_on_what_is_visible_nothing_is_set(suite, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    runner = Runner(suite.plan("1"), [()], train=suite.train, say=lambda line: None)
-    assert runner.run() == 0
+    several = Runner(suite.plan("1"), [()], train=suite.train, say=lambda line: None)
+    assert several.run() == 0
     assert {call[2] for call in suite.calls()} == {"7"}
     assert not any("--num-gpus" in call[-1] for call in suite.calls())
 
