@@ -44,7 +44,7 @@ if fault == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if fault in ("hang", "deaf"):
     time.sleep(60)
-time.sleep(float(faults.get("seconds", 0)))
+time.sleep(faults.get("seconds", 0) * (3 if config.startswith("quick/nl") else 1))
 if fault != "silent":
     start = json.loads((folder / "run.json").read_text())["starts"][-1]
     ap = AP[config.split("/")[-1]] + seed * (1.25 if config.startswith("quick/nl") else 1.0)
