@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, defaults, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import GeneralizedRCNNWithTTA
+from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.evaluation import build_evaluator
@@ -72,7 +74,31 @@ class Trainer(DefaultTrainer):
                 f"--resume: there is no checkpoint in {self.cfg.OUTPUT_DIR}; starting at iteration "
                 f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
             )
+        if resume:
+            _name_last_checkpoint(Path(self.cfg.OUTPUT_DIR))
         super().resume_or_load(resume=resume)
+
+
+def _name_last_checkpoint(folder: Path) -> None:
+    """Write the name that a process did not come to write when it was killed.
+
+    Detectron2 writes it after the checkpoint, so the newest checkpoint is whole if the name's file
+    is empty; it would take the folder for the checkpoint.
+
+    Raises:
+        FileNotFoundError: the file is empty and there is no checkpoint.
+    """
+    tag = folder / "last_checkpoint"
+    if comm.is_main_process() and tag.is_file() and not tag.read_text().strip():
+        checkpoints = sorted(folder.glob("model_*.pth"), key=lambda path: path.stat().st_mtime)
+        if not checkpoints:
+            raise FileNotFoundError(
+                f"{tag} is empty and there is no model_*.pth beside it; remove it to start anew"
+            )
+        newest = checkpoints[-1]
+        logger.warning(f"{tag} is empty; continuing from {newest.name}")
+        tag.write_text(newest.name)
+    comm.synchronize()
 
 
 @contextmanager

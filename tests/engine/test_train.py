@@ -63,6 +63,19 @@ def test_train_resume_and_evaluate(mini_coco, tmp_path, messages):
     assert str(again) == str(resumed)  # nan is not equal to itself
 
 
+def test_a_checkpoint_whose_name_was_not_written_is_found(mini_coco, tmp_path, messages):
+    run(tmp_path, "SOLVER.CHECKPOINT_PERIOD", "1")
+    (tmp_path / "model_final.pth").unlink()
+    (tmp_path / "last_checkpoint").write_text("")  # killed between opening and writing it
+    run(tmp_path, "--resume", iterations=3)
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "last_checkpoint").write_text("")
+    with pytest.raises(FileNotFoundError, match="remove it to start anew"):
+        run(tmp_path / "nothing", "--resume")
+    assert any("continuing from model_0000001.pth" in message for message in messages())
+    assert "Starting training from iteration 2" in (tmp_path / "log.txt").read_text()
+
+
 def test_evaluating_without_weights_warns(mini_coco, tmp_path, messages):
     run(tmp_path, "--eval-only")
     assert any("evaluating with no weights" in message for message in messages())
