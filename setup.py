@@ -50,6 +50,7 @@ setup(
         "fvcore>=0.1.5.post20221221",
         "matplotlib>=3.7",
         "scipy>=1.10",
+        "tabulate>=0.9",
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],

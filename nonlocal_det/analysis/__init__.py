@@ -1,6 +1,21 @@
-"""What the blocks cost: time and memory, measured against the forms that others use."""
+"""What models cost: operations and memory counted, time and memory measured against others."""
 
 from .benchmark import Case, compare, measure_apart
+from .module_costs import Cost, layer_cost
 from .peers import IMPLEMENTATIONS, build, check_equal
+from .report import Report, analyze
+from .variants import analyze_variants
 
-__all__ = ["IMPLEMENTATIONS", "Case", "build", "check_equal", "compare", "measure_apart"]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "Case",
+    "Cost",
+    "Report",
+    "analyze",
+    "analyze_variants",
+    "build",
+    "check_equal",
+    "compare",
+    "layer_cost",
+    "measure_apart",
+]

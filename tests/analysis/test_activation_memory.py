@@ -1,0 +1,66 @@
+"""Bytes that autograd keeps, against sums by hand of what each backward pass needs."""
+
+import pytest
+from torch import nn
+
+from nonlocal_det.analysis.module_costs import layer_cost
+from nonlocal_det.layers import NonLocalBlock
+
+C, CI, H, W = 8, 4, 6, 10
+P, FLOAT = H * W, 4
+
+
+def test_a_tensor_that_two_layers_keep_counts_once():
+    def build():
+        return nn.Sequential(nn.Conv2d(C, C, 1), nn.ReLU(), nn.Conv2d(C, CI, 1))
+
+    # the first convolution's input; the ReLU's output, which is the second one's input
+    assert layer_cost(build, 1, C, H, W).saved_bytes == 2 * C * P * FLOAT
+
+
+def block(**options):
+    return lambda: NonLocalBlock(
+        C, inner_channels=CI, subsample="none", norm="", scale=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("pairwise", "kernel", "maps"),
+    [
+        # x, theta, phi, g and y; and the softmax, P numbers a position
+        ("embedded_gaussian", "dense", C + 4 * CI + P),
+        # ... but of the softmax its log-sum-exp alone
+        ("embedded_gaussian", "chunked", C + 4 * CI + 1),
+        # x is theta and phi
+        ("gaussian", "chunked", C + 2 * CI + 1),
+    ],
+)
+def test_what_a_block_keeps(pairwise, kernel, maps):
+    cost = layer_cost(block(pairwise=pairwise, kernel=kernel), 1, C, H, W)
+    assert cost.saved_bytes == maps * P * FLOAT
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("pairwise", "kernel"),
+    [
+        ("embedded_gaussian", "sdpa"),
+        ("embedded_gaussian", "chunked"),
+        ("dot_product", "factored"),
+        ("concatenation", "sorted"),
+    ],
+)
+def test_lean_kernels_keep_and_make_nothing_of_size_p_x_q(pairwise, kernel, device):
+    shape, matrix = (1, 16, 64, 64), 4096**2 * FLOAT
+
+    def cost(name):
+        def build():
+            return NonLocalBlock(16, pairwise=pairwise, kernel=name, subsample="none")
+
+        return layer_cost(build, *shape, device=device)
+
+    lean, dense = cost(kernel), cost("dense")
+    assert lean.saved_bytes < matrix / 4
+    assert lean.largest_bytes < matrix / 3  # chunked: 16 MiB of 64
+    assert dense.saved_bytes > matrix
+    assert dense.largest_bytes == matrix

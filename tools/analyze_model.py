@@ -1,0 +1,9 @@
+"""What a detector costs: parameters, multiply-adds and activation memory, per part."""
+
+from nonlocal_det.cli import one_line_errors
+from nonlocal_det.engine.costs import build_cost_parser, cost_document
+
+if __name__ == "__main__":
+    args = build_cost_parser().parse_args()
+    with one_line_errors():
+        print(cost_document(args))
