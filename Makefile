@@ -26,7 +26,7 @@ bench: $(READY)
 	$(BIN)/python tools/benchmark_block.py $(ARGS)
 
 zoo: $(READY)
-	$(BIN)/python tools/make_model_zoo.py
+	$(BIN)/python tools/make_model_zoo.py $(ARGS)
 
 $(READY): requirements.txt setup.py $(wildcard nonlocal_det/install/*.py)
 	$(PYTHON) -m venv .venv

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from .module_costs import Cost
+from .detector import Setting
+from .module_costs import Cost, extra_work
 from .report import PARTS, Report
 
 LIMIT = 0.05
@@ -93,31 +94,35 @@ def _compared(a: Cost, b: Cost) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def summary_table(reports: Sequence[Report]) -> Table:
-    """A row for each detector, and whether its NL blocks add less than the paper's 5 %."""
+def summary_table(rows: Sequence[tuple[str, Setting, Cost, Cost]]) -> Table:
+    """A row for each detector, and whether its NL blocks add less than the paper's 5 %.
+
+    Args:
+        rows: name, setting of the inference, cost in total and of the NL blocks.
+    """
     head = (
         *("config", "image", "M parameters", "GMAC", "of NL blocks", "they add", "< 5 %"),
         *("saved MiB", "of NL blocks"),
     )
-    rows = [
+    cells = [
         (
-            report.name,
-            f"{report.inference.height}x{report.inference.width}",
-            _mega(report.total.parameters),
-            _giga(report.total.multiply_adds),
-            *_added(report),
-            _mebi(report.total.saved_bytes),
-            _mebi(report.all_blocks.saved_bytes) if report.blocks else "-",
+            name,
+            f"{setting.height}x{setting.width}",
+            _mega(whole.parameters),
+            _giga(whole.multiply_adds),
+            *_added(whole, blocks),
+            _mebi(whole.saved_bytes),
+            _mebi(blocks.saved_bytes) if blocks != Cost() else "-",
         )
-        for report in reports
+        for name, setting, whole, blocks in rows
     ]
-    return Table(head, rows)
+    return Table(head, cells)
 
 
 def verdict_table(reports: Sequence[tuple[tuple[str, ...], Report]]) -> Table:
     """Whether a block adds less than 5 %, for each combination of choices."""
     head = ("config", "pairwise", "subsample", "GMAC of NL blocks", "they add", "< 5 %")
-    return Table(head, [(*choice, *_added(report)) for choice, report in reports])
+    return Table(head, [(*choice, *_added(r.total, r.all_blocks)) for choice, r in reports])
 
 
 def verdict(extra: float) -> str:
@@ -125,10 +130,11 @@ def verdict(extra: float) -> str:
     return "yes" if extra < LIMIT else "no"
 
 
-def _added(report: Report) -> tuple[str, str, str]:
-    if not report.blocks:
+def _added(whole: Cost, blocks: Cost) -> tuple[str, str, str]:
+    if blocks == Cost():
         return "-", "-", "-"
-    return _giga(report.all_blocks.multiply_adds), f"{report.extra:.2%}", verdict(report.extra)
+    extra = extra_work(whole, blocks)
+    return _giga(blocks.multiply_adds), f"{extra:.2%}", verdict(extra)
 
 
 def _mega(number: int) -> str:

@@ -47,6 +47,11 @@ def total(costs: dict[str, Cost], belongs: Callable[[str], bool] = lambda name: 
     return sum((cost for name, cost in costs.items() if belongs(name)), Cost())
 
 
+def extra_work(whole: Cost, blocks: Cost) -> float:
+    """The NL blocks' multiply-adds as a share of those of the detector without them."""
+    return blocks.multiply_adds / (whole.multiply_adds - blocks.multiply_adds)
+
+
 def module_costs(
     model: nn.Module,
     inference: Callable[[ModulePath], object],

@@ -9,7 +9,7 @@ from detectron2.config import CfgNode
 from nonlocal_det.modeling import nonlocal_blocks
 
 from .detector import Setting, build_empty, inference_setting, run, training_setting
-from .module_costs import Cost, module_costs, total
+from .module_costs import Cost, extra_work, module_costs, total
 
 _PARTS = (
     (r"backbone\.(?:bottom_up\.)?(stem|res\d)\b", r"\1"),
@@ -58,9 +58,8 @@ class Report:
 
     @property
     def extra(self) -> float:
-        """The NL blocks' multiply-adds as a share of those of the detector without them."""
-        blocks = self.all_blocks.multiply_adds
-        return blocks / (self.total.multiply_adds - blocks)
+        """See `extra_work`."""
+        return extra_work(self.total, self.all_blocks)
 
     def as_dict(self) -> dict[str, Any]:
         """All numbers, as plain data."""

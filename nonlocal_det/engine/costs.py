@@ -90,7 +90,8 @@ def _document_of_all(setting: dict[str, Any], style: str) -> str:
             for (name, pairwise, subsample), report in variants
         ]
         return json.dumps({"configs": [r.as_dict() for r in reports], "verdicts": verdicts})
-    tables = [summary_table(reports), verdict_table(variants)]
+    rows = [(r.name, r.inference, r.total, r.all_blocks) for r in reports]
+    tables = [summary_table(rows), verdict_table(variants)]
     return _document([r for r in reports if r.name == VERDICT_CONFIGS[0]], tables, style)
 
 

@@ -1,5 +1,16 @@
-"""The configs by name, from a checkout or from an installed wheel, and the zoo's rows as data."""
+"""The configs by name, from a checkout or from a wheel; the zoo's rows as data, and its models."""
 
 from .configs import config_names, find_config, get_config, get_config_file
+from .models import get, load_weights
+from .rows import config_sha256, get_row
 
-__all__ = ["config_names", "find_config", "get_config", "get_config_file"]
+__all__ = [
+    "config_names",
+    "config_sha256",
+    "find_config",
+    "get",
+    "get_config",
+    "get_config_file",
+    "get_row",
+    "load_weights",
+]

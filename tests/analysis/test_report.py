@@ -8,6 +8,7 @@ from detectron2.modeling import build_model
 from small_models import small_config
 
 from nonlocal_det import model_zoo
+from nonlocal_det.analysis.detector import Setting
 from nonlocal_det.analysis.report import analyze, part_of
 from nonlocal_det.modeling import nonlocal_blocks
 
@@ -46,6 +47,8 @@ def test_heads_cost_their_layers_times_their_rois():
     assert report.parts["mask head"].multiply_adds == 100 * mask
     cells = sum((800 // s) * (1344 // s) for s in (4, 8, 16, 32)) + 13 * 21  # p6: 25x42 halved
     assert report.parts["rpn"].multiply_adds == cells * (256 * 256 * 9 + 256 * 3 + 256 * 12)
+    # of 512 sampled RoIs a quarter may be of objects, for which alone masks are learnt
+    assert report.training == Setting(800, 1344, proposals=512, detections=128)
     fewer = analyze(cfg, proposals=10, detections=0, memory=False)
     assert fewer.parts["box head"].multiply_adds == 10 * box
     assert fewer.parts["mask head"].multiply_adds == 0

@@ -1,0 +1,121 @@
+"""A model of the zoo, built; with its trained weights if they are wanted and there."""
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.modeling import build_model
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+from .configs import get_config
+from .rows import Row, get_row
+
+WEIGHTS_DIR = "NONLOCAL_DET_WEIGHTS"
+"""The environment variable that names the folder of trained weights."""
+
+
+def get(
+    name: str,
+    trained: bool = False,
+    *,
+    weights_dir: str | Path | None = None,
+    device: str | None = None,
+) -> nn.Module:
+    """Build a model of the zoo.
+
+    Args:
+        name: of a packaged config, as ``"nl_mask_rcnn_R50"``.
+        trained: load the weights of its row in zoo.json; else they are drawn anew.
+        weights_dir: the folder where the weights are looked for by their name, before their URL;
+            by default what the environment variable `WEIGHTS_DIR` names.
+        device: a value of ``MODEL.DEVICE``; by default CUDA where there is a GPU, else the CPU.
+
+    Returns:
+        The model, in evaluation mode if ``trained``, else in training mode.
+
+    Raises:
+        FileNotFoundError: no such config, or no such weights; says how to train them.
+        ValueError: the weights are others than the row's, or do not fit the model.
+    """
+    cfg = get_config(name)
+    cfg.MODEL.DEVICE = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    path = _find_weights(get_row(name), weights_dir) if trained else None
+    model: nn.Module = build_model(cfg)
+    if path is None:
+        return model
+    load_weights(model, path)
+    return model.eval()
+
+
+def _find_weights(row: Row, weights_dir: str | Path | None) -> Path:
+    """The local file of a row's weights, its sha256 checked."""
+    weights, name = row["weights"], row["config"]
+    train = f"python tools/train_net.py --config-file configs/{name}.yaml --num-gpus 8"
+    if not weights:
+        raise FileNotFoundError(
+            f"the zoo has no trained weights of {name}; train them with `{train}` and evaluate "
+            "with --eval-only MODEL.WEIGHTS output/model_final.pth"
+        )
+    folder = weights_dir or os.environ.get(WEIGHTS_DIR)
+    path = Path(folder) / weights["name"] if folder else None
+    if path is None or not path.is_file():
+        cure = f"set {WEIGHTS_DIR} to the folder that has {weights['name']}, or train: `{train}`"
+        if not weights.get("url"):
+            raise FileNotFoundError(f"no {weights['name']} in {folder or 'weights_dir'}; {cure}")
+        path = _download(weights["url"], cure)
+    found = _sha256(path)
+    if found != weights["sha256"]:
+        raise ValueError(
+            f"{path} has sha256 {found}; the zoo's weights of {name} have {weights['sha256']}: "
+            "another or a damaged file; delete it and fetch it again"
+        )
+    return path
+
+
+def _download(url: str, otherwise: str) -> Path:
+    try:
+        return Path(PathManager.get_local_path(url))
+    except OSError as error:
+        raise FileNotFoundError(f"{url}: {error}; {otherwise}") from error
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a checkpoint whose every tensor must fit.
+
+    A ``.pth`` file is read as tensors alone, so it can run no code. Any other kind (``.pkl``) is
+    left to Detectron2's checkpointer, which unpickles it: for files that are trusted.
+
+    Args:
+        model: changed in place.
+        path: of the checkpoint.
+
+    Raises:
+        ValueError: a tensor is missing, left over or of another shape; or it is no checkpoint.
+    """
+    if path.suffix != ".pth":
+        DetectionCheckpointer(model).load(str(path))
+        return
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a file of tensors: {error}") from error
+    state = content.get("model", content) if isinstance(content, dict) else content
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds a {type(state).__name__}; expected Detectron2's checkpoint")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        what = " ".join(str(error).split())  # torch's has a line for each kind of misfit
+        raise ValueError(f"{path} does not fit: {what}") from error

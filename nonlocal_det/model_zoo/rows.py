@@ -1,0 +1,99 @@
+"""The zoo as data: zoo.json has a row a model, of which some fields are computed.
+
+A row has ``config``, ``baseline`` (its twin's config or null), ``task``, ``note``;
+``config_sha256`` and ``cost``, which `refreshed` computes; ``paper`` (the paper's numbers alone);
+``measured`` (ours alone, see measured.py; or null); ``weights`` (``name``, ``url``, ``sha256``; or
+null).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from detectron2.config import CfgNode
+
+from nonlocal_det.analysis.detector import Setting
+from nonlocal_det.analysis.module_costs import Cost
+from nonlocal_det.analysis.report import analyze
+
+from .configs import config_names, get_config, get_config_file
+
+ZOO = Path(__file__).with_name("zoo.json")
+Row = dict[str, Any]
+
+_NOT_THE_MODEL = {"": ("OUTPUT_DIR", "VERSION"), "TEST": ("EXPECTED_RESULTS",)}
+
+
+def load_rows() -> list[Row]:
+    """The rows of zoo.json; a baseline comes before its non-local rows."""
+    rows: list[Row] = json.loads(ZOO.read_text())
+    return rows
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The content of zoo.json: a line a row, so that a difference shows the row that changed."""
+    return "[\n " + ",\n ".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
+
+
+def get_row(name: str) -> Row:
+    """The row of a config.
+
+    Raises:
+        FileNotFoundError: there is no config of that name; suggests the nearest.
+        ValueError: the config has no row.
+    """
+    get_config_file(name)
+    for row in load_rows():
+        if row["config"] == name.removesuffix(".yaml"):
+            return row
+    raise ValueError(f"config {name!r} has no row in zoo.json; the zoo has {config_names()}")
+
+
+def refreshed(row: Row) -> Row:
+    """The row with its ``config_sha256`` and ``cost`` computed anew: on the CPU's kernels."""
+    name = row["config"]
+    report = analyze(get_config(name), name)
+    cost = {
+        "device": report.device,
+        "setting": asdict(report.inference),
+        "total": asdict(report.total),
+        "nl_blocks": asdict(report.all_blocks),
+    }
+    return {**row, "config_sha256": config_sha256(name), "cost": cost}
+
+
+def costs_of(row: Row) -> tuple[str, Setting, Cost, Cost]:
+    """Name, setting, total cost and cost of the NL blocks, as a row holds them."""
+    cost = row["cost"]
+    return (
+        row["config"],
+        Setting(**cost["setting"]),
+        Cost(**cost["total"]),
+        Cost(**cost["nl_blocks"]),
+    )
+
+
+def config_sha256(name: str) -> str:
+    """The sha256 of what a packaged config says, equal under every Detectron2.
+
+    Hashed is the json, with sorted keys, of the file merged over its ``_BASE_`` files, and for a
+    non-local config the whole node ``MODEL.NONLOCAL``. Not hashed are Detectron2's own defaults,
+    which differ between its versions, and what does not change the model or its training:
+    ``OUTPUT_DIR``, ``VERSION`` and ``TEST.EXPECTED_RESULTS``.
+
+    Args:
+        name: of a packaged config.
+
+    Raises:
+        FileNotFoundError: there is none of that name; suggests the nearest.
+    """
+    content = CfgNode.load_yaml_with_base(get_config_file(name))
+    if "NONLOCAL" in content["MODEL"]:
+        content["MODEL"]["NONLOCAL"] = dict(get_config(name).MODEL.NONLOCAL)
+    for node, keys in _NOT_THE_MODEL.items():
+        for key in keys:
+            (content.get(node, {}) if node else content).pop(key, None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""From a suite's results.json to the zoo's rows."""
+
+import copy
+
+import pytest
+
+from nonlocal_det.model_zoo.measured import with_results
+from nonlocal_det.model_zoo.rows import config_sha256, load_rows
+
+NL, BASE = "quick/nl_mask_keypoint_rcnn_R18", "quick/mask_keypoint_rcnn_R18"
+
+
+def summary(mean, std=None, interval=None, count=3):
+    return {"count": count, "mean": mean, "std": std, "interval": interval}
+
+
+def model(config: str, shift: float) -> dict:
+    values = {"AP": 60.0, "AP50": 90.0, "AP75": 70.0}
+    metrics = {f"box {m}": summary(v + shift, 0.5) for m, v in values.items()}
+    return {"config": config, "metrics": metrics, "s_per_iter": 0.25, "memory_mib": 900}
+
+
+RESULTS = {
+    "suite": "quick",
+    "schedule": None,
+    "seeds": [1, 2, 3],
+    "overrides": [],
+    "mixed": [],
+    "command": "python tools/reproduce.py --suite quick",
+    "commit": ["c0ffee"],
+    "hardware": ["a CPU, 2 threads"],
+    "versions": ["torch 2.11.0, detectron2 0.6"],
+    "models": [model(BASE, 0.0), model(NL, 1.5)],
+    "pairs": [
+        {"config": NL, "metric": "box AP", "difference": summary(1.5, 0.2, [1.0, 2.0])},
+        {"config": NL, "metric": "box AP50", "difference": summary(9.9, 0.2, [9.0, 9.9])},
+    ],
+}
+
+
+def test_a_finished_suite_becomes_the_measured_part_of_its_rows():
+    before = load_rows()
+    rows = {row["config"]: row for row in with_results(before, RESULTS)}
+    assert rows[NL]["measured"] == {
+        "box": [61.5, 91.5, 71.5],
+        "std": {"box": [0.5, 0.5, 0.5]},
+        "paired": {"box": {"mean": 1.5, "ci95": [1.0, 2.0], "seeds": 3}},
+        "seeds": [1, 2, 3],
+        "s_per_iter": 0.25,
+        "memory_mib": 900,
+        "command": "python tools/reproduce.py --suite quick",
+        "commit": "c0ffee",
+        "hardware": "a CPU, 2 threads",
+        "versions": "torch 2.11.0, detectron2 0.6",
+        "config_sha256": config_sha256(NL),
+    }
+    assert "paired" not in rows[BASE]["measured"]
+    for row in before:
+        assert rows[row["config"]]["paper"] == row["paper"]
+        if row["config"] not in (NL, BASE):
+            assert rows[row["config"]] == row
+    assert before == load_rows()  # the given rows are as they were
+
+
+def test_one_seed_has_neither_a_spread_nor_an_interval():
+    results = copy.deepcopy(RESULTS)
+    for metric in results["models"][1]["metrics"].values():
+        metric |= {"std": None, "count": 1}
+    results["pairs"][0]["difference"] = summary(1.5, count=1)
+    (measured,) = [r["measured"] for r in with_results(load_rows(), results) if r["config"] == NL]
+    assert "std" not in measured
+    assert measured["paired"]["box"]["ci95"] is None
+
+
+def test_an_unfinished_model_leaves_its_row_alone():
+    results = copy.deepcopy(RESULTS)
+    for metric in results["models"][0]["metrics"].values():
+        metric |= {"mean": None, "std": None, "count": 0}
+    rows = {row["config"]: row for row in with_results(load_rows(), results)}
+    assert rows[BASE]["measured"] == {r["config"]: r for r in load_rows()}[BASE]["measured"]
+    assert rows[NL]["measured"]["box"][0] == 61.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mixed": ["commit a and b"]}, "mixed=.*'commit a and b'"),
+        ({"overrides": ["SOLVER.MAX_ITER", "4"]}, "overrides=.*SOLVER.MAX_ITER"),
+        ({"models": []}, "no run is finished"),
+        ({"models": [model("own", 0.0)]}, r"\['own'\] are no rows of the zoo"),
+    ],
+)
+def test_what_is_not_the_zoos_is_refused(change, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        with_results(load_rows(), {**RESULTS, **change})
