@@ -117,6 +117,30 @@ def test_the_backbone_agrees_with_fvcore():
     assert found == theirs.by_operator()["conv"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "products", "others"),
+    [
+        (lambda: torch.ones(3, 8).sort(), 0, 3 * 8 * 3),  # n log2 n
+        (lambda: torch.searchsorted(torch.ones(2, 7), torch.ones(2, 5)), 0, 2 * 5 * 3),
+        (lambda: torch.ones(3, 8).cumsum(1), 0, 3 * 8),
+        (lambda: nn.functional.max_pool2d(torch.ones(1, 2, 6, 8), 2), 0, 2 * 3 * 4 * 4),
+        (lambda: torch.ones(3, 8).softmax(1), 0, 5 * 3 * 8),
+        (lambda: torch.ones(3, 8).logsumexp(1), 0, 4 * 3 * 8),
+        (lambda: torch.ones(3, 8) + 1, 0, 3 * 8),
+        (lambda: torch.ones(3, 8).t().flip(0).clone(), 0, 0),
+        (lambda: torch.ones(3, 8) @ torch.ones(8), 3 * 8, 0),
+        (lambda: torch.ones(3, 8) @ torch.ones(8, 2), 3 * 8 * 2, 0),
+        (lambda: torch.group_norm(torch.ones(2, 4, 5), 2), 0, 5 * 2 * 4 * 5),
+        (lambda: nn.functional.interpolate(torch.ones(1, 2, 3, 3), scale_factor=2), 0, 0),
+    ],
+)
+def test_single_operators(operation, products, others):
+    with torch.no_grad(), OperationCounter(ModulePath()) as counter:
+        operation()
+    assert counter.unknown == {}
+    assert (counter.multiply_adds.total(), counter.others.total()) == (products, others)
+
+
 def test_an_operator_without_a_formula_is_named():
     path = ModulePath()
     with OperationCounter(path) as counter:

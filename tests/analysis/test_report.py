@@ -34,6 +34,8 @@ def test_the_blocks_are_the_whole_difference_between_twins(twins):
     assert nl.total.multiply_adds - base.total.multiply_adds == nl.all_blocks.multiply_adds
     assert nl.total.parameters - base.total.parameters == nl.all_blocks.parameters
     assert nl.extra == nl.all_blocks.multiply_adds / base.total.multiply_adds
+    heat_maps = 10 * 17 * 56 * 56 * 4  # made by a method of the head that is not its forward
+    assert nl.parts["keypoint head"].largest_bytes == heat_maps
     for part in ("stem", "res2", "res3", "res5", "fpn", "rpn", "box head", "mask head"):
         assert nl.parts[part] == base.parts[part], part
 
