@@ -12,7 +12,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "install": set(),
     "layers": set(),
     "config": set(),
-    "model_zoo": {"config", "modeling", "analysis"},
+    "model_zoo": {"config", "analysis"},
     "modeling": {"layers"},
     "data": {"layers", "modeling"},
     "evaluation": {"layers", "modeling", "data"},

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from nonlocal_det.cli import one_line_errors
+from nonlocal_det.model_zoo.costs import refreshed
 from nonlocal_det.model_zoo.measured import with_results
-from nonlocal_det.model_zoo.rows import ZOO, as_text, load_rows, refreshed
+from nonlocal_det.model_zoo.rows import ZOO, as_text, load_rows
 from nonlocal_det.model_zoo.table import render
 
 if __name__ == "__main__":

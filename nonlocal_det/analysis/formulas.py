@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-aten = torch.ops.aten
 Formula = Callable[..., int]
-"""Takes an operator's output, then its arguments; gives a number of operations."""
+"""Takes an operator's output, then its arguments; gives a number of operations.
+
+The operators are keyed by name: not every torch has all of them.
+"""
 
 
 def multiply_adds(func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
@@ -29,9 +31,9 @@ def multiply_adds(func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, 
     Returns:
         None where the operator is neither.
     """
-    packet = func.overloadpacket
-    if packet in _PRODUCTS:
-        return _PRODUCTS[packet](out, *args, **kwargs)
+    packet, name = func.overloadpacket, str(func.overloadpacket)
+    if name in _PRODUCTS:
+        return _PRODUCTS[name](out, *args, **kwargs)
     if packet in flop_registry:
         return int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
     return None
@@ -54,10 +56,10 @@ def other_operations(
     Returns:
         None where no formula knows the operator.
     """
-    packet = func.overloadpacket
-    if packet in _OTHERS:
-        return _OTHERS[packet](out, *args, **kwargs)
-    if packet in _MOVES or func.is_view or func.namespace == "prim":
+    name = str(func.overloadpacket)
+    if name in _OTHERS:
+        return _OTHERS[name](out, *args, **kwargs)
+    if name in _MOVES or func.is_view or func.namespace == "prim":
         return 0
     if torch.Tag.pointwise in func.tags and isinstance(out, Tensor):
         return out.numel()
@@ -68,12 +70,12 @@ def _attention(out: Any, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: 
     return int(sdpa_flop_count(q.shape, k.shape, v.shape)) // 2
 
 
-_PRODUCTS: dict[Any, Formula] = {
-    aten.mv: lambda out, matrix, vector: matrix.numel(),
-    aten.addmv: lambda out, bias, matrix, vector, **scales: matrix.numel(),
-    aten.dot: lambda out, a, b: a.numel(),
+_PRODUCTS: dict[str, Formula] = {
+    "aten.mv": lambda out, matrix, vector: matrix.numel(),
+    "aten.addmv": lambda out, bias, matrix, vector, **scales: matrix.numel(),
+    "aten.dot": lambda out, a, b: a.numel(),
     # torch counts the CUDA kernels of scaled_dot_product_attention, but not the CPU's
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
 }
 
 
@@ -99,30 +101,35 @@ def _search(out: Tensor, ordered: Tensor, *args: Any, **kwargs: Any) -> int:
 
 
 _ATTENTIONS = (
-    aten._scaled_dot_product_flash_attention_for_cpu,
-    aten._scaled_dot_product_flash_attention,
-    aten._scaled_dot_product_efficient_attention,
+    "aten._scaled_dot_product_flash_attention_for_cpu",
+    "aten._scaled_dot_product_flash_attention",
+    "aten._scaled_dot_product_efficient_attention",
 )
 
-_OTHERS: dict[Any, Formula] = {
-    aten.native_batch_norm: _each_input(2),  # in an inference: a scale and a shift
-    aten.cudnn_batch_norm: _each_input(2),
-    aten.native_group_norm: _each_input(5),  # mean, centre, square and sum, scale, shift
-    aten._softmax: _each_input(5),  # maximum, difference, exponential, sum, quotient
-    aten._safe_softmax: _each_input(5),
-    aten.logsumexp: _each_input(4),
-    aten.max_pool2d_with_indices: _pool,
-    aten.max_pool3d_with_indices: _pool,
-    aten.sort: _sort,
-    aten.searchsorted: _search,
-    aten.upsample_bilinear2d: lambda out, *args, **kwargs: 4 * out.numel(),
-    **dict.fromkeys((aten.sum, aten.mean, aten.cumsum, aten.amax, aten.any), _each_input()),
+_OTHERS: dict[str, Formula] = {
+    "aten.native_batch_norm": _each_input(2),  # in an inference: a scale and a shift
+    "aten.cudnn_batch_norm": _each_input(2),
+    "aten.native_group_norm": _each_input(5),  # mean, centre, square and sum, scale, shift
+    "aten._softmax": _each_input(5),  # maximum, difference, exponential, sum, quotient
+    "aten._safe_softmax": _each_input(5),
+    "aten.logsumexp": _each_input(4),
+    "aten.max_pool2d_with_indices": _pool,
+    "aten.max_pool3d_with_indices": _pool,
+    "aten.sort": _sort,
+    "aten.searchsorted": _search,
+    "aten.upsample_bilinear2d": lambda out, *args, **kwargs: 4 * out.numel(),
+    **dict.fromkeys(
+        ("aten.sum", "aten.mean", "aten.cumsum", "aten.amax", "aten.any"), _each_input()
+    ),
     **dict.fromkeys(_ATTENTIONS, _softmax_of_attention),
 }
 
 _MOVES = {
-    *(aten.cat, aten.clone, aten.copy_, aten._to_copy, aten.flip, aten.gather, aten.index),
-    *(aten.empty, aten.empty_like, aten.new_empty, aten.new_zeros, aten.zeros, aten.zeros_like),
-    *(aten.ones, aten.full, aten.arange, aten.fill_, aten.zero_, aten.constant_pad_nd),
-    *(aten.upsample_nearest2d, aten._unsafe_view, aten.detach, aten.lift_fresh),
+    f"aten.{name}"
+    for name in (
+        *("cat", "clone", "copy_", "_to_copy", "flip", "gather", "index"),
+        *("empty", "empty_like", "new_empty", "new_zeros", "zeros", "zeros_like"),
+        *("ones", "full", "arange", "fill_", "zero_", "constant_pad_nd", "upsample_nearest2d"),
+        *("_unsafe_view", "detach", "lift_fresh"),
+    )
 }

@@ -1,7 +1,7 @@
 """The zoo as data: zoo.json has a row a model, of which some fields are computed.
 
 A row has ``config``, ``baseline`` (its twin's config or null), ``task``, ``note``;
-``config_sha256`` and ``cost``, which `refreshed` computes; ``paper`` (the paper's numbers alone);
+``config_sha256`` and ``cost``, which costs.py computes; ``paper`` (the paper's numbers alone);
 ``measured`` (ours alone, see measured.py; or null); ``weights`` (``name``, ``url``, ``sha256``; or
 null).
 """
@@ -9,15 +9,10 @@ null).
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
-
-from nonlocal_det.analysis.detector import Setting
-from nonlocal_det.analysis.module_costs import Cost
-from nonlocal_det.analysis.report import analyze
 
 from .configs import config_names, get_config, get_config_file
 
@@ -50,30 +45,6 @@ def get_row(name: str) -> Row:
         if row["config"] == name.removesuffix(".yaml"):
             return row
     raise ValueError(f"config {name!r} has no row in zoo.json; the zoo has {config_names()}")
-
-
-def refreshed(row: Row) -> Row:
-    """The row with its ``config_sha256`` and ``cost`` computed anew: on the CPU's kernels."""
-    name = row["config"]
-    report = analyze(get_config(name), name)
-    cost = {
-        "device": report.device,
-        "setting": asdict(report.inference),
-        "total": asdict(report.total),
-        "nl_blocks": asdict(report.all_blocks),
-    }
-    return {**row, "config_sha256": config_sha256(name), "cost": cost}
-
-
-def costs_of(row: Row) -> tuple[str, Setting, Cost, Cost]:
-    """Name, setting, total cost and cost of the NL blocks, as a row holds them."""
-    cost = row["cost"]
-    return (
-        row["config"],
-        Setting(**cost["setting"]),
-        Cost(**cost["total"]),
-        Cost(**cost["nl_blocks"]),
-    )
 
 
 def config_sha256(name: str) -> str:

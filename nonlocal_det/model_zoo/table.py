@@ -2,7 +2,8 @@
 
 from nonlocal_det.analysis.cost_tables import summary_table
 
-from .rows import Row, costs_of, load_rows
+from .costs import costs_of
+from .rows import Row, load_rows
 
 __all__ = ["Row", "load_rows", "render"]
 

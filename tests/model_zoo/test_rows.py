@@ -6,8 +6,9 @@ import pytest
 
 from nonlocal_det import model_zoo
 from nonlocal_det.analysis.report import analyze
-from nonlocal_det.model_zoo import configs, rows
-from nonlocal_det.model_zoo.rows import ZOO, as_text, config_sha256, costs_of, get_row, load_rows
+from nonlocal_det.model_zoo import configs
+from nonlocal_det.model_zoo.costs import costs_of, refreshed
+from nonlocal_det.model_zoo.rows import ZOO, as_text, config_sha256, get_row, load_rows
 
 NL = "quick/nl_mask_keypoint_rcnn_R18"
 
@@ -26,7 +27,7 @@ def test_parameters_multiply_adds_and_hash_are_those_of_the_config(row):
 
 def test_refreshing_changes_nothing_when_nothing_has_changed():
     row = get_row(NL)
-    assert rows.refreshed({**row, "cost": None, "config_sha256": ""}) == row
+    assert refreshed({**row, "cost": None, "config_sha256": ""}) == row
 
 
 def test_the_file_is_what_its_rows_give_a_line_a_row():
