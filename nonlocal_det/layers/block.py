@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .checks import autocast_off, one_of
 from .non_local import CONV, NonLocal
 from .presets import NORMS, PRESETS
+from .sync_norm import SyncBatchNorm
 
 _BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
@@ -140,7 +141,7 @@ def _build_norm(norm: str, channels: int, ndim: int) -> nn.Module:
     if norm == "BN":
         return _BATCH_NORM[ndim](channels)
     if norm == "SyncBN":
-        return nn.SyncBatchNorm(channels)
+        return SyncBatchNorm(channels)
     if norm == "GN":
         return nn.GroupNorm(math.gcd(32, channels), channels)  # 32 groups where they divide C
     return nn.Identity()
