@@ -16,7 +16,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "modeling": {"layers"},
     "data": {"layers", "modeling"},
     "evaluation": {"layers", "modeling", "data"},
-    "analysis": {"layers", "modeling"},
+    "analysis": {"config", "layers", "modeling"},
     "visualization": {"layers", "modeling", "data"},
     "engine": {
         "analysis", "cli", "config", "data", "evaluation", "layers", "model_zoo", "modeling",

@@ -6,6 +6,7 @@ Needs the peers for their rows: pip install mmcv-lite timm
 import argparse
 from pathlib import Path
 
+from nonlocal_det.analysis.benchmark import Case
 from nonlocal_det.analysis.hardware import hardware, write_json
 from nonlocal_det.analysis.suite import run_suite, table
 from nonlocal_det.analysis.sweep import Sweep, run_sweep, sweep_table
@@ -42,7 +43,8 @@ if __name__ == "__main__":
             rows = run_sweep(Sweep(*names, *rest))
         else:
             rows = run_suite(args.rounds, args.repeats, args.only, args.device)
-    print(hardware(args.device))
+    where = hardware(args.device, Case.threads, ("torch", "mmcv-lite", "timm"))
+    print(where)
     print(sweep_table(rows) if args.sweep else table(rows))
     if args.json:
-        write_json(rows, args.json, args.device)
+        write_json(rows, args.json, where)

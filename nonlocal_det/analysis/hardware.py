@@ -10,34 +10,44 @@ from typing import Any
 import torch
 
 
-def hardware(device: str = "cpu", packages: Sequence[str] = ("torch", "mmcv-lite", "timm")) -> str:
-    """The processor with torch's threads, or the GPU, and the versions of packages.
+def hardware(device: str, threads: int, packages: Sequence[str] = ()) -> str:
+    """The processor and threads, or the GPU; and the versions of packages.
 
     Args:
         device: where the numbers were measured, as ``cpu`` or ``cuda``.
+        threads: of torch.
         packages: by the names they are installed under.
     """
     if torch.device(device).type == "cuda":
         where = torch.cuda.get_device_name(device)
     else:
-        where = f"{_processor()}, {torch.get_num_threads()} threads"
-    return ", ".join([where, *(f"{name} {_version(name)}" for name in packages)])
+        where = f"{processor()}, {threads} threads"
+    return ", ".join([where, *(f"{name} {installed(name)}" for name in packages)])
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+def processor() -> str:
+    """The name of this machine's processor."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else ():
         if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
-def _version(name: str) -> str:
+def installed(name: str) -> str:
+    """The version of an installed package, or "-"."""
     try:
         return version(name)
     except PackageNotFoundError:
-        return "(not installed)"
+        return "-"
 
 
-def write_json(rows: Sequence[Mapping[str, Any]], path: Path, device: str = "cpu") -> None:
-    """The rows with what they were measured on."""
-    path.write_text(json.dumps({"hardware": hardware(device), "rows": list(rows)}, indent=1) + "\n")
+def write_json(rows: Sequence[Mapping[str, Any]], path: Path, where: str) -> None:
+    """The rows with what they were measured on.
+
+    Args:
+        rows: what json can carry.
+        path: of the file.
+        where: from `hardware`.
+    """
+    path.write_text(json.dumps({"hardware": where, "rows": list(rows)}, indent=1) + "\n")

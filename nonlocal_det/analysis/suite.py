@@ -87,9 +87,9 @@ def _against(pair: Pair) -> str:
     return f"{pair.peer.pairwise}, dense" if same else pair.peer.implementation
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as markdown."""
-    head = "| C=1024, forward + backward | against | s | MiB | peer s | peer MiB | time | memory |"
+def table(rows: Sequence[Row], title: str = "C=1024, forward + backward") -> str:
+    """The rows as markdown, under a title; ``time`` and ``memory`` are the ratios to the peer."""
+    head = f"| {title} | against | s | MiB | peer s | peer MiB | time | memory |"
     lines = [head, "|---|---|--:|--:|--:|--:|--:|--:|"]
     for row in rows:
         lines.append(

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from nonlocal_det.analysis.hardware import hardware as machine
+from nonlocal_det.analysis.hardware import installed
 from nonlocal_det.version import __version__
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -61,16 +62,9 @@ def versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "detectron2": _installed("detectron2"),
+        "detectron2": installed("detectron2"),
         "nonlocal_det": __version__,
     }
-
-
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "-"
 
 
 def hardware(device: str, processes: int = 1) -> str:
@@ -80,17 +74,8 @@ def hardware(device: str, processes: int = 1) -> str:
         device: a value of ``MODEL.DEVICE``.
         processes: of the run; a GPU each where the device is CUDA.
     """
-    if device.startswith("cuda"):
-        return f"{processes} x {torch.cuda.get_device_name()}"
-    return f"{_processor()}, {processes * torch.get_num_threads()} threads"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.is_file() else ():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    found = machine(device, processes * torch.get_num_threads())
+    return f"{processes} x {found}" if device.startswith("cuda") else found
 
 
 def config_hash(cfg: CfgNode) -> str:
