@@ -1,8 +1,12 @@
 """Every kernel is the dense reference: values, both derivatives, masks, precision, every mode."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
+from nonlocal_det.analysis.sweep import parse_map
 from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, response
 from nonlocal_det.layers.kernels import Operands, fused
 from nonlocal_det.layers.kernels.auto import choose
@@ -164,6 +168,8 @@ def test_factored_takes_the_order_that_costs_less():
         ("concatenation", 196, 49, torch.float32, "dense"),  # a region of the keypoint head
         ("embedded_gaussian", 4200, 1050, torch.float32, "chunked"),
         ("embedded_gaussian", 4200, 1050, torch.bfloat16, "sdpa"),
+        ("embedded_gaussian", 16800, 16800, torch.float32, "sdpa"),
+        ("gaussian", 16800, 16800, torch.float32, "chunked"),
         ("gaussian", 4200, 1050, torch.bfloat16, "chunked"),  # 1024 wide keys, 512 wide values
     ],
 )
@@ -172,6 +178,28 @@ def test_auto_chooses_by_function_size_and_dtype(pairwise, p, q, dtype, expected
     with torch.device("meta"):
         tensors = (torch.empty(1, *size, dtype=dtype) for size in ((p, ci), (q, ci), (q, 512)))
     assert choose(Operands(*tensors, pairwise)) == expected
+
+
+def test_auto_is_near_the_fastest_of_a_measured_sweep():
+    sweep = json.loads(Path(__file__).with_name("measured_kernels.json").read_text())
+    groups = {}
+    for row in sweep["rows"]:
+        key = tuple(row[name] for name in ("function", "dtype", "map", "pass"))
+        groups.setdefault(key, {})[row["kernel"]] = row["seconds"]
+    assert len(groups) >= 30
+    for (function, dtype, size, _), seconds in groups.items():
+        n, height, width, pooled = parse_map(size)
+        p = height * width
+        q = -(-height // 2) * -(-width // 2) if pooled == "after" else p
+        # under autocast the un-embedded features stay in float32
+        wide = torch.float32 if function == "gaussian" else getattr(torch, dtype)
+        ci = 1024 if function == "gaussian" else 512
+        with torch.device("meta"):
+            theta, phi = torch.empty(n, p, ci, dtype=wide), torch.empty(n, q, ci, dtype=wide)
+            g = torch.empty(n, q, 512, dtype=getattr(torch, dtype))
+        chosen = choose(Operands(theta, phi, g, function))
+        best = min(seconds[kernel] for kernel in KERNELS if kernel in seconds)
+        assert seconds[chosen] <= 1.25 * best, (function, dtype, size, chosen)
 
 
 def test_a_fused_path_is_taken_and_its_absence_is_said_once(caplog, monkeypatch):

@@ -8,6 +8,9 @@ from .operands import Operands
 SORT_COST = 350
 """What sorting, summing and looking up one feature of a query or key costs in multiply-adds."""
 
+LARGE_BYTES = 2**28
+"""A matrix of this size is too large to go through memory block by block: fused attention wins."""
+
 FUSED_WIDTH = 256
 """The largest width of flash attention on CUDA."""
 
@@ -17,10 +20,10 @@ def choose(operands: Operands) -> str:
 
     - dot_product: `factored`, which itself takes the cheaper order.
     - concatenation: `sorted` costs (P + Q) Cg `SORT_COST`, `dense` P Q Cg: the cheaper one.
-    - gaussian, embedded_gaussian: `sdpa` where it is fused and in half precision or on CUDA, where
-      `chunked` would widen to float32; else `chunked`, the fastest in float32 on a CPU at every
-      size measured, and 4 to 10 times as fast as `dense` and `sdpa` where the softmax is so steep
-      that its weights are denormal numbers.
+    - gaussian, embedded_gaussian: `sdpa` where it is fused and on CUDA, in half precision, which
+      `chunked` would widen to float32, or for a large matrix; else `chunked`, the fastest in
+      float32 on a CPU, and 4 to 10 times as fast as the others where the softmax is so steep that
+      its weights are denormal numbers.
     """
     o = operands
     if o.pairwise == "dot_product":
@@ -36,4 +39,5 @@ def _is_fused(o: Operands) -> bool:
         return False
     if o.theta.device.type == "cuda":
         return o.theta.shape[2] <= FUSED_WIDTH
-    return o.g.dtype.itemsize == 2
+    pairs = o.theta.shape[0] * o.theta.shape[1] * o.phi.shape[1]
+    return o.g.dtype.itemsize == 2 or pairs * o.g.dtype.itemsize > LARGE_BYTES
