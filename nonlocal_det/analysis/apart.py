@@ -3,6 +3,7 @@
 A process of its own, because a peak of memory leaves its traces in the allocator.
 """
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -60,6 +62,18 @@ class PeakMemory:
         if self.device.type == "cuda":
             return (torch.cuda.max_memory_allocated(self.device) - self.before) / 2**20
         return (_status("VmHWM") - self.before) / 2**20
+
+
+def give_memory_back(at_once: bool) -> None:
+    """Have the C library return freed memory to the system, or keep it for what comes next.
+
+    It learns to keep more and more while a process runs, which is good for speed and makes a peak a
+    matter of chance: at once is for measuring memory, not at once is how a long run ends up.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc; its limits are 128 KiB at first and 32 MiB in the end
+        libc.mallopt(_MMAP_THRESHOLD, 2**17 if at_once else 2**25)
+        libc.mallopt(_TRIM_THRESHOLD, 2**17 if at_once else 2**26)
 
 
 def _status(key: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from .apart import PeakMemory, answer, run_apart, wait_for
+from .apart import PeakMemory, answer, give_memory_back, run_apart, wait_for
 from .peers import build, check_equal
 
 DTYPES = {
@@ -70,6 +70,7 @@ def measure(case: Case, repeats: int = 5) -> Result:
     """Measure a case in this process: the memory first, then the time after that warm-up."""
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
+    give_memory_back(at_once=True)
     device = torch.device(case.device)
     block = build(case).to(device)
     for parameter in block.parameters():
@@ -81,6 +82,7 @@ def measure(case: Case, repeats: int = 5) -> Result:
     memory = PeakMemory(device)
     _run(block, x, case)
     mebibytes = memory.mebibytes()
+    give_memory_back(at_once=False)
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -71,6 +71,7 @@ def _attention(out: Any, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: 
 
 
 _PRODUCTS: dict[str, Formula] = {
+    "aten.baddbmm_": lambda out, sums, a, b, **scales: math.prod(a.shape) * b.shape[2],
     "aten.mv": lambda out, matrix, vector: matrix.numel(),
     "aten.addmv": lambda out, bias, matrix, vector, **scales: matrix.numel(),
     "aten.dot": lambda out, a, b: a.numel(),
@@ -115,6 +116,7 @@ _OTHERS: dict[str, Formula] = {
     "aten.logsumexp": _each_input(4),
     "aten.max_pool2d_with_indices": _pool,
     "aten.max_pool3d_with_indices": _pool,
+    "aten.threshold_": _each_input(),
     "aten.sort": _sort,
     "aten.searchsorted": _search,
     "aten.upsample_bilinear2d": lambda out, *args, **kwargs: 4 * out.numel(),

@@ -19,7 +19,7 @@ from torch import nn
 
 from nonlocal_det.config import add_nonlocal_config
 
-from .apart import PeakMemory, answer, run_apart, wait_for
+from .apart import PeakMemory, answer, give_memory_back, run_apart, wait_for
 from .benchmark import Result, medians
 
 OBJECTS = 10
@@ -55,6 +55,7 @@ def measure(case: ModelCase, repeats: int = 5) -> Result:
     inputs = [_image(cfg, case)]
     device = torch.device(cfg.MODEL.DEVICE)
     seconds, mebibytes = [], 0.0
+    give_memory_back(at_once=True)
     for index in range(1 + repeats):
         memory = PeakMemory(device)
         start = time.perf_counter()
@@ -68,6 +69,7 @@ def measure(case: ModelCase, repeats: int = 5) -> Result:
             seconds.append(time.perf_counter() - start)
         else:
             mebibytes = memory.mebibytes()
+            give_memory_back(at_once=False)
     return Result(median(seconds), mebibytes)
 
 

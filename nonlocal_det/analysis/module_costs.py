@@ -74,12 +74,10 @@ def module_costs(
         no formula knows.
 
     Raises:
-        ValueError: an unknown device, or SyncBN on the CPU.
+        ValueError: an unknown device.
     """
     if device not in DEVICES:
         raise ValueError(f"--device {device!r}; expected one of {', '.join(DEVICES)}")
-    if device == "cpu" and any(isinstance(m, nn.SyncBatchNorm) for m in model.modules()):
-        raise ValueError("SyncBN does not train on the CPU; analyze this model with --device cuda")
     path = ModulePath()
     with FakeTensorMode(), AttentionOfCuda(), path.watching(model):
         become_fake(model, torch.device(device))

@@ -10,10 +10,10 @@ from .checks import one_of
 from .kernels import check_kernel, response
 from .padding import Padding
 from .pairwise import PAIRWISE, affinity
+from .pooling import LeanMaxPool
 from .presets import INITS, PRESETS, SUBSAMPLE
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
 class NonLocal(nn.Module):
@@ -97,10 +97,10 @@ class NonLocal(nn.Module):
         self.phi: nn.Module = conv(c, ci, 1) if embedded else nn.Identity()
         self.g = conv(c, ci, 1)
         self.w_f = nn.Parameter(torch.empty(2 * ci)) if self.pairwise == "concatenation" else None
-        window = (1, 2, 2) if self.ndim == 3 else 2
+        window = (1, 2, 2) if self.ndim == 3 else (2,) * self.ndim
         self.pool: nn.Module = nn.Identity()
         if self.subsample != "none":
-            self.pool = _POOL[self.ndim](window, window, ceil_mode=True)
+            self.pool = LeanMaxPool(window)
 
     def reset_parameters(self) -> None:
         """Draw theta, phi, g and w_f anew, as ``init`` says; biases are 0."""

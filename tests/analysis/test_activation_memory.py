@@ -1,5 +1,7 @@
 """Bytes that autograd keeps, against sums by hand of what each backward pass needs."""
 
+from importlib import import_module
+
 import pytest
 from torch import nn
 
@@ -29,15 +31,27 @@ def block(**options):
     [
         # x, theta, phi, g and y; and the softmax, P numbers a position
         ("embedded_gaussian", "dense", C + 4 * CI + P),
-        # ... but of the softmax its log-sum-exp alone
+        # ... but of a large softmax its log-sum-exp alone
         ("embedded_gaussian", "chunked", C + 4 * CI + 1),
         # x is theta and phi
         ("gaussian", "chunked", C + 2 * CI + 1),
     ],
 )
-def test_what_a_block_keeps(pairwise, kernel, maps):
+def test_what_a_block_keeps(pairwise, kernel, maps, monkeypatch):
+    blocks = import_module("nonlocal_det.layers.kernels.chunked")
+    monkeypatch.setattr(blocks, "KEEP_BYTES", 0)
+    monkeypatch.setattr(blocks, "CHUNK_BYTES", 7 * P * FLOAT)
     cost = layer_cost(block(pairwise=pairwise, kernel=kernel), 1, C, H, W)
     assert cost.saved_bytes == maps * P * FLOAT
+
+
+def test_of_what_is_pooled_indices_of_4_bytes_are_kept():
+    def build():
+        return NonLocalBlock(C, inner_channels=CI, kernel="dense", subsample="after", norm="")
+
+    # x, theta, y and the softmax; a quarter of phi and g, and their indices
+    numbers = (C + 2 * CI + P // 4) * P + 4 * CI * P // 4
+    assert layer_cost(build, 1, C, H, W).saved_bytes == numbers * FLOAT
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -72,14 +72,16 @@ def test_the_block_on_res4_of_an_800x1344_image(options, gigas, device):
 
 def test_what_the_sorted_kernel_does_instead_of_products_is_counted():
     cost = layer_cost(
-        lambda: NonLocalBlock(C, inner_channels=CI, pairwise="concatenation", subsample="none"),
+        lambda: NonLocalBlock(
+            C, inner_channels=CI, pairwise="concatenation", kernel="sorted", subsample="none"
+        ),
         *(1, C, H, W),
     )
     q = P
     sort_and_search = q * math.ceil(math.log2(q)) + P * math.ceil(math.log2(q + 1))
-    suffix_sums = 2 * q * CI + q * CI  # of g and b g, and b g itself
+    running_sums = 2 * q * CI + q * CI  # of g and b g, and b g itself
     combination = 2 * P * CI  # a * plain + weighted
-    least = sort_and_search + suffix_sums + combination
+    least = sort_and_search + running_sums + combination
     others = 4 * C * P  # ... + batch norm, residual, averaging: far less than P Q Ci
     assert least < cost.other_operations < least + others < P * q * CI
 

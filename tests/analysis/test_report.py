@@ -90,7 +90,6 @@ def test_a_deformable_convolution_counts_as_a_convolution_with_its_offsets():
         ([], {"detections": -1}, "--detections -1"),
         ([], {"device": "tpu"}, "--device 'tpu'; expected one of cpu, cuda"),
         (["MODEL.ROI_HEADS.NAME", "CascadeROIHeads"], {}, "MODEL.ROI_HEADS.NAME='CascadeROIHeads'"),
-        (["MODEL.NONLOCAL.NORM", "SyncBN"], {}, "use --device cuda|with --device cuda"),
     ],
 )
 def test_bad_input_is_named(options, arguments, message):
@@ -103,7 +102,12 @@ def test_bad_input_is_named(options, arguments, message):
         analyze(cfg, **arguments)
 
 
-def test_sync_bn_is_counted_on_cuda():
+def test_sync_bn_is_counted_as_batch_norm():
+    costs = [
+        analyze(small_config("quick/nl_mask_keypoint_rcnn_R18", "MODEL.NONLOCAL.NORM", norm)).total
+        for norm in ("SyncBN", "BN")
+    ]
+    assert costs[0] == costs[1]
     cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", "MODEL.NONLOCAL.NORM", "SyncBN")
     assert analyze(cfg, device="cuda").total.saved_bytes > 0
 

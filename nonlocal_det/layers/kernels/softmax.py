@@ -40,8 +40,7 @@ class ChunkedSoftmax(torch.autograd.Function):
         """The response, `chunk` queries at a time."""
         queries = theta.shape[1]
         y = theta.new_empty(theta.shape[0], g.shape[2], queries)  # (N, Cg, P)
-        lse = theta.new_empty(*theta.shape[:2], 1)
-        kept = None
+        lse, kept = theta.new_empty(*theta.shape[:2], 1), None
         for part in parts(queries, chunk):
             scores = _scores(theta[:, part], phi, scale, key_mask)
             if chunk >= queries:
@@ -50,8 +49,8 @@ class ChunkedSoftmax(torch.autograd.Function):
                 lse[:, part] = torch.logsumexp(scores, dim=2, keepdim=True)
                 weights = _softmax_(scores, lse[:, part])
             # (N, Cg, Q) @ (N, Q, p) -> (N, Cg, p)
-            y[:, :, part] = torch.matmul(g.transpose(1, 2), weights.transpose(1, 2))
-        ctx.save_for_backward(theta, phi, g, y, lse, kept)
+            y[:, :, part].baddbmm_(g.transpose(1, 2), weights.transpose(1, 2), beta=0)
+        ctx.save_for_backward(theta, phi, g, y, lse if kept is None else None, kept)
         ctx.scale, ctx.key_mask, ctx.chunk = scale, key_mask, chunk
         return y.transpose(1, 2)
 
@@ -75,7 +74,9 @@ class ChunkedSoftmax(torch.autograd.Function):
             inner = (upstream * y.transpose(1, 2)[:, part]).sum(-1, keepdim=True)
             grad_scores = torch.matmul(upstream, g.transpose(1, 2)).sub_(inner).mul_(weights)
             # (N, Ci, Q) @ (N, Q, p) -> (N, Ci, p)
-            grad_theta[:, :, part] = torch.matmul(phi.transpose(1, 2), grad_scores.transpose(1, 2))
+            grad_theta[:, :, part].baddbmm_(
+                phi.transpose(1, 2), grad_scores.transpose(1, 2), beta=0
+            )
             grad_phi.baddbmm_(queries.transpose(1, 2), grad_scores)  # (N, Ci, p) @ (N, p, Q)
         if ctx.scale != 1:
             grad_theta.mul_(ctx.scale)
