@@ -49,7 +49,8 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         ``hardware``, ``command``, ``config_hash``, ``data`` (sha256 of each
         annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there),
         ``s_per_iter`` (seconds, the mean since then without the first three; None for shorter
-        runs), ``memory_mib`` (the main process's peak: of the GPU, else resident).
+        runs), ``s_per_image`` (seconds, of the evaluations), ``memory_mib`` (the main process's
+        peak: of the GPU, else resident).
     """
     cfg = trainer.cfg
     times = trainer.storage.histories().get("time")
@@ -68,6 +69,7 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,
         "s_per_iter": times.global_avg() if times else None,
+        "s_per_image": trainer.inference_timer.s_per_image,
         "memory_mib": round(_peak_memory(cfg.MODEL.DEVICE)),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

@@ -20,6 +20,8 @@ from torch import nn
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
+from .timing import InferenceTimer
+
 logger = logging.getLogger("nonlocal_det")
 
 
@@ -33,6 +35,7 @@ class Trainer(DefaultTrainer):
     def __init__(self, cfg: CfgNode) -> None:
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
+        self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
                 [hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model))]

@@ -16,8 +16,9 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     A row's ``measured`` then has, where the suite has them: for each task ``[AP, AP50, AP75]``,
     the means over the seeds; ``std``, the same of the standard deviations; ``paired``, for each
     task the ``mean`` difference of AP to the baseline under equal seeds, its 95 % interval
-    ``ci95`` and the number of ``seeds``; ``seeds``, ``s_per_iter``, ``memory_mib``, ``command``,
-    ``commit``, ``hardware``, ``versions``, ``schedule`` and the ``config_sha256`` of now.
+    ``ci95`` and the number of ``seeds``; ``seeds``, ``s_per_iter``, ``s_per_image``,
+    ``memory_mib``, ``command``, ``commit``, ``hardware``, ``versions``, ``schedule`` and the
+    ``config_sha256`` of now.
 
     Args:
         rows: of the zoo.
@@ -72,6 +73,7 @@ def _measured(model: Json, results: Json) -> Json:
         "paired": _paired(model["config"], results),
         "seeds": results["seeds"],
         "s_per_iter": model.get("s_per_iter"),
+        "s_per_image": model.get("s_per_image"),
         "memory_mib": model.get("memory_mib"),
         "command": results["command"],
         "schedule": results.get("schedule"),

@@ -49,6 +49,7 @@ def test_train_resume_and_evaluate(mini_coco, tmp_path, messages):
     assert result["metrics"]["bbox"]["APl"] is None  # no such object: json has no nan
     assert (result["iterations"], result["first_iteration"], result["seed"]) == (2, 0, 1)
     assert result["s_per_iter"] is None  # too few
+    assert 0 < result["s_per_image"] < 60
     assert 100 < result["memory_mib"] < 100_000
 
     run(tmp_path, "--resume", iterations=5)

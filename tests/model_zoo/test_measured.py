@@ -17,7 +17,13 @@ def summary(mean, std=None, interval=None, count=3):
 def model(config: str, shift: float) -> dict:
     values = {"AP": 60.0, "AP50": 90.0, "AP75": 70.0}
     metrics = {f"box {m}": summary(v + shift, 0.5) for m, v in values.items()}
-    return {"config": config, "metrics": metrics, "s_per_iter": 0.25, "memory_mib": 900}
+    return {
+        "config": config,
+        "metrics": metrics,
+        "s_per_iter": 0.25,
+        "s_per_image": 0.1,
+        "memory_mib": 900,
+    }
 
 
 RESULTS = {
@@ -47,6 +53,7 @@ def test_a_finished_suite_becomes_the_measured_part_of_its_rows():
         "paired": {"box": {"mean": 1.5, "ci95": [1.0, 2.0], "seeds": 3}},
         "seeds": [1, 2, 3],
         "s_per_iter": 0.25,
+        "s_per_image": 0.1,
         "memory_mib": 900,
         "command": "python tools/reproduce.py --suite quick",
         "commit": "c0ffee",

@@ -48,13 +48,14 @@ def _pairs(pairs: Sequence[Json]) -> str:
 
 
 def _models(models: Sequence[Json]) -> str:
-    head = ["model", "runs", *models[0]["metrics"], "s/iter", "memory, MiB"]
+    head = ["model", "runs", *models[0]["metrics"], "s/iter", "s/image", "memory, MiB"]
     rows = [
         [
             f"`{model['config']}`",
             str(max(value["count"] for value in model["metrics"].values())),
             *(_spread(value) for value in model["metrics"].values()),
             _number(model["s_per_iter"], ".3f"),
+            _number(model["s_per_image"], ".3f"),
             _number(model["memory_mib"], ".0f"),
         ]
         for model in models

@@ -76,6 +76,7 @@ def _model(plan: Plan, config: str) -> Json:
             for metric in METRICS
         },
         "s_per_iter": summarize([r["s_per_iter"] for r in results if r["s_per_iter"]]).mean,
+        "s_per_image": summarize([r["s_per_image"] for r in results if r["s_per_image"]]).mean,
         "memory_mib": max((r["memory_mib"] for r in results), default=None),
     }
 

@@ -57,6 +57,7 @@ if fault != "silent":
         "command": "python train",
         "first_iteration": 200 if "--resume" in arguments else 0,
         "s_per_iter": 0.25 if config.startswith("quick/nl") else 0.2,
+        "s_per_image": 0.05,
         "memory_mib": 100,
         **{key: start[key] for key in ("commit", "config_hash", "data")},
     }
