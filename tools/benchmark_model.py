@@ -23,12 +23,12 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
     parser.add_argument("--repeats", type=int, default=5, help="passes timed in each process")
     parser.add_argument("--json", type=Path, help="also write the results here")
-    parser.add_argument("--twin-opts", nargs="+", default=[], help="KEY VALUE pairs, the twin's")
+    parser.add_argument("--twin-opt", nargs=2, action="append", default=[], help="the twin's alone")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs, for both")
     args = parser.parse_args()
     with one_line_errors():
         model = merge_config(args.config_file, args.opts)
-        twin = merge_config(args.against, [*args.opts, *args.twin_opts])
+        twin = merge_config(args.against, [*args.opts, *sum(args.twin_opt, [])])
         counts = {"size": tuple(args.size), "rounds": args.rounds, "repeats": args.repeats}
         rows: list[Row] = [
             {
