@@ -29,7 +29,8 @@ COSTS = """
 `python tools/analyze_model.py --all`, counted on the operators that run, without weights or data.
 
 - **GMAC**: 1e9 multiply-adds of one inference, half its FLOPs: batch 1, the config's largest test
-  image, {settings}; kernels as `KERNEL: auto` chooses on the {device}.
+  image, kernels as `KERNEL: auto` chooses on the {device};
+  {settings}.
 - **they add**: the NL blocks' multiply-adds over those of the detector without them. The paper
   says less than 5 % for its one block in res4; the other rows have other blocks.
 - **saved**: what autograd keeps for the backward pass of one training step, batch 1 in float32,
@@ -132,7 +133,9 @@ def _costs(rows: list[Row]) -> str:
     if not rows:
         return ""
     settings = {(s.proposals, s.detections) for _, s, _, _ in map(costs_of, rows)}
-    said = " or ".join(f"{p} proposals and {d} detections" for p, d in sorted(settings)[::-1])
+    said = ", the small models ".join(
+        f"{p} proposals and {d} detections" for p, d in sorted(settings)[::-1]
+    )
     devices = " and ".join(sorted({row["cost"]["device"].upper() for row in rows}))
     intro = COSTS.format(settings=said, device=devices)
     return f"{intro}\n{summary_table([costs_of(row) for row in rows]).render('markdown')}"

@@ -26,7 +26,8 @@ def sdpa(operands: Operands) -> Tensor:
     # Only rows that lie together in memory take a fused path; convolutions give the transpose.
     theta, phi, g = (t.to(o.g.dtype).contiguous().unsqueeze(1) for t in (o.theta, o.phi, o.g))
     mask = None if o.key_mask is None else o.key_mask[:, None, None, :]  # (N, 1, 1, Q)
-    if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+    numbers = type(theta) is Tensor  # a tensor without any, as in an analysis, takes no path
+    if numbers and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
         _say_if_not_fused(theta, phi, g, mask, o.scale)
     # (N, 1, P, Ci), (N, 1, Q, Ci), (N, 1, Q, Cg) -> (N, 1, P, Cg)
     return F.scaled_dot_product_attention(theta, phi, g, mask, scale=o.scale).squeeze(1)
