@@ -54,6 +54,16 @@ def test_of_what_is_pooled_indices_of_4_bytes_are_kept():
     assert layer_cost(build, 1, C, H, W).saved_bytes == numbers * FLOAT
 
 
+def test_a_matrix_is_kept_for_learning_and_never_made_in_an_inference():
+    matrix = 48**4 * FLOAT  # 20 MiB: over the limit of a block, under that of what is kept
+
+    def build():
+        return NonLocalBlock(16, kernel="chunked", subsample="none")
+
+    cost = layer_cost(build, 1, 16, 48, 48)
+    assert cost.saved_bytes > matrix > cost.largest_bytes
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize(
     ("pairwise", "kernel"),

@@ -138,7 +138,7 @@ def test_a_steep_softmax_has_no_denormal_weights_and_keeps_nan(chunk):
 def test_sorted_sums_keep_their_digits_on_long_inputs():
     inputs = operands("concatenation", n=1, p=64, q=16800, ci=8, cg=4)
     theta, phi, g, w_f = inputs
-    phi = phi * 100 + 50  # large terms that cancel
+    theta, phi = theta * 100 + 50, phi * 100 + 50  # large terms that cancel
     expected = compute("concatenation", "dense", theta, phi, g, w_f)
     for enabled in (False, True):
         half = [t.float() for t in (theta, phi, g)]
@@ -147,6 +147,16 @@ def test_sorted_sums_keep_their_digits_on_long_inputs():
         error = (y.double() - expected).norm() / expected.norm()
         assert error < 1e-5
         assert y.dtype == torch.float32
+
+
+def test_running_sums_are_exact_where_those_of_float32_are_not():
+    q = 2**14  # dividing by it rounds nothing
+    theta = torch.randint(900, 1100, (1, 64, 1)).double()
+    phi = -torch.randint(900, 1100, (1, q, 1)).double()
+    g, w_f = torch.randint(0, 4001, (1, q, 3)).double(), torch.ones(2).double()
+    expected = compute("concatenation", "dense", theta, phi, g, w_f).float()
+    y = compute("concatenation", "sorted", theta.float(), phi.float(), g.float(), w_f.float())
+    assert torch.equal(y, expected)
 
 
 def test_factored_takes_the_order_that_costs_less():
