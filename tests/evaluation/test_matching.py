@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from official_coco import drawn, official
 from pycocotools import mask as mask_util
-from test_summary import drawn, official
 
 from nonlocal_det.evaluation.matching import match, scenes, trim
 

@@ -5,28 +5,11 @@ import copy
 import numpy as np
 import pytest
 from faster_coco_eval import COCOeval_faster
-from pycocotools.coco import COCO
+from official_coco import TASKS, drawn, official
 from pycocotools.cocoeval import COCOeval
 
-from nonlocal_det.evaluation import by_crowdedness, by_size, draw_evaluation, summary
+from nonlocal_det.evaluation import by_crowdedness, by_size, summary
 from nonlocal_det.evaluation import evaluate_results as evaluate
-
-TASKS = ["bbox", "segm", "keypoints"]
-
-
-def official(truth, results, task, change=lambda params: None) -> COCOeval:
-    truth, results = copy.deepcopy(truth), copy.deepcopy(results)
-    if task == "segm":
-        for result in results:
-            del result["bbox"]
-    reference = COCO()
-    reference.dataset = {"info": {}, **truth}
-    reference.createIndex()
-    evaluation = COCOeval(reference, reference.loadRes(results), task)
-    change(evaluation.params)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation
 
 
 def stats(evaluation: COCOeval) -> np.ndarray:
@@ -37,13 +20,6 @@ def stats(evaluation: COCOeval) -> np.ndarray:
 @pytest.fixture(params=TASKS)
 def task(request):
     return request.param
-
-
-def drawn(task: str):
-    truth, results = draw_evaluation(
-        40, 30, task, num_categories=3, truths_per_image=4, seed=TASKS.index(task)
-    )
-    return truth, [one for one in results if one["image_id"] != 7]
 
 
 def test_the_drawn_data_has_all_that_is_awkward(task):
