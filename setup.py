@@ -49,6 +49,7 @@ setup(
         "faster-coco-eval>=1.7",
         "fvcore>=0.1.5.post20221221",
         "matplotlib>=3.7",
+        "safetensors>=0.4.3",
         "scipy>=1.10",
         "tabulate>=0.9",
     ],

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode
@@ -64,6 +65,22 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "detectron2": installed("detectron2"),
         "nonlocal_det": __version__,
+    }
+
+
+def made_by(cfg: CfgNode, code: str) -> dict[str, Any]:
+    """What a checkpoint says of its origin.
+
+    Args:
+        cfg: of the training.
+        code: the `commit` when it started.
+    """
+    return {
+        "commit": code,
+        "command": command(),
+        "versions": versions(),
+        "config_hash": config_hash(cfg),
+        "config": cfg.dump(),
     }
 
 

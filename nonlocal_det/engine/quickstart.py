@@ -14,6 +14,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data import detection_utils as utils
 from detectron2.engine import DefaultPredictor
 
+from nonlocal_det.checkpoint import load_weights
 from nonlocal_det.data import make_mini_coco
 from nonlocal_det.layers import known_padding
 from nonlocal_det.modeling import nonlocal_blocks
@@ -81,8 +82,9 @@ def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
     out = Path(cfg.OUTPUT_DIR)
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.MODEL.WEIGHTS = str(out / "model_final.pth")
+    cfg.MODEL.WEIGHTS = ""  # Detectron2's predictor would unpickle them
     predictor = DefaultPredictor(cfg)
+    load_weights(predictor.model, out / "model_final.pth")
     name = cfg.DATASETS.TEST[0]
     records = [r for r in DatasetCatalog.get(name) if r["annotations"]][:count]
     samples = []

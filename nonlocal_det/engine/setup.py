@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import yaml
 from detectron2.config import CfgNode, get_cfg
 from detectron2.engine import default_argument_parser
 
@@ -28,9 +29,10 @@ examples:
 
 
 def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, ``--coco-data`` and ``--oks-sigmas``."""
+    """All of Detectron2's own options, those of data and evaluation, and those of checkpoints."""
     parser = default_argument_parser(epilog=EXAMPLES)
     _add_coco_data(parser)
+    _add_checkpoints(parser)
     parser.add_argument(
         "--oks-sigmas",
         type=_numbers,
@@ -38,6 +40,32 @@ def build_argument_parser() -> argparse.ArgumentParser:
         help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
     )
     return parser
+
+
+def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-checkpoints",
+        type=int,
+        metavar="K",
+        help="keep the last K numbered checkpoints (default: all); the final and the best one stay",
+    )
+    parser.add_argument(
+        "--keep-best",
+        metavar="METRIC",
+        help="keep the checkpoint with the best METRIC as model_best.pth: bbox/AP, or with :min "
+        "where less is better; compared after every TEST.EVAL_PERIOD",
+    )
+    parser.add_argument(
+        "--allow-unmatched",
+        action="store_true",
+        help="train even if the weights leave tensors of the backbone as they were",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load checkpoints by executing them: whoever made them can do on this machine "
+        "whatever you can",
+    )
 
 
 def _numbers(text: str) -> list[float]:
@@ -126,6 +154,11 @@ def _set_sigmas(cfg: CfgNode, sigmas: list[float]) -> None:
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
     try:
         merge()
+    except yaml.YAMLError as error:
+        what = " ".join(str(error).split())
+        raise ValueError(
+            f"{source} is not plain YAML: {what}; a config holds values alone and runs no code"
+        ) from error
     except (KeyError, AssertionError, ValueError) as error:
         message = str(error.args[0] if error.args else error)
         if "Non-existent" not in message:

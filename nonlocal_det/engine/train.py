@@ -3,17 +3,17 @@
 import argparse
 from typing import Any
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.engine import default_setup
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_model, logger, warn_without_weights
-from .provenance import commit
+from .provenance import commit, made_by
 from .result import write_result
 from .setup import load_config
 from .trainer import Trainer
@@ -42,7 +42,14 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
     """
     code = commit()  # now: the checkout may change before the training ends
-    trainer = Trainer(cfg)
+    checkpoints = CheckpointOptions(
+        keep_last=args.keep_checkpoints,
+        keep_best=args.keep_best,
+        trust=args.trust_checkpoint,
+        allow_unmatched=args.allow_unmatched,
+        made_by=made_by(cfg, code),
+    )
+    trainer = Trainer(cfg, checkpoints)
     check_model(cfg, trainer.model, args.config_file)
     trainer.resume_or_load(resume=args.resume)
     trainer.train()
@@ -54,7 +61,7 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
     model = Trainer.build_model(cfg)
     check_model(cfg, model, args.config_file)
-    checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+    checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
     if args.resume and not checkpointer.has_checkpoint():
         logger.warning(f"--resume: there is no checkpoint in {cfg.OUTPUT_DIR}; using MODEL.WEIGHTS")
     if not (args.resume and checkpointer.has_checkpoint()):

@@ -2,24 +2,26 @@
 
 import logging
 import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import DefaultTrainer, defaults, hooks
+from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, defaults, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.utils import comm
 from torch import nn
 
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
+from .keep_best import KeepBest
 from .timing import InferenceTimer
 
 logger = logging.getLogger("nonlocal_det")
@@ -28,17 +30,60 @@ logger = logging.getLogger("nonlocal_det")
 class Trainer(DefaultTrainer):
     """Detectron2's `DefaultTrainer` for this project's models.
 
+    Its ``checkpointer`` is a `SafeCheckpointer`. What else a resumed training needs can be added by
+    ``trainer.checkpointer.add_checkpointable(name, object)`` before `resume_or_load`.
+
     Args:
         cfg: a full config, as `load_config` returns it.
+        checkpoints: which of them to keep, and what to demand of those that are loaded.
     """
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, checkpoints: CheckpointOptions | None = None) -> None:
+        self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
         self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
                 [hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model))]
+            )
+
+    def build_hooks(self) -> list[HookBase | None]:
+        """Detectron2's hooks with our checkpointer, and the keeper of the best checkpoint."""
+        options = self.checkpoints
+        self.checkpointer = SafeCheckpointer(
+            self.model,
+            self.cfg.OUTPUT_DIR,
+            checkpointables={"trainer": weakref.proxy(self)},
+            made_by=options.made_by,
+            keep_last=options.keep_last,
+            require="nothing" if options.allow_unmatched else "backbone",
+            trust=options.trust,
+        )
+        found: list[HookBase | None] = super().build_hooks()
+        if options.keep_best and comm.is_main_process():
+            period = self.cfg.TEST.EVAL_PERIOD
+            found.append(KeepBest(self.checkpointer, options.keep_best, period))
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
+
+        The 0.6 release leaves out what its inner trainer has: optimizer and scaler.
+        """
+        state: dict[str, Any] = TrainerBase.state_dict(self)
+        state["_trainer"] = self._trainer.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` has given, or Detectron2 itself."""
+        TrainerBase.load_state_dict(self, state)
+        if "_trainer" in state:
+            self._trainer.load_state_dict(state["_trainer"])
+        else:
+            logger.warning(
+                "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
+                "momentum starts at 0"
             )
 
     @classmethod
@@ -77,31 +122,7 @@ class Trainer(DefaultTrainer):
                 f"--resume: there is no checkpoint in {self.cfg.OUTPUT_DIR}; starting at iteration "
                 f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
             )
-        if resume:
-            _name_last_checkpoint(Path(self.cfg.OUTPUT_DIR))
         super().resume_or_load(resume=resume)
-
-
-def _name_last_checkpoint(folder: Path) -> None:
-    """Write the name that a process did not come to write when it was killed.
-
-    Detectron2 writes it after the checkpoint, so the newest checkpoint is whole if the name's file
-    is empty; it would take the folder for the checkpoint.
-
-    Raises:
-        FileNotFoundError: the file is empty and there is no checkpoint.
-    """
-    tag = folder / "last_checkpoint"
-    if comm.is_main_process() and tag.is_file() and not tag.read_text().strip():
-        checkpoints = sorted(folder.glob("model_*.pth"), key=lambda path: path.stat().st_mtime)
-        if not checkpoints:
-            raise FileNotFoundError(
-                f"{tag} is empty and there is no model_*.pth beside it; remove it to start anew"
-            )
-        newest = checkpoints[-1]
-        logger.warning(f"{tag} is empty; continuing from {newest.name}")
-        tag.write_text(newest.name)
-    comm.synchronize()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The configs by name, from a checkout or from a wheel; the zoo's rows as data, and its models."""
 
+from nonlocal_det.checkpoint import load_weights
+
 from .configs import config_names, find_config, get_config, get_config_file
-from .models import get, load_weights
+from .models import get
 from .rows import config_sha256, get_row
 
 __all__ = [

@@ -48,7 +48,7 @@ def get_config(name: str) -> CfgNode:
     """
     cfg = get_cfg()
     add_nonlocal_config(cfg)
-    cfg.merge_from_file(get_config_file(name))
+    cfg.merge_from_file(get_config_file(name), allow_unsafe=False)
     return cfg
 
 

@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-import pickle
 from pathlib import Path
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
+
+from nonlocal_det.checkpoint import load_weights
 
 from .configs import get_config
 from .rows import Row, get_row
@@ -89,33 +89,3 @@ def _sha256(path: Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a checkpoint whose every tensor must fit.
-
-    A ``.pth`` file is read as tensors alone, so it can run no code. Any other kind (``.pkl``) is
-    left to Detectron2's checkpointer, which unpickles it: for files that are trusted.
-
-    Args:
-        model: changed in place.
-        path: of the checkpoint.
-
-    Raises:
-        ValueError: a tensor is missing, left over or of another shape; or it is no checkpoint.
-    """
-    if path.suffix != ".pth":
-        DetectionCheckpointer(model).load(str(path))
-        return
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a file of tensors: {error}") from error
-    state = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict):
-        raise ValueError(f"{path} holds a {type(state).__name__}; expected Detectron2's checkpoint")
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        what = " ".join(str(error).split())  # torch's has a line for each kind of misfit
-        raise ValueError(f"{path} does not fit: {what}") from error

@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-import yaml
 
 from nonlocal_det.engine import build_argument_parser, load_config
 from nonlocal_det.evaluation import build_evaluator
@@ -150,11 +149,18 @@ def test_missing_mini_coco_says_how_to_draw_it(tmp_path, monkeypatch):
     register_mini_coco()
 
 
-def test_a_config_file_cannot_run_code(tmp_path):
+@pytest.mark.parametrize(
+    "tag", ["object/apply:os.mkdir", "object/new:pathlib.Path", "name:os.system"]
+)
+@pytest.mark.parametrize("base", [False, True])
+def test_a_config_file_cannot_run_code(tag, base, tmp_path):
     evil = tmp_path / "evil.yaml"
-    evil.write_text("VERSION: 2\nOUTPUT_DIR: !!python/object/apply:os.getcwd []\n")
-    with pytest.raises(yaml.YAMLError, match="python/object"):
-        load(config=str(evil))
+    evil.write_text(f"VERSION: 2\nOUTPUT_DIR: !!python/{tag} ['{tmp_path}/made']\n")
+    (tmp_path / "config.yaml").write_text("_BASE_: evil.yaml\n")
+    path = tmp_path / "config.yaml" if base else evil
+    with pytest.raises(ValueError, match=f"is not plain YAML: .*python/{tag}.* runs no code"):
+        load(config=str(path))
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_missing_config_file_is_a_clear_error():

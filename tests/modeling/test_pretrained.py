@@ -9,12 +9,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import build_backbone, build_model
 from small_models import small_config
 
 from nonlocal_det import model_zoo
+from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.modeling import nonlocal_blocks
 
 BRANCH = {"conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c", "shortcut": "branch1"}
@@ -48,7 +48,7 @@ def test_a_caffe2_file_loads_every_backbone_tensor(name, tmp_path):
     path = tmp_path / "R-50.pkl"
     path.write_bytes(pickle.dumps({caffe2_name(key): value for key, value in wanted.items()}))
     before = {key: value.clone() for key, value in resnet.state_dict().items() if ".nl" in key}
-    DetectionCheckpointer(resnet).load(str(path))
+    SafeCheckpointer(resnet).load(str(path))
     after = resnet.state_dict()
     for key, value in wanted.items():
         assert torch.equal(after[key], torch.from_numpy(value)), key
@@ -66,12 +66,12 @@ def test_a_zoo_file_of_the_baseline_leaves_only_the_blocks(tmp_path):
     path = tmp_path / "model_final.pkl"
     path.write_bytes(pickle.dumps({"model": wanted, "__author__": "Detectron2 Model Zoo"}))
     model = build_model(small_config())
-    checkpointer = DetectionCheckpointer(model)
-    incompatible = checkpointer._load_model(checkpointer._load_file(str(path)))
+    checkpointer = SafeCheckpointer(model, require="backbone")
+    checkpointer.load(str(path))
     after = model.state_dict()
     for key, value in wanted.items():
         assert torch.equal(after[key], torch.from_numpy(value)), key
     blocks = tuple(f"{name}." for name in nonlocal_blocks(model))
-    assert incompatible.missing_keys
-    assert all(key.startswith(blocks) for key in incompatible.missing_keys)
-    assert not incompatible.unexpected_keys
+    assert checkpointer.report.missing
+    assert all(key.startswith(blocks) for key in checkpointer.report.missing)
+    assert not checkpointer.report.unexpected

@@ -1,0 +1,21 @@
+"""Checkpoints that are whole or not there, files that are data, and what a load has matched."""
+
+from .checkpointer import BEST, SafeCheckpointer
+from .errors import CheckpointError, DamagedError, RefusedError
+from .options import CheckpointOptions
+from .reading import read_checkpoint
+from .report import LoadReport
+from .weights import convert_weights, load_weights
+
+__all__ = [
+    "BEST",
+    "CheckpointError",
+    "CheckpointOptions",
+    "DamagedError",
+    "LoadReport",
+    "RefusedError",
+    "SafeCheckpointer",
+    "convert_weights",
+    "load_weights",
+    "read_checkpoint",
+]

@@ -1,0 +1,80 @@
+"""Weights alone, between formats: out of a training's checkpoints, to and from safetensors."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from .checkpointer import SafeCheckpointer
+from .files import Sink, write_atomically
+from .matching import as_tensors
+from .reading import read_checkpoint
+from .writing import write_checkpoint
+
+_ENDINGS = (".safetensors", ".pth")
+
+
+def load_weights(model: nn.Module, path: Path, *, trust: bool = False) -> None:
+    """Load a file whose every tensor must fit.
+
+    Args:
+        model: changed in place.
+        path: of any kind that `read_checkpoint` reads.
+        trust: as there.
+
+    Raises:
+        ValueError: a tensor is missing, left over or of another shape; or it is no file of weights.
+    """
+    checkpointer = SafeCheckpointer(model, trust=trust)
+    checkpointer.load(str(path))
+    report = checkpointer.report
+    if report is not None and not report.fits():
+        raise ValueError(f"{path} does not fit: {'; '.join(report.details())}")
+
+
+def convert_weights(source: Path, target: Path, *, trust: bool = False) -> int:
+    """Write the tensors of any file of weights as `.safetensors` or `.pth`, atomically.
+
+    The optimizer and the rest of a training's state stay behind. Names are not changed; that they
+    are Caffe2's is noted, so that loading the new file matches them as it did the old one's.
+
+    Args:
+        source: as `read_checkpoint` reads it.
+        target: ends in ``.safetensors`` or ``.pth``.
+        trust: as `read_checkpoint`.
+
+    Returns:
+        The number of tensors.
+
+    Raises:
+        FileNotFoundError: there is no such source.
+        ValueError: the target's ending, or the source is no file of weights.
+    """
+    if target.suffix not in _ENDINGS:
+        raise ValueError(f"{target}: expected a name that ends in {' or '.join(_ENDINGS)}")
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such file; give the path of a file of weights")
+    loaded = read_checkpoint(source, trust=trust)
+    # copies: safetensors refuses tensors that share memory
+    model = {
+        name: value.clone(memory_format=torch.contiguous_format)
+        for name, value in as_tensors(loaded["model"], str(source)).items()
+    }
+    said: dict[str, Any] = {"__author__": str(loaded.get("__author__", ""))}
+    if loaded.get("matching_heuristics"):
+        said["matching_heuristics"] = True
+    if target.suffix == ".pth":
+        write_checkpoint(target, {"model": model, **said})
+        return len(model)
+    notes = {"author": said["__author__"], "format": "pt"}
+    if "matching_heuristics" in said:
+        notes["matching_heuristics"] = "true"
+    content = save(model, notes)
+
+    def write(sink: Sink) -> None:
+        sink.write(content)
+
+    write_atomically(target, write)
+    return len(model)
