@@ -1,7 +1,8 @@
 """Checkpoints that are whole or not there, files that are data, and what a load has matched."""
 
-from .checkpointer import BEST, SafeCheckpointer
+from .checkpointer import SafeCheckpointer
 from .errors import CheckpointError, DamagedError, RefusedError
+from .folder import BEST
 from .options import CheckpointOptions
 from .reading import read_checkpoint
 from .report import LoadReport

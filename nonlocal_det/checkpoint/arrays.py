@@ -159,7 +159,7 @@ def read_arrays(path: Path) -> Any:
             scan_pickle(file, size, path)
             file.seek(0)
             bounded = BoundedFile(file, size, str(path))
-            content = _Unpickler(bounded, encoding="latin1").load()  # type: ignore[arg-type]
+            content = _Unpickler(bounded, encoding="latin1").load()
         return _plain(content, {}, 0)
     except RefusedError as error:
         text = str(error).removeprefix(f"{path}: ")

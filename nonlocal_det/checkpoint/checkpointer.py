@@ -13,6 +13,7 @@ from torch import nn
 
 from . import folder
 from .errors import CheckpointError
+from .folder import BEST
 from .matching import as_tensors, describe_load
 from .reading import Checkpoint, read_checkpoint
 from .report import LoadReport
@@ -20,7 +21,6 @@ from .writing import write_checkpoint
 
 logger = logging.getLogger("nonlocal_det")
 
-BEST = "model_best"
 Required = Literal["nothing", "backbone", "all"]
 
 

@@ -13,21 +13,25 @@ logger = logging.getLogger("nonlocal_det")
 
 LAST = "last_checkpoint"
 """The file that names the last checkpoint, as Detectron2 does."""
+BEST = "model_best"
+"""The checkpoint of the best metric. It is to be used and not to be continued from: it may be saved
+after the last iteration, where Detectron2 counts one more."""
 DAMAGED = ".damaged"
 """What is added to the name of a checkpoint that is set aside."""
 _NUMBERED = re.compile(r"model_\d{7,}\.pth")
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The ``model_*.pth`` of a folder, the one saved last first."""
-    return sorted(folder.glob("model_*.pth"), key=saved_at, reverse=True)
+    """The ``model_*.pth`` of a folder but `BEST`, the one saved last first."""
+    found = [path for path in folder.glob("model_*.pth") if path.stem != BEST]
+    return sorted(found, key=saved_at, reverse=True)
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether a training has saved here, even if nothing of it can be used any more."""
     return (
         (folder / LAST).is_file()
-        or any(folder.glob("model_*.pth"))
+        or bool(checkpoints(folder))
         or any(folder.glob(f"model_*.pth{DAMAGED}"))
     )
 
@@ -67,7 +71,7 @@ def last_whole(folder: Path, *, trust: bool = False) -> Path:
     if not candidates and not any(folder.glob(f"model_*.pth{DAMAGED}")):
         what = f"names {name!r}" if name else "is empty"
         raise FileNotFoundError(
-            f"{tag} {what} and there is no model_*.pth beside it; remove it to start anew"
+            f"{tag} {what} and there is no checkpoint beside it; remove it to start anew"
         )
     if not named and candidates:
         what = f"names {name!r}, which is not there" if name else "is empty or missing"

@@ -70,7 +70,7 @@ def scan_pickle(file: BinaryIO, size: int, path: Path) -> None:
             count += 1
             if opcode.name in _FORBIDDEN:
                 raise RefusedError(f"{path}: refused the pickle opcode {opcode.name}")
-            slot = int(argument) if opcode.name in _MEMO else 0
+            slot = argument if opcode.name in _MEMO and isinstance(argument, int) else 0
             if count > MAX_OPCODES or slot > MAX_OPCODES:
                 raise RefusedError(
                     f"{path}: refused a pickle of more than {MAX_OPCODES} steps or memory slots; "

@@ -62,7 +62,7 @@ def versions() -> dict[str, str]:
     """The versions that decide a result."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own
         "detectron2": installed("detectron2"),
         "nonlocal_det": __version__,
     }

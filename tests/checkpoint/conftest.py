@@ -1,5 +1,7 @@
 """A small training's folder: two checkpoints, the second one the last."""
 
+import logging
+
 import pytest
 import torch
 from torch import nn
@@ -61,3 +63,9 @@ def run(tmp_path) -> Run:
 @pytest.fixture
 def make_run(tmp_path):
     return lambda **options: Run(tmp_path / "out", **options)
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch):
+    """What the project logs reaches caplog, also after a training in this process."""
+    monkeypatch.setattr(logging.getLogger("nonlocal_det"), "propagate", True)

@@ -133,3 +133,9 @@ def test_without_resume_the_weights_are_loaded(run, tmp_path):
     run.checkpointer.resume_or_load(str(tmp_path / "other.pth"), resume=False)
     assert run.model.weight[0, 0] == 9
     assert run.counter.steps == 2
+
+
+def test_the_best_one_is_not_continued_from(run):
+    run.save(3, "model_best")
+    (run.folder / "model_0000002.pth").write_bytes(b"")
+    assert run.resume() == 1

@@ -1,5 +1,7 @@
 """A drawn data set of a few images under the names of the quick configs."""
 
+import logging
+
 import pytest
 
 from nonlocal_det.data import make_mini_coco, register_mini_coco
@@ -19,3 +21,12 @@ def mini_coco(datasets, monkeypatch):
     yield datasets
     monkeypatch.undo()
     register_mini_coco()
+
+
+@pytest.fixture
+def messages(caplog):
+    """What the project logs, also once its own logger no longer propagates."""
+    logging.getLogger("nonlocal_det").addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield lambda: [record.getMessage() for record in caplog.records]
+    logging.getLogger("nonlocal_det").removeHandler(caplog.handler)

@@ -63,12 +63,12 @@ def test_a_resumed_training_compares_with_what_was(tmp_path):
     assert Training(tmp_path).evaluate(10, 2) == 2  # another training begins in the folder
 
 
-def test_a_damaged_best_is_replaced(tmp_path, caplog):
+def test_a_damaged_best_is_replaced(tmp_path, messages):
     training = Training(tmp_path)
     training.evaluate(10, 7)
     (tmp_path / "model_best.pth").write_bytes(b"")
     assert Training(tmp_path, start_iter=10).evaluate(20, 6) == 6
-    assert "replaces it" in caplog.text
+    assert "replaces it" in " ".join(messages())
 
 
 def test_the_evaluation_after_the_training_counts(tmp_path):
@@ -86,14 +86,14 @@ def test_a_failed_training_has_no_last_evaluation(tmp_path):
     assert training.best() == -1
 
 
-def test_metrics_that_are_not_there_are_said(tmp_path, caplog):
+def test_metrics_that_are_not_there_are_said(tmp_path, messages):
     training = Training(tmp_path, "bbox/APP")
     assert training.evaluate(10, 3) == -1
-    assert "--keep-best bbox/APP: there is no such metric" in caplog.text
-    assert "near it are bbox/AP" in caplog.text
+    assert "--keep-best bbox/APP: there is no such metric" in " ".join(messages())
+    assert "near it are bbox/AP" in " ".join(messages())
     training = Training(tmp_path)
     assert training.evaluate(20, float("nan")) == -1
-    assert "bbox/AP is nan at iteration 19" in caplog.text
+    assert "bbox/AP is nan at iteration 19" in " ".join(messages())
 
 
 @pytest.mark.parametrize("metric", ["bbox/AP:best", ":min"])

@@ -1,7 +1,6 @@
 """The command's behaviour around a training of a few iterations on the CPU."""
 
 import json
-import logging
 
 import pytest
 
@@ -20,15 +19,6 @@ def run(out, *arguments: str, iterations: int = 2, config: str = CONFIG):
     args += ["OUTPUT_DIR", str(out), "SOLVER.MAX_ITER", str(iterations), *TINY]
     args += [a for a in arguments if not a.startswith("--")]
     return main(build_argument_parser().parse_args(args))
-
-
-@pytest.fixture
-def messages(caplog):
-    """What the project logs, also once its own logger no longer propagates."""
-    logging.getLogger("nonlocal_det").addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield lambda: [record.getMessage() for record in caplog.records]
-    logging.getLogger("nonlocal_det").removeHandler(caplog.handler)
 
 
 def iterations_of(out) -> list[int]:
