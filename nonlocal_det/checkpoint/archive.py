@@ -1,7 +1,8 @@
 """What a `.pth` archive would make torch allocate and read, checked before torch opens it.
 
-`torch.load(weights_only=True)` runs no code, but it takes a storage's size from the pickle and
-not from the archive's record of it: a file that lies would be read beyond its end in memory.
+`torch.load(weights_only=True)` runs no code, but it unpacks what is compressed, and its older
+versions take a storage's size from the pickle and not from the archive's record of it: a file that
+lies would be read beyond its end in memory.
 """
 
 import pickle

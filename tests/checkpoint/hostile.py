@@ -216,13 +216,13 @@ PTH: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
 }
 
 SAFETENSORS: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
-    "absurd_header": ((1 << 60).to_bytes(8, "little") + b"{}", "safetensors"),
+    "absurd_header": ((1 << 60).to_bytes(8, "little") + b"{}", "header"),
     "beyond_the_end": (
         b"\x50\0\0\0\0\0\0\0"
         + b'{"a":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4000000000]}}'.ljust(80),
-        "safetensors",
+        "header",
     ),
-    "pickle": (pkl(Call(os.system, COMMAND)), "safetensors"),
+    "pickle": (pkl(Call(os.system, COMMAND)), "header"),
 }
 
 CORPUS = [
