@@ -66,13 +66,13 @@ def zoo(value) -> bytes:
 
 PKL: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
     # name: the content, a word of the error
-    "os_system": (pkl(Call(os.system, COMMAND)), "posix.system"),
-    "os_system_protocol_0": (pkl(Call(os.system, COMMAND), 0), "posix.system"),
-    "eval": (pkl(Call(builtins.eval, PYTHON)), "builtins.eval"),
+    "os_system": (pkl(Call(os.system, COMMAND)), "refused posix.system"),
+    "os_system_protocol_0": (pkl(Call(os.system, COMMAND), 0), "refused posix.system"),
+    "eval": (pkl(Call(builtins.eval, PYTHON)), "refused builtins.eval"),
     "exec_python_2": (b"\x80\x02c__builtin__\nexec\n(X\x01\x00\x00\x00atR.", "__builtin__.exec"),
     "getattr": (pkl(Call(getattr, "", "join")), "getattr"),
-    "popen": (zoo(Call(subprocess.Popen, ["touch", MARK])), "subprocess.Popen"),
-    "in_state_dict": (zoo(Call(os.system, COMMAND)), "posix.system"),
+    "popen": (zoo(Call(subprocess.Popen, ["touch", MARK])), "refused subprocess.Popen"),
+    "in_state_dict": (zoo(Call(os.system, COMMAND)), "refused posix.system"),
     "in_object_array": (zoo(np.array([Call(os.system, COMMAND)], object)), "refused"),
     "numpy_gadget": (zoo(Call(numpy_utils.runstring, PYTHON, {})), "runstring"),
     "numpy_load": (zoo(Call(np.load, "x.npy")), "load"),
@@ -179,11 +179,14 @@ def tar() -> bytes:
 
 OLD = {"_use_new_zipfile_serialization": False}
 PTH: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
-    "os_system": (lambda: saved(Call(os.system, COMMAND)), "posix.system"),
+    "os_system": (lambda: saved(Call(os.system, COMMAND)), "refused posix.system"),
     "eval_in_state_dict": (lambda: model(Call(builtins.eval, PYTHON)), "eval"),
     "foreign_class": (lambda: model(foreign()), "Foreign"),
     "numpy_object_array": (lambda: model(np.array([foreign()], object)), "numpy"),
-    "old_format": (lambda: saved({"model": Call(os.system, COMMAND)}, **OLD), "posix.system"),
+    "old_format": (
+        lambda: saved({"model": Call(os.system, COMMAND)}, **OLD),
+        "refused posix.system",
+    ),
     "bare_pickle": (pkl(Call(os.system, COMMAND)), "bare pickle"),
     "tar": (tar, "tar"),
     "torchscript": (lambda: tensor_archive(Storage(), **{"x/constants.pkl": b""}), "TorchScript"),

@@ -54,6 +54,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_one_before(run, monkeypatch
         assert f"{run.last()}; continue from it with --resume" in message
         assert ("--keep-checkpoints" in message) == (number != errno.EIO)
         assert run.last() in ("model_0000002.pth", "model_0000003.pth")
+        assert is_sealed(run.folder / run.last())  # named once it was there
         ended.add(run.resume())
         assert not [name for name in run.files() if name.endswith(".partial")]
         (run.folder / "model_0000003.pth").unlink(missing_ok=True)
