@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from .errors import DamagedError, RefusedError
+from .errors import CURE, DamagedError, RefusedError
 from .opcodes import BoundedFile, scan_pickle
 
 # by what comes before "Storage" in the names of torch's classes
@@ -42,7 +42,7 @@ def check_archive(path: Path) -> None:
                 _DryRun(BoundedFile(file, entry.file_size, str(path)), sizes).load()  # type: ignore[arg-type]
     except RefusedError as error:
         text = str(error).removeprefix(f"{path}: ")
-        raise RefusedError(f"{path} is not a file of tensors alone: {text}") from error
+        raise RefusedError(f"{path} is not a file of tensors alone: {text}; {CURE}") from error
     except DamagedError:
         raise
     except zipfile.BadZipFile as error:

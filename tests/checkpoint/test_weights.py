@@ -1,7 +1,7 @@
 """Weights go to safetensors and back, and mean the same."""
 
 import pickle
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -62,19 +62,14 @@ def test_a_conversion_that_cannot_be_is_refused(run, tmp_path):
         convert_weights(tmp_path / "none.pth", tmp_path / "a.pth")
 
 
-def test_the_tool_converts_and_says_what_is_wrong(run, tmp_path):
-    def tool(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "tools/convert_weights.py", *map(str, arguments)]
-        return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment)
+def test_the_tool_converts_and_says_what_is_wrong(run, tmp_path, monkeypatch, capsys):
+    def tool(*arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "tools" / "convert_weights.py"), run_name="__main__")
 
-    import os
-
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = tool(run.folder / "model_0000002.pth", tmp_path / "a.safetensors")
-    assert done.stdout.startswith(f"{tmp_path}/a.safetensors: 2 tensors of "), done.stderr
+    tool(run.folder / "model_0000002.pth", tmp_path / "a.safetensors")
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/a.safetensors: 2 tensors of ")
     (tmp_path / "bad.pkl").write_bytes(b"\x80\x02cos\nsystem\n(X\x02\x00\x00\x00lstR.")
-    failed = tool(tmp_path / "bad.pkl", tmp_path / "b.pth")
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("error: ")
-    assert "refused os.system" in failed.stderr
+    with pytest.raises(SystemExit, match="error: .*bad.pkl is not .*refused os.system"):
+        tool(tmp_path / "bad.pkl", tmp_path / "b.pth")
     assert not (tmp_path / "b.pth").exists()
