@@ -13,6 +13,7 @@ from torch import nn
 
 from . import folder
 from .errors import CheckpointError
+from .files import remove_partial
 from .folder import BEST
 from .matching import as_tensors, describe_load
 from .reading import Checkpoint, read_checkpoint
@@ -95,6 +96,7 @@ class SafeCheckpointer(DetectionCheckpointer):
         logger.info(f"Saving checkpoint to {path}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove_partial(path.parent)
             write_checkpoint(path, data)
             if name != BEST:
                 self.tag_last_checkpoint(path.name)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .errors import CheckpointError
-from .files import Sink, free_bytes, remove_partial, write_atomically
+from .files import Sink, free_bytes, write_atomically
 from .seal import seal
 
 _LEAVES = (int, float, complex, str, bytes, bool, type(None), torch.Size, torch.dtype)
@@ -27,7 +27,6 @@ def write_checkpoint(path: Path, data: dict[str, Any]) -> None:
         OSError: there is no room, or a write has failed; what was at ``path`` is there still.
     """
     check_content(data)
-    remove_partial(path.parent)
     needed, free = size_of(data), free_bytes(path.parent)
     if free < needed:
         sizes = f"it takes {needed / 2**20:.1f} MiB, {free / 2**20:.1f} MiB are free"

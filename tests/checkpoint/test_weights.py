@@ -29,6 +29,13 @@ def test_a_checkpoint_becomes_safetensors_and_loads(run, tmp_path):
     assert torch.equal(back["weight"], run.model.weight)
 
 
+def test_a_conversion_leaves_alone_what_a_training_is_writing(run):
+    other = run.folder / ".model_0000003.pth.partial"
+    other.write_bytes(b"half")
+    convert_weights(run.folder / "model_0000002.pth", run.folder / "weights.pth")
+    assert other.exists()
+
+
 def test_shared_tensors_are_written_twice(tmp_path):
     one = torch.arange(4.0)
     torch.save({"a": one, "b": one, "c": one.view(2, 2).T}, tmp_path / "a.pth")
