@@ -154,6 +154,15 @@ def tensor_archive(storage: Storage, shape=(4,), **more: bytes) -> bytes:
     return archive({**records, "x/version": b"3\n", **more})
 
 
+def old_tensor(count: int) -> bytes:
+    """One tensor of the format before torch 1.6, whose storage claims what is not there."""
+    storage = Storage(count=count)
+    storage.reference += (None,)
+    numbers = b"".join(pkl(one, 2) for one in (0x1950A86A20F9469CFC6C, 1001, {}))
+    end = pkl(["0"], 2) + count.to_bytes(8, "little") + bytes(16)
+    return numbers + tensor_pickle(storage, (count,)) + end
+
+
 def overlapping() -> bytes:
     """One record of 1 MiB under a hundred names."""
     buffer = io.BytesIO()
@@ -187,6 +196,9 @@ PTH: dict[str, tuple[bytes | Callable[[], bytes], str]] = {
         lambda: saved({"model": Call(os.system, COMMAND)}, **OLD),
         "refused posix.system",
     ),
+    "old_storage_too_large": (lambda: old_tensor(1 << 32), "damaged"),
+    "old_storage_absurd": (lambda: old_tensor(1 << 50), "damaged"),
+    "old_million_steps": (lambda: old_tensor(4)[:30] + b"]0" * 600_000, "steps"),
     "bare_pickle": (pkl(Call(os.system, COMMAND)), "bare pickle"),
     "tar": (tar, "tar"),
     "torchscript": (lambda: tensor_archive(Storage(), **{"x/constants.pkl": b""}), "TorchScript"),
