@@ -21,6 +21,9 @@ def add_nonlocal_config(cfg: CfgNode) -> None:
     # After which residual blocks of res2, res3, res4, res5 a block goes; Python indices.
     # [-2] is "right before the last residual block of res4", the paper's COCO models.
     node.AFTER_BLOCKS = [[], [], [-2], []]
+    # What a block computes: nonlocal; and what it is compared with: per_position (the same
+    # parameters and multiply-adds, no reach), global_context (GCNet's, the same for every query)
+    node.OPERATION = "nonlocal"
     # f(x_i, x_j): gaussian, embedded_gaussian, dot_product, concatenation
     node.PAIRWISE = "embedded_gaussian"
     # How it is computed, never what: auto, dense, sdpa, chunked, factored (dot_product),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .checks import autocast_off, one_of
+from .inserted import InsertedBlock
 from .non_local import CONV, NonLocal
 from .presets import NORMS, PRESETS
 from .sync_norm import SyncBatchNorm
@@ -13,7 +14,7 @@ from .sync_norm import SyncBatchNorm
 _BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
-class NonLocalBlock(NonLocal):
+class NonLocalBlock(NonLocal, InsertedBlock):
     """The non-local block: a residual around the operation, the identity until it has learnt.
 
     *Source*: Wang et al., Non-local Neural Networks, Eq. 6 and Sec. 4.1: ``z_i = W_z y_i + x_i``,
@@ -77,7 +78,6 @@ class NonLocalBlock(NonLocal):
         # a norm's own shift takes the place of w_z's bias
         self.w_z = CONV[ndim](self.inner_channels, in_channels, 1, bias=not norm)
         self.norm = _build_norm(norm, in_channels, ndim)
-        self.frozen = False
         self._reset_output()
 
     def reset_parameters(self) -> None:
@@ -95,36 +95,22 @@ class NonLocalBlock(NonLocal):
         for parameter in self.norm.parameters():
             nn.init.zeros_(parameter)
 
+    @property
+    def gate(self) -> nn.Module:
+        """The layer that starts at 0: the norm, or w_z where there is none."""
+        return self.w_z if isinstance(self.norm, nn.Identity) else self.norm
+
+    def respond(self, x: Tensor) -> Tensor:
+        """The response y (N, Ci, *S) of a map x (N, C, *S): the non-local operation."""
+        return super().forward(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """The map z (N, C, *S) of a map x (N, C, *S)."""
-        y = super().forward(x)
+        y = self.respond(x)
         if y.dtype == torch.float32:  # autocast must not narrow what the kernel kept wide
             with autocast_off(y.device):
                 return x + self.norm(self.w_z(y.to(self.w_z.weight.dtype)))
         return x + self.norm(self.w_z(y))
-
-    def freeze(self) -> "NonLocalBlock":
-        """Stop learning, as Detectron2's ``ResNet.freeze`` asks of every child of a stage.
-
-        Raises:
-            ValueError: the block is still the identity; frozen, it would stay so for ever.
-        """
-        gate = self.w_z if isinstance(self.norm, nn.Identity) else self.norm
-        if not any(torch.any(parameter) for parameter in gate.parameters()):
-            raise ValueError(
-                "freezing a non-local block that has learnt nothing yet (its output is still 0): "
-                "it would stay the identity for ever; load trained weights first, or freeze fewer "
-                "stages (MODEL.BACKBONE.FREEZE_AT)"
-            )
-        for parameter in self.parameters():
-            parameter.requires_grad_(False)
-        self.frozen = True
-        return self.eval()
-
-    def train(self, mode: bool = True) -> "NonLocalBlock":
-        """Set the mode; once frozen, the norm keeps its statistics in either."""
-        super().train(mode and not self.frozen)
-        return self
 
 
 def _check_norm(norm: str) -> str:

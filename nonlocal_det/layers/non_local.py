@@ -68,10 +68,9 @@ class NonLocal(nn.Module):
     ) -> None:
         super().__init__()
         chosen = PRESETS[one_of("preset", preset, PRESETS)]
-        if ndim not in CONV:
-            raise ValueError(f"ndim={ndim!r}; expected 1, 2 or 3")
+        check_ndim(ndim)
         self.in_channels = in_channels
-        self.inner_channels = _inner_width(in_channels, inner_channels, bottleneck_ratio)
+        self.inner_channels = inner_width(in_channels, inner_channels, bottleneck_ratio)
         self.ndim = ndim
         self.pairwise = one_of("pairwise", pairwise, PAIRWISE)
         check_kernel(kernel, pairwise)
@@ -202,7 +201,18 @@ class NonLocal(nn.Module):
         )
 
 
-def _inner_width(channels: int, inner: int | None, ratio: float) -> int:
+def check_ndim(ndim: int) -> None:
+    """Refuse a number of dimensions that no convolution has."""
+    if ndim not in CONV:
+        raise ValueError(f"ndim={ndim!r}; expected 1, 2 or 3")
+
+
+def inner_width(channels: int, inner: int | None, ratio: float) -> int:
+    """Ci: ``inner`` where it is given, else the ratio's share of C.
+
+    Raises:
+        ValueError: it would be below 1.
+    """
     width = int(channels * ratio) if inner is None else inner
     if width < 1:
         asked = f"bottleneck_ratio={ratio!r}" if inner is None else f"inner_channels={inner!r}"

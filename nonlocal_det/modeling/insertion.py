@@ -9,10 +9,24 @@ import torch
 from detectron2.config import CfgNode
 from torch import nn
 
-from nonlocal_det.layers import NonLocalBlock
+from nonlocal_det.layers import (
+    GlobalContextBlock,
+    InsertedBlock,
+    NonLocalBlock,
+    PerPositionBlock,
+)
 
-BlockFactory = Callable[[int], NonLocalBlock]
+BlockFactory = Callable[[int], InsertedBlock]
 """Makes the block for a map of so many channels."""
+
+OPERATIONS = ("nonlocal", "per_position", "global_context")
+"""The values of ``MODEL.NONLOCAL.OPERATION``: the paper's block, and what it is compared with."""
+
+# Keys that say nothing to the global context block, with their defaults.
+_NOT_OF_GLOBAL_CONTEXT = {
+    **{"PRESET": "paper", "PAIRWISE": "embedded_gaussian", "KERNEL": "auto"},
+    **{"SUBSAMPLE": None, "SCALE": None, "NORM": ""},
+}
 
 
 def detection_block(channels: int) -> NonLocalBlock:
@@ -24,7 +38,7 @@ def block_from_config(cfg: CfgNode) -> BlockFactory:
     """The maker of the blocks that ``MODEL.NONLOCAL`` describes.
 
     Raises:
-        ValueError: the node is missing; when called, a value that `NonLocalBlock` refuses, by key.
+        ValueError: the node is missing; when called, a value that the block refuses, by key.
     """
     if "NONLOCAL" not in cfg.MODEL:
         raise ValueError(
@@ -33,18 +47,9 @@ def block_from_config(cfg: CfgNode) -> BlockFactory:
         )
     node = cfg.MODEL.NONLOCAL
 
-    def build(channels: int) -> NonLocalBlock:
+    def build(channels: int) -> InsertedBlock:
         try:
-            return NonLocalBlock(
-                channels,
-                preset=node.PRESET,
-                pairwise=node.PAIRWISE,
-                kernel=node.KERNEL,
-                subsample=node.SUBSAMPLE,
-                scale=node.SCALE,
-                norm=node.NORM,
-                bottleneck_ratio=node.BOTTLENECK_RATIO,
-            )
+            return _build(node, channels)
         except ValueError as error:  # "norm='LN'; ..." -> "MODEL.NONLOCAL.NORM='LN'; ..."
             named = re.sub(
                 r"^(\w+)=", lambda name: f"MODEL.NONLOCAL.{name[1].upper()}=", str(error)
@@ -52,6 +57,32 @@ def block_from_config(cfg: CfgNode) -> BlockFactory:
             raise ValueError(named) from error
 
     return build
+
+
+def _build(node: CfgNode, channels: int) -> InsertedBlock:
+    if node.OPERATION not in OPERATIONS:
+        raise ValueError(
+            f"operation={node.OPERATION!r}; expected one of {', '.join(map(repr, OPERATIONS))}"
+        )
+    if node.OPERATION == "global_context":
+        for key, default in _NOT_OF_GLOBAL_CONTEXT.items():
+            if node[key] != default:
+                raise ValueError(
+                    f"{key.lower()}={node[key]!r} says nothing to the global context block "
+                    f"(MODEL.NONLOCAL.OPERATION); leave it at {default!r}"
+                )
+        return GlobalContextBlock(channels, bottleneck_ratio=node.BOTTLENECK_RATIO)
+    kind = PerPositionBlock if node.OPERATION == "per_position" else NonLocalBlock
+    return kind(
+        channels,
+        preset=node.PRESET,
+        pairwise=node.PAIRWISE,
+        kernel=node.KERNEL,
+        subsample=node.SUBSAMPLE,
+        scale=node.SCALE,
+        norm=node.NORM,
+        bottleneck_ratio=node.BOTTLENECK_RATIO,
+    )
 
 
 def insert_after(parent: nn.Sequential, after: str, name: str, module: nn.Module) -> None:
@@ -88,6 +119,9 @@ def generator_of(name: str) -> Iterator[None]:
         yield
 
 
-def nonlocal_blocks(model: nn.Module) -> dict[str, NonLocalBlock]:
-    """The non-local blocks of a model by their full names, in the order they were built."""
-    return {n: m for n, m in model.named_modules() if isinstance(m, NonLocalBlock)}
+def nonlocal_blocks(model: nn.Module) -> dict[str, InsertedBlock]:
+    """The inserted blocks of a model, of any `OPERATIONS`, by their full names, as they were built.
+
+    They are non-local blocks unless ``MODEL.NONLOCAL.OPERATION`` says another.
+    """
+    return {n: m for n, m in model.named_modules() if isinstance(m, InsertedBlock)}

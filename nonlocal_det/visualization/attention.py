@@ -10,13 +10,14 @@ from nonlocal_det.modeling import nonlocal_blocks
 
 @contextmanager
 def record_inputs(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Keep the map that goes into each non-local block while the model runs.
+    """Keep the map that goes into each inserted block while the model runs.
 
-    ``NonLocal.attention`` then gives where any position of that map looks, at the cost of one row
-    of the affinity matrix. The hooks are gone when the block is left, however it is left.
+    The block's ``attention`` then gives where any position of that map looks, at the cost of one
+    row of the affinity matrix; a block that looks nowhere (`PerPositionBlock`) refuses to say. The
+    hooks are gone when the block is left, however it is left.
 
     Args:
-        model: any module with non-local blocks in it.
+        model: any module with such blocks in it.
 
     Yields:
         A dictionary filled as the model runs: each block's full name, its last input (N, C, H, W).

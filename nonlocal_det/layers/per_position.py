@@ -1,0 +1,130 @@
+"""A control for the non-local block: its parameters and its multiply-adds, but no reach.
+
+What such a block gains is capacity; what the non-local block gains beyond it is reach.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .block import NonLocalBlock
+from .kernels import response
+from .pooling import LeanMaxPool
+
+BANK = 1024
+"""So many fixed keys and values are drawn; a map with more key positions uses them again."""
+
+
+class PerPositionBlock(NonLocalBlock):
+    """The non-local block with fixed keys and values in the place of the map's own.
+
+    ``y_i = 1 / C * sum_j f(theta_i, K_j) V_j + sigmoid(phi_i) * g_i`` with as many fixed pairs
+    (K_j, V_j) as the non-local block has keys in the map. K and V are drawn once, are buffers and
+    do not learn; phi and g gate each position's own response, so that every layer is used. So z_i
+    depends on x_i alone (but for the statistics of a norm in training), while parameters and
+    multiply-adds are the non-local block's, exactly.
+
+    Its parameters have the same names, and under one seed the same first values.
+
+    Args:
+        in_channels, inner_channels, bottleneck_ratio, pairwise, kernel, subsample, scale, norm,
+            init, preset, ndim: as `NonLocalBlock` has them; ``subsample`` decides how many keys.
+
+    Shape:
+        x (N, C, *S) -> z (N, C, *S).
+
+    Raises:
+        ValueError: as `NonLocalBlock`; also ``subsample="before"``.
+
+    Note:
+        In the gaussian form, which has no phi, g is not gated.
+
+    Example:
+        >>> x = torch.rand(1, 64, 7, 9)
+        >>> torch.equal(PerPositionBlock(64)(x), x)
+        True
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        inner_channels: int | None = None,
+        bottleneck_ratio: float = 0.5,
+        pairwise: str = "embedded_gaussian",
+        kernel: str = "auto",
+        subsample: str | None = None,
+        scale: bool | None = None,
+        norm: str | None = None,
+        init: str | None = None,
+        preset: str = "paper",
+        ndim: int = 2,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            inner_channels=inner_channels,
+            bottleneck_ratio=bottleneck_ratio,
+            pairwise=pairwise,
+            kernel=kernel,
+            subsample=subsample,
+            scale=scale,
+            norm=norm,
+            init=init,
+            preset=preset,
+            ndim=ndim,
+        )
+        if self.subsample == "before":
+            raise ValueError(
+                "subsample='before' in a per-position block: phi and g are needed at every "
+                "position, so its multiply-adds would not be the non-local block's; use "
+                "subsample='after' or 'none'"
+            )
+        # after the parameters, so that these are what the non-local block draws under this seed
+        width = in_channels if self.pairwise == "gaussian" else self.inner_channels
+        self.register_buffer("keys", torch.randn(BANK, width))
+        self.register_buffer("values", torch.randn(BANK, self.inner_channels))
+
+    def respond(self, x: Tensor) -> Tensor:
+        """The response y (N, Ci, *S) of a map x (N, C, *S), each position's from itself."""
+        theta = self.theta(x).flatten(2).transpose(1, 2)  # (N, Ci, *S) -> (N, P, Ci)
+        which = torch.arange(self._num_keys(x), device=x.device) % BANK
+        keys, values = (
+            bank[which].to(theta.dtype).expand(x.shape[0], -1, -1)  # (Q, Ci) -> (N, Q, Ci)
+            for bank in (self.keys, self.values)
+        )
+        y = response(
+            theta,
+            keys,
+            values,
+            pairwise=self.pairwise,
+            kernel=self.kernel,
+            scale=self.scale_factor,
+            w_f=self.w_f,
+        )
+        own = self.g(x)
+        if not isinstance(self.phi, nn.Identity):
+            own = torch.sigmoid(self.phi(x)) * own
+        # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
+        return y.transpose(1, 2).unflatten(2, x.shape[2:]) + own
+
+    def _num_keys(self, x: Tensor) -> int:
+        """Q, the number of keys that the non-local block has in this map."""
+        sides = list(x.shape[2:])
+        if isinstance(self.pool, LeanMaxPool):
+            sides = [-(-side // w) for side, w in zip(sides, self.pool.window, strict=True)]
+        return math.prod(sides)
+
+    def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
+        """Refuse: its keys are at no position of the map.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "a per-position block (MODEL.NONLOCAL.OPERATION per_position) looks at no position of "
+            "the map but its own, so there is no attention to show; leave it out"
+        )
