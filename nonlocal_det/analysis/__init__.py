@@ -3,6 +3,7 @@
 from .benchmark import Case, compare, measure_apart
 from .module_costs import Cost, layer_cost
 from .peers import IMPLEMENTATIONS, build, check_equal
+from .receptive_field import ReceptiveField, receptive_fields
 from .report import Report, analyze
 from .variants import analyze_variants
 
@@ -10,6 +11,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "Case",
     "Cost",
+    "ReceptiveField",
     "Report",
     "analyze",
     "analyze_variants",
@@ -18,4 +20,5 @@ __all__ = [
     "compare",
     "layer_cost",
     "measure_apart",
+    "receptive_fields",
 ]

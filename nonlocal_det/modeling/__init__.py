@@ -6,11 +6,19 @@ from .backbone import (
     build_nonlocal_resnet_fpn_backbone,
     build_nonlocal_retinanet_resnet_fpn_backbone,
 )
-from .insertion import BlockFactory, block_from_config, detection_block, nonlocal_blocks
+from .insertion import (
+    OPERATIONS,
+    BlockFactory,
+    block_from_config,
+    detection_block,
+    nonlocal_blocks,
+)
 from .keypoint_head import NonLocalKRCNNConvDeconvUpsampleHead
 from .rcnn import NonLocalGeneralizedRCNN
+from .short_fpn import build_short_resnet_fpn_backbone, fit_top_block
 
 __all__ = [
+    "OPERATIONS",
     "BlockFactory",
     "NonLocalGeneralizedRCNN",
     "NonLocalKRCNNConvDeconvUpsampleHead",
@@ -19,6 +27,8 @@ __all__ = [
     "build_nonlocal_resnet_backbone",
     "build_nonlocal_resnet_fpn_backbone",
     "build_nonlocal_retinanet_resnet_fpn_backbone",
+    "build_short_resnet_fpn_backbone",
     "detection_block",
+    "fit_top_block",
     "nonlocal_blocks",
 ]

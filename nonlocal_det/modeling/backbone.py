@@ -13,6 +13,7 @@ from detectron2.modeling.backbone.fpn import (
 from torch import nn
 
 from .insertion import BlockFactory, block_from_config, detection_block, generator_of, insert_after
+from .short_fpn import fit_top_block
 
 STAGES = ("res2", "res3", "res4", "res5")
 
@@ -124,7 +125,7 @@ def build_nonlocal_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResN
 @BACKBONE_REGISTRY.register()
 def build_nonlocal_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """Detectron2's ResNet-FPN with the non-local blocks of ``MODEL.NONLOCAL``."""
-    fpn = build_resnet_fpn_backbone(cfg, input_shape)
+    fpn = fit_top_block(build_resnet_fpn_backbone(cfg, input_shape))
     _extend(fpn.bottom_up, cfg)
     return fpn
 

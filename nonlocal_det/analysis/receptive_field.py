@@ -1,0 +1,134 @@
+"""What a backbone can see: found by asking a network of the same geometry which pixels matter.
+
+Nothing is looked up or derived from layer tables, so it holds for any ResNet and FPN that is built.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from detectron2.layers import FrozenBatchNorm2d
+from detectron2.modeling import Backbone
+from torch import Tensor, nn
+
+from nonlocal_det.modeling import nonlocal_blocks
+
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, FrozenBatchNorm2d)
+_LARGEST = 2**15
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The square of pixels that an output position can depend on.
+
+    Args:
+        size: its side in pixels; where the positions of an FPN level differ, the union over them,
+            each around its own middle.
+        stride: pixels between neighbouring positions.
+        offset: pixels from i * stride, the index of a pixel, to the middle of position i's field.
+    """
+
+    size: int
+    stride: int
+    offset: float
+
+
+def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
+    """The theoretical receptive field of every output of a built backbone.
+
+    A copy of the backbone becomes a network of one channel whose weights are all positive, without
+    norms and non-local blocks: its outputs are above 0 exactly where they see a pixel that is. Then
+    a binary search finds the first and the last column that a position in the middle sees.
+
+    Args:
+        backbone: a ResNet or an FPN of Detectron2, on any device, the meta device too; not changed.
+
+    Returns:
+        By the names of its outputs. Inserted blocks are left out: they see the whole map.
+
+    Raises:
+        ValueError: a layer whose reach is not known here, as a deformable convolution's, whose
+            reach the image decides; or a field that has no end.
+
+    Note:
+        The theoretical field is a bound. What a trained network uses of it is smaller.
+    """
+    probe = _one_channel(backbone)
+    strides: dict[str, int] = {n: shape.stride for n, shape in backbone.output_shape().items()}
+    coarsest = max(strides.values())
+    fields = {}
+    for name, stride in strides.items():
+        width = 4 * coarsest
+        while (field := _search(probe, name, stride, width, coarsest)) is None:
+            width *= 2
+            if width > _LARGEST:
+                raise ValueError(
+                    f"output {name!r} sees all of {width // 2} pixels; its receptive field has no "
+                    "end that could be found"
+                )
+        fields[name] = field
+    return fields
+
+
+def _one_channel(backbone: nn.Module) -> nn.Module:
+    """The copy of the same geometry."""
+    probe = copy.deepcopy(backbone)
+    for name in nonlocal_blocks(probe):
+        parent, _, leaf = name.rpartition(".")
+        setattr(probe.get_submodule(parent), leaf, nn.Identity())
+    for module in list(probe.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, _NORMS):
+                setattr(module, name, nn.Identity())
+    for path, module in probe.named_modules():
+        if not any(True for _ in module.parameters(recurse=False)):
+            continue
+        if not isinstance(module, nn.Conv2d) or len(set(module.kernel_size)) > 1:
+            raise ValueError(
+                f"{path} is a {module}; receptive fields are known here for square plain "
+                "convolutions, poolings and norms"
+            )
+        weight = torch.ones(1, 1, *module.kernel_size, dtype=torch.float64)
+        module.weight = nn.Parameter(weight / weight.numel(), requires_grad=False)
+        module.bias, module.groups = None, 1
+    return probe.eval()
+
+
+def _search(
+    probe: nn.Module, name: str, stride: int, width: int, period: int
+) -> ReceptiveField | None:
+    """The field in an image of this width; None where it reaches the border.
+
+    An FPN's positions differ and repeat after a ``period``, the stride of its coarsest level.
+    """
+    columns = torch.arange(width)
+    positions = (width // 2 + torch.arange(0, period, stride)) // stride
+
+    def sees(lit: Tensor) -> Tensor:
+        """Whether position k sees any of the columns lit[k] (width); (K, width) -> (K)."""
+        image = lit.double().view(len(lit), 1, 1, width).expand(-1, -1, period, -1)
+        out: Tensor = probe(image)[name]  # (K, 1, H, W)
+        return out[range(len(lit)), 0, 0, positions] > 0
+
+    # below the first column that is seen nothing is; above the last one neither
+    first = _first_true(lambda t: sees(columns <= t[:, None]), len(positions), width)
+    last = (
+        width
+        - 1
+        - _first_true(lambda t: sees(columns >= width - 1 - t[:, None]), len(positions), width)
+    )
+    if first.min() <= 0 or last.max() >= width - 1:
+        return None
+    left, right = (positions * stride - first).max(), (last - positions * stride).max()
+    return ReceptiveField(int(left + right + 1), stride, float(right - left) / 2)
+
+
+def _first_true(holds: Callable[[Tensor], Tensor], count: int, size: int) -> Tensor:
+    """By bisection, the smallest number in 0..size - 1 for which each of ``count`` tests holds."""
+    low, high = torch.full((count,), -1), torch.full((count,), size - 1)
+    while (high - low).max() > 1:
+        middle = (low + high) // 2
+        true = holds(middle)
+        low, high = torch.where(true, low, middle), torch.where(true, middle, high)
+    return high
