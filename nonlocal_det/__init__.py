@@ -1,7 +1,7 @@
 """Non-local Neural Networks for detection, as a Detectron2 extension.
 
 Importing this package registers its components with Detectron2 (backbones, the keypoint head, the
-mini-COCO data sets) and does nothing else. `nonlocal_det.layers` needs torch alone and stays usable
+drawn data sets) and does nothing else. `nonlocal_det.layers` needs torch alone and stays usable
 without Detectron2; everything else then raises an ImportError that says how to get it.
 """
 

@@ -6,9 +6,10 @@ Importing it needs no OpenCV; only the functions that draw do.
 from .coco_data import CocoData, fill_keypoints, register_coco_data
 from .draw import draw_training_images
 from .keypoint_schema import find_keypoint_schema
+from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
-from .register import register_mini_coco
+from .register import register_long_range, register_mini_coco
 
 __all__ = [
     "CocoData",
@@ -16,10 +17,13 @@ __all__ = [
     "fill_keypoints",
     "find_keypoint_schema",
     "import_cv2",
+    "make_long_range",
     "make_mini_coco",
     "register_coco_data",
+    "register_long_range",
     "register_mini_coco",
 ]
 
 # No file is read: the names exist, as Detectron2's own do, whether or not the data does.
 register_mini_coco()
+register_long_range()

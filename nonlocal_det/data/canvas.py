@@ -63,24 +63,31 @@ def draw_shape(
     canvas: Canvas, rng: np.random.Generator, name: str, disc: np.ndarray, owner: int
 ) -> None:
     """Draw one of `SHAPE_CORNERS` at a random angle; disc: (x, y, radius)."""
+    polygon = shape_polygon(rng, name, disc)
+    color = np.array(COLD[rng.integers(len(COLD))]) + rng.integers(-20, 21, 3)
+    canvas.fill(polygon, color, owner, Part.SHAPE)
+
+
+def shape_polygon(rng: np.random.Generator, name: str, disc: np.ndarray) -> np.ndarray:
+    """Corners (n, 2) of one of `SHAPE_CORNERS`, at a random angle in a disc (x, y, radius)."""
     count = SHAPE_CORNERS[name]
     angles = rng.uniform(0, 2 * np.pi) + np.arange(count) * (2 * np.pi / count)
     radii = np.full(count, disc[2])
     if name == "star":
         radii[1::2] *= 0.45
-    polygon = disc[:2] + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
-    color = np.array(COLD[rng.integers(len(COLD))]) + rng.integers(-20, 21, 3)
-    canvas.fill(polygon, color, owner, Part.SHAPE)
+    return disc[:2] + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draw a nearly grey texture of two scales with a few lines of clutter, (H, W, 3) uint8."""
+def draw_background(
+    rng: np.random.Generator, height: int, width: int, clutter: bool = True
+) -> np.ndarray:
+    """Draw a nearly grey texture of two scales, with a few lines if wanted, (H, W, 3) uint8."""
     image = np.full((height, width, 3), rng.uniform(70, 180)) + rng.uniform(-15, 15, 3)
     for cells, strength in ((4, 22), (16, 12)):
         coarse = rng.normal(0, strength, (cells, cells, 1)).astype(np.float32)
         image += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
     image = np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
-    for _ in range(rng.integers(5)):
+    for _ in range(rng.integers(5) if clutter else 0):
         x0, x1 = (int(x) for x in rng.integers(0, width, 2))
         y0, y1 = (int(y) for y in rng.integers(0, height, 2))
         grey = int(rng.integers(40, 210))

@@ -1,13 +1,11 @@
 """Write a small drawn data set in COCO's own layout, for tests and for runs without a download."""
 
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .made_folder import make_folder, write_json
 from .opencv import import_cv2
 from .records import (
     annotation_record,
@@ -54,45 +52,13 @@ def make_mini_coco(
         if recipe[key] < least:
             raise ValueError(f"{key}={recipe[key]}; expected at least {least}")
     recipe["version"] = VERSION
-    target = Path(out) / "mini_coco"
-    if not _is_made(target, recipe, force):
-        _make(target, recipe, force)
-    return target
 
+    def write(made: Path) -> None:
+        (made / "annotations").mkdir()
+        _write_split(made, "train2017", num_train, size, (seed, 0))
+        _write_split(made, "val2017", num_val, size, (seed, 1))
 
-def _make(target: Path, recipe: dict[str, int], force: bool) -> None:
-    """Write beside the place and rename at the end: what is interrupted leaves nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".mini_coco-") as scratch:
-        made, old = Path(scratch) / "made", Path(scratch) / "old"
-        (made / "annotations").mkdir(parents=True)
-        size, seed = recipe["size"], recipe["seed"]
-        _write_split(made, "train2017", recipe["num_train"], size, (seed, 0))
-        _write_split(made, "val2017", recipe["num_val"], size, (seed, 1))
-        _write_json(made / "made_by.json", recipe)
-        if not _is_made(target, recipe, force):  # else another process was faster
-            if target.exists():
-                os.rename(target, old)
-            os.rename(made, target)
-
-
-def _is_made(target: Path, recipe: dict[str, int], force: bool) -> bool:
-    """Whether the data set is there; raises when something else is and may not be replaced."""
-    if not target.exists():
-        return False
-    record = target / "made_by.json"
-    if not record.is_file():
-        raise ValueError(
-            f"{target} exists but has no made_by.json, so it was not made by make_mini_coco. "
-            "Move it away, or choose another folder."
-        )
-    found = json.loads(record.read_text())
-    if found != recipe and not force:
-        raise ValueError(
-            f"{target} was made with {found}, but {recipe} was asked for. Pass force=True (--force)"
-            " to replace it, give the same parameters, or choose another folder."
-        )
-    return bool(found == recipe)
+    return make_folder(Path(out) / "mini_coco", recipe, write, "make_mini_coco", force)
 
 
 def _write_split(root: Path, split: str, count: int, size: int, seed: tuple[int, int]) -> None:
@@ -114,8 +80,8 @@ def _write_split(root: Path, split: str, count: int, size: int, seed: tuple[int,
         for item in scene.objects:
             annotations.append(annotation_record(item, image_id, len(annotations) + 1))
     folder = root / "annotations"
-    _write_json(folder / f"instances_{split}.json", instances_content(images, annotations))
-    _write_json(
+    write_json(folder / f"instances_{split}.json", instances_content(images, annotations))
+    write_json(
         folder / f"person_keypoints_{split}.json", person_keypoints_content(images, annotations)
     )
 
@@ -125,7 +91,3 @@ def _kind(index: int) -> str:
     if index % 20 == 4:
         return "crowd"
     return "empty" if index % 32 == 9 else "plain"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content) + "\n")

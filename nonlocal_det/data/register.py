@@ -1,4 +1,4 @@
-"""Register the mini data set as Detectron2 registers its builtin ones: by name, without a file."""
+"""Register the drawn data sets as Detectron2 registers its own: by name, without a file."""
 
 import os
 
@@ -10,6 +10,8 @@ from detectron2.data.datasets.builtin_meta import (
     KEYPOINT_CONNECTION_RULES,
 )
 
+from .long_range.recipe import LEVELS, SPLITS
+from .long_range.records import CATEGORIES
 from .records import CATEGORY_IDS
 
 KEYPOINT_METADATA = {
@@ -29,9 +31,7 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
         root: the folder that holds `mini_coco/`; by default `$DETECTRON2_DATASETS`, else
             "datasets", as for Detectron2's builtin data sets.
     """
-    if root is None:
-        root = os.getenv("DETECTRON2_DATASETS", "datasets")
-    folder = os.path.join(os.path.expanduser(root), "mini_coco")
+    folder = _folder(root, "mini_coco")
     ids = sorted(CATEGORY_IDS.values())
     everything = {
         "thing_classes": sorted(CATEGORY_IDS, key=CATEGORY_IDS.__getitem__),
@@ -51,6 +51,34 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
             forget(name)
             image_root = os.path.join(folder, f"{split}2017")
             register_coco_instances(name, metadata, json_file, image_root)
+
+
+def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
+    """Register `long_range_{beacon,pairs,pose,local}_{train,val,test}`.
+
+    The files may be made later (`tools/make_long_range.py`). Called again, it points the names to
+    the root it is given.
+
+    Args:
+        root: the folder that holds `long_range/`; see `register_mini_coco`.
+    """
+    for level in LEVELS:
+        folder = _folder(root, os.path.join("long_range", level))
+        metadata = {
+            "thing_classes": list(CATEGORIES[level]),
+            "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
+            **(KEYPOINT_METADATA if level == "pose" else {}),
+        }
+        for split in SPLITS:
+            name = f"long_range_{level}_{split}"
+            forget(name)
+            json_file = os.path.join(folder, "annotations", f"{split}.json")
+            register_coco_instances(name, metadata, json_file, os.path.join(folder, split))
+
+
+def _folder(root: str | os.PathLike[str] | None, name: str) -> str:
+    root = os.getenv("DETECTRON2_DATASETS", "datasets") if root is None else root
+    return os.path.join(os.path.expanduser(root), name)
 
 
 def forget(name: str) -> None:

@@ -57,11 +57,13 @@ def _check_data(name: str, config_file: str) -> None:
         return
     root = os.environ.get("DETECTRON2_DATASETS", "datasets")
     how = (
-        f"draw it with `python tools/make_mini_coco.py {root}`"
-        if name.startswith("mini_coco")
-        else f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
+        f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
         "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
     )
+    if name.startswith("mini_coco"):
+        how = f"draw it with `python tools/make_mini_coco.py {root}`"
+    if name.startswith("long_range_"):
+        how = f"draw it with `python tools/make_long_range.py {name.split('_')[2]} {root}`"
     raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
 
 

@@ -1,0 +1,152 @@
+"""What a long-range data set is made from, and which recipes no task can come of."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Raise it whenever the same recipe gives other bytes: results of two versions are not compared.
+VERSION = 1
+
+LEVELS = ("beacon", "pairs", "pose", "local")
+SPLITS = ("train", "val", "test")
+DEFAULT_SIZES = {"beacon": (64, 320), "pairs": (64, 320), "pose": (192, 192), "local": (64, 320)}
+
+MIN_OBJECT_SIZE = 12
+MOST_SHAPES = {"beacon": 4, "pairs": 3, "local": 4}
+MOST_BARS = {"beacon": 1, "pairs": 3, "local": 0}
+FULLNESS = 0.6  # of the room for shapes; above it, places are found by luck or not at all
+
+FIGURE_LENGTH = 0.85  # of the shorter side of the image
+FIGURE_REACH = 0.85  # of the figure's length: from the head to the feet
+MIN_FIGURE_SIDE = 96
+POSE_UNITS = 0.5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the bytes of a data set.
+
+    Args:
+        level: one of `LEVELS`.
+        num_train, num_val, num_test: images of each split. Learning rates are chosen on val.
+        height, width: of every image, in pixels.
+        object_size: of the shapes, in pixels; bars and gaps follow it.
+        receptive_field: side of the backbone's theoretical receptive field in pixels, the unit of
+            the annotated distances.
+        seed: not negative.
+    """
+
+    level: str
+    num_train: int
+    num_val: int
+    num_test: int
+    height: int
+    width: int
+    object_size: int
+    receptive_field: int
+    seed: int
+
+    @property
+    def bar_width(self) -> int:
+        """Of the bars that carry the evidence, in pixels."""
+        return round((0.75 if self.level == "pairs" else 0.4) * self.object_size)
+
+    @property
+    def near(self) -> int:
+        """Pixels between a shape's disc and the mark of its own, at level local."""
+        return max(3, self.object_size // 8)
+
+    @property
+    def gap(self) -> int:
+        """Pixels that stay empty around every thing drawn, so that no crop shows two.
+
+        At level local more than a shape can be from its own mark, so that it is clear whose it is.
+        """
+        return max(4, self.object_size // (2 if self.level == "local" else 4))
+
+    @property
+    def figure_length(self) -> float:
+        """Of a figure from top to toe, in pixels."""
+        return FIGURE_LENGTH * min(self.height, self.width)
+
+    def count(self, split: str) -> int:
+        """The number of images of a split."""
+        return {"train": self.num_train, "val": self.num_val, "test": self.num_test}[split]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe with the version of the drawing."""
+        return {**asdict(self), "version": VERSION}
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse a recipe that no task can come of.
+
+    Raises:
+        ValueError: an unknown level, a number out of range, no room for the things, or none of
+            them beyond the receptive field where some must be; says the numbers.
+    """
+    if recipe.level not in LEVELS:
+        raise ValueError(f"level={recipe.level!r}; expected one of {', '.join(LEVELS)}")
+    least = {"num_train": 1, "num_val": 1, "num_test": 1, "seed": 0, "receptive_field": 1}
+    for key, low in {**least, "object_size": MIN_OBJECT_SIZE, "height": 1, "width": 1}.items():
+        if getattr(recipe, key) < low:
+            raise ValueError(f"{key}={getattr(recipe, key)}; expected at least {low}")
+    _CHECKS[recipe.level](recipe)
+
+
+def _check_room(recipe: Recipe) -> None:
+    cell = recipe.object_size + recipe.gap
+    shapes, bars = MOST_SHAPES[recipe.level], MOST_BARS[recipe.level]
+    each = cell if recipe.level != "local" else cell + recipe.bar_width + recipe.near
+    rows = (recipe.height + recipe.gap) // cell
+    free = recipe.width - bars * (recipe.bar_width + recipe.gap)
+    if shapes * each <= FULLNESS * rows * free:
+        return
+    needed = bars * (recipe.bar_width + recipe.gap) + shapes * each / FULLNESS / max(rows, 1)
+    larger = (
+        f"width of at least {int(needed) + 1}"
+        if rows
+        else f"height of at least {recipe.object_size}"
+    )
+    raise ValueError(
+        f"level={recipe.level!r}: no room for {shapes} shapes of object_size={recipe.object_size} "
+        f"and {bars} bars, with {recipe.gap} px between them, in {recipe.height}x{recipe.width} "
+        f"pixels; use a {larger}, or smaller objects"
+    )
+
+
+def _check_far_bar(recipe: Recipe) -> None:
+    _check_room(recipe)
+    taken = recipe.bar_width + recipe.object_size // 2
+    if recipe.width - taken <= recipe.receptive_field:
+        raise ValueError(
+            f"level={recipe.level!r}, width={recipe.width}: a shape is at most "
+            f"{recipe.width - taken} px from its bar, and the backbone's receptive field is "
+            f"{recipe.receptive_field} px, so no pair is beyond it; use a width of at least "
+            f"{recipe.receptive_field + taken + 1}, or a backbone that sees less"
+        )
+
+
+def _check_figure(recipe: Recipe) -> None:
+    side = min(recipe.height, recipe.width)
+    if side < MIN_FIGURE_SIDE:
+        raise ValueError(
+            f"level='pose': {recipe.height}x{recipe.width} pixels; a figure needs at least "
+            f"{MIN_FIGURE_SIDE} on either side for its joints to be apart"
+        )
+    far, seen = FIGURE_REACH * recipe.figure_length, POSE_UNITS * recipe.receptive_field
+    if far <= seen:
+        raise ValueError(
+            f"level='pose', {recipe.height}x{recipe.width} pixels: a foot is at most {far:.0f} px "
+            f"from the head, and a position of the backbone sees {seen:.0f} px to either side; use "
+            f"sides of at least {int(seen / FIGURE_REACH / FIGURE_LENGTH) + 1}, or a backbone that "
+            "sees less"
+        )
+
+
+_CHECKS: dict[str, Callable[[Recipe], None]] = {
+    "beacon": _check_far_bar,
+    "pairs": _check_far_bar,
+    "local": _check_room,
+    "pose": _check_figure,
+}

@@ -1,0 +1,93 @@
+"""Drawn scenes for the tests, and readers that look at their pixels alone."""
+
+import colorsys
+from functools import lru_cache
+
+import numpy as np
+
+from nonlocal_det.data.long_range import LEVELS, Recipe, draw_image
+from nonlocal_det.data.long_range.draft import Item, Scene
+from nonlocal_det.data.long_range.recipe import DEFAULT_SIZES
+from nonlocal_det.data.pose import JOINT
+
+FIELD = 211
+PAIRS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+
+
+def recipe(level: str = "beacon", **changes: object) -> Recipe:
+    height, width = DEFAULT_SIZES.get(level, (64, 320))
+    given = {
+        **{"level": level, "num_train": 4, "num_val": 2, "num_test": 3, "height": height},
+        **{"width": width, "object_size": 24, "receptive_field": FIELD, "seed": 0},
+    }
+    return Recipe(**{**given, **changes})
+
+
+@lru_cache
+def scenes(level: str, split: str, count: int) -> tuple[Scene, ...]:
+    assert level in LEVELS
+    return tuple(draw_image(recipe(level), split, index) for index in range(count))
+
+
+def box(item: Item) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1, the ends not in it."""
+    rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def cues(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Where an image (H, W, 3), BGR, is clearly red or green."""
+    b, g, r = np.moveaxis(image.astype(int), 2, 0)
+    return {"red": r - np.maximum(g, b) > 70, "green": g - np.maximum(r, b) > 70}
+
+
+def chebyshev(mask: np.ndarray, point: tuple[float, float]) -> float:
+    """From (x, y) to the nearest True pixel's middle, in a loop over the pixels."""
+    return min(
+        max(abs(column + 0.5 - point[0]), abs(row + 0.5 - point[1]))
+        for row, column in np.argwhere(mask)
+    )
+
+
+def read_cue(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str, float]:
+    """The colour of the nearest cue to a box, and how far it is."""
+    middle = (corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2
+    found = {n: chebyshev(m, middle) for n, m in cues(image).items() if m.sum() > 5}
+    nearest = min(found, key=found.__getitem__)
+    return nearest, found[nearest]
+
+
+def hue_and_saturation(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    hsv = np.array([colorsys.rgb_to_hsv(*pixel[::-1] / 255) for pixel in image.reshape(-1, 3)])
+    return hsv[:, 0].reshape(image.shape[:2]), hsv[:, 1].reshape(image.shape[:2])
+
+
+def read_twin(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str, float]:
+    """The core of the bar of a box's colour, and how far that bar is."""
+    x0, y0, x1, y1 = corners
+    hue, saturation = hue_and_saturation(image)
+    inside = saturation[y0:y1, x0:x1] > 0.7
+    own = np.exp(2j * np.pi * hue[y0:y1, x0:x1][inside]).mean()
+    same = (np.abs(np.exp(2j * np.pi * hue) - own / abs(own)) < 0.5) & (saturation > 0.6)
+    columns = np.flatnonzero(same.mean(0) > 0.9)  # only a bar is as high as the image
+    first, last = columns[0], columns[-1]
+    core = image[:, (first + last + 1) // 2].mean()
+    centre = (x0 + x1) / 2
+    distance = max(0.0, min(abs(first + 0.5 - centre), abs(last + 0.5 - centre)))
+    return "white" if core > 128 else "black", distance
+
+
+def axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of a figure's head, and the direction (2) to its feet; both know no left."""
+    head = points[[JOINT["left_ear"], JOINT["right_ear"]]].mean(0)
+    feet = points[[JOINT["left_ankle"], JOINT["right_ankle"]]].mean(0)
+    return head, (feet - head) / np.linalg.norm(feet - head)
+
+
+def read_left(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The direction (2) of a figure's left, from the pixels of its head."""
+    head, down = axis(points)
+    x, y = np.floor(head).astype(int)
+    brightness = image[y - 4 : y + 5, x - 4 : x + 5].mean()  # within the head
+    side = np.array([down[1], -down[0]])  # to the viewer's right with the head up
+    return side if brightness > 110 else -side

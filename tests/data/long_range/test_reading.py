@@ -1,0 +1,153 @@
+"""Who reads the whole image is always right; who sees an object alone can only guess."""
+
+import cv2
+import numpy as np
+import pytest
+from drawn import (
+    FIELD,
+    PAIRS,
+    axis,
+    box,
+    chebyshev,
+    cues,
+    read_cue,
+    read_left,
+    read_twin,
+    recipe,
+    scenes,
+)
+
+from nonlocal_det.data.pose import JOINT
+
+READERS = {"beacon": read_cue, "local": read_cue, "pairs": read_twin}
+SIDE = 8  # crops are compared at 8 x 8 pixels
+
+
+@pytest.mark.parametrize("level", READERS)
+def test_a_perfect_reader_knows_every_category_and_distance(level):
+    found = {True: 0, False: 0}
+    for scene in scenes(level, "test", 25):
+        for item in scene.items:
+            name, distance = READERS[level](scene.image, box(item))
+            assert name == item.name
+            assert abs(distance - item.distance) < 2
+            found[item.distance > FIELD / 2] += 1
+    assert found[level == "local"] == 0 or level != "local"
+    assert found[level != "local"] >= 20  # beacons and twins are out of a position's sight too
+
+
+def test_local_marks_are_near_and_far_cues_are_far():
+    near = [item.distance for scene in scenes("local", "test", 25) for item in scene.items]
+    assert max(near) < 40
+    for level in ("beacon", "pairs"):
+        far = [item.distance for scene in scenes(level, "train", 300) for item in scene.items]
+        assert max(far) > FIELD
+        assert min(far) > 12 / 2
+
+
+def test_every_pairs_image_has_both_cores_and_one_bar_for_each_shape():
+    for scene in scenes("pairs", "train", 300):
+        assert {item.name for item in scene.items} == {"white", "black"}
+
+
+def test_a_perfect_reader_of_the_head_knows_every_left():
+    for scene in scenes("pose", "test", 30):
+        (item,) = scene.items
+        points = item.keypoints[:, :2] + 0.5
+        left = read_left(scene.image, points)
+        for name in PAIRS:
+            across = points[JOINT[f"left_{name}"]] - points[JOINT[f"right_{name}"]]
+            assert across @ left > 0, name
+
+
+def test_distances_of_a_figure_are_those_to_its_head():
+    length = recipe("pose").figure_length
+    turns = np.linspace(0, 2 * np.pi, 720)
+    circle = np.stack([np.cos(turns), np.sin(turns)], 1)
+    for scene in scenes("pose", "test", 10):
+        (item,) = scene.items
+        points = item.keypoints[:, :2] + 0.5
+        head, _ = axis(points)
+        rim = np.concatenate([head + 0.06 * length * circle])
+        for name in PAIRS[:6]:
+            for side in ("left", "right"):
+                index = JOINT[f"{side}_{name}"]
+                expected = np.abs(rim - points[index]).max(1).min()
+                assert abs(item.keypoint_distances[index] - expected) < 3
+        limbs = item.keypoint_distances[5:]
+        assert item.distance == pytest.approx(limbs.mean())
+        assert limbs.min() > 0.25 * length
+
+
+def classifiers(train: tuple[np.ndarray, np.ndarray], test: np.ndarray) -> list[np.ndarray]:
+    """What a regularised linear classifier and the nearest neighbour say; labels are -1 and 1."""
+    x, y = train
+    mean, scale = x.mean(0), x.std(0) + 1e-6
+    x, test = (x - mean) / scale, (test - mean) / scale
+    gram = x.T @ x + 0.3 * len(x) * np.eye(x.shape[1])
+    linear = np.sign(test @ np.linalg.solve(gram, x.T @ y))
+    apart = (test**2).sum(1)[:, None] - 2 * test @ x.T + (x**2).sum(1)
+    return [linear, y[apart.argmin(1)]]
+
+
+def accuracy(crops, level: str) -> list[float]:
+    data = []
+    for split, count in (("train", 300), ("test", 150)):
+        found = [pair for scene in scenes(level, split, count) for pair in crops(scene)]
+        data.append((np.array([c for c, _ in found]), np.array([y for _, y in found])))
+    (x, y), (test, truth) = data
+    assert abs(truth.mean()) < 0.25
+    return [float((said == truth).mean()) for said in classifiers((x, y), test)]
+
+
+def shape_crops(margin: int):
+    def crops(scene):
+        image = np.pad(scene.image, [(margin, margin), (margin, margin), (0, 0)], "edge")
+        for item in scene.items:
+            x0, y0, x1, y1 = box(item)
+            crop = image[y0 : y1 + 2 * margin, x0 : x1 + 2 * margin].astype(np.float32)
+            small = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+            yield small.reshape(-1), 1 if item.name in ("red", "white") else -1
+
+    return crops
+
+
+def limb_crop(scene, with_head: bool = False):
+    """The figure from the shoulders down, turned upright."""
+    (item,) = scene.items
+    points = item.keypoints[:, :2] + 0.5
+    head, down = axis(points)
+    length = recipe("pose").figure_length
+    right = np.array([down[1], -down[0]])
+    at = head if with_head else head + 0.45 * length * down
+    size = np.array([[-0.2, 0], [0.2, 0], [-0.2, 0.5]]) * length
+    source = np.float32([at + x * right + y * down for x, y in size])
+    to = np.float32([[0, 0], [32, 0], [0, 32]])
+    crop = cv2.warpAffine(scene.image, cv2.getAffineTransform(source, to), (32, 32))
+    small = cv2.resize(crop.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    across = points[JOINT["left_hip"]] - points[JOINT["right_hip"]]
+    yield small.reshape(-1), 1 if across @ right > 0 else -1
+
+
+@pytest.mark.parametrize("level", ["beacon", "pairs", "local"])
+def test_a_shape_alone_says_nothing(level):
+    for right in accuracy(shape_crops(1), level):
+        assert abs(right - 0.5) < 0.1
+
+
+def test_the_limbs_alone_do_not_say_which_is_left():
+    for right in accuracy(limb_crop, "pose"):
+        assert abs(right - 0.5) < 0.12
+
+
+def test_the_same_classifiers_do_learn_where_the_evidence_is_in_the_crop():
+    assert max(accuracy(shape_crops(16), "local")) > 0.8
+    assert max(accuracy(lambda scene: limb_crop(scene, with_head=True), "pose")) > 0.9
+
+
+def test_the_cues_of_a_beacon_are_of_one_colour_and_reach_from_top_to_bottom():
+    for scene in scenes("beacon", "test", 25):
+        rows = {name: mask.any(1).sum() for name, mask in cues(scene.image).items()}
+        assert sorted(rows.values())[1] == scene.image.shape[0]
+        assert sorted(rows.values())[0] < 8  # a few pixels of noise at most
+        assert chebyshev(np.eye(3, dtype=bool), (0.5, 1.5)) == 1
