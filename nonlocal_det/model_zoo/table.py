@@ -41,6 +41,7 @@ SECTIONS = (
     ("mask", "Object detection and instance segmentation, COCO", ("box", "mask")),
     ("keypoint", "Human keypoints, COCO", ("keypoint",)),
     ("quick", "The drawn mini-COCO, two CPU cores", ("box", "mask", "keypoint")),
+    ("long-range", "The drawn long-range data, two CPU cores", ("box",)),
 )
 
 

@@ -30,6 +30,9 @@ BLOCKS = {
     "nl_keypoint_rcnn_R50": [RES4["R50"], *HEAD],
     "nl_keypoint_rcnn_R101": [RES4["R101"], *HEAD],
     "quick/nl_mask_keypoint_rcnn_R18": [RES4["R18"], *HEAD],
+    "long_range/nl_beacon_R18": [RES4["R18"]],
+    "long_range/control_beacon_R18": [RES4["R18"]],
+    "long_range/gcnet_beacon_R18": [RES4["R18"]],
     "ablations/nl_mask_rcnn_R50_gaussian": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_dot_product": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_concatenation": [RES4["R50"]],
@@ -107,7 +110,7 @@ def test_twins_differ_only_where_they_should(row):
     allowed = {"MODEL.BACKBONE.NAME", "MODEL.ROI_KEYPOINT_HEAD.NAME", "MODEL.META_ARCHITECTURE"}
     if row["config"].endswith("_res2"):
         allowed.add("MODEL.BACKBONE.FREEZE_AT")  # res2 is frozen otherwise
-    if row["task"] == "quick":
+    if row["task"] in ("quick", "long-range"):
         allowed |= {"OUTPUT_DIR", "TEST.EXPECTED_RESULTS"}
     names = {key for key in found if not key.startswith("MODEL.NONLOCAL.")}
     assert names
@@ -119,7 +122,7 @@ def test_weights_are_names_of_detectron2s_catalogue():
 
     for name in NAMES:
         weights = model_zoo.get_config(name).MODEL.WEIGHTS
-        if name.startswith("quick/"):
+        if name.startswith(("quick/", "long_range/")):
             assert weights == ""
         elif weights.startswith("catalog://"):
             assert ModelCatalog.get(weights.removeprefix("catalog://"))
