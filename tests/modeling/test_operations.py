@@ -3,7 +3,9 @@
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import build_backbone
+from detectron2.modeling import build_backbone, build_model
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
 from small_models import small_config
 
 from nonlocal_det.layers import GlobalContextBlock, NonLocalBlock, PerPositionBlock
@@ -51,3 +53,17 @@ def test_what_an_operation_cannot_be_is_refused_by_key(options, words):
     with pytest.raises(ValueError) as error:
         backbone(*keyed)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nl", "control", "gcnet"])
+def test_each_arm_of_the_long_range_benchmark_learns(name):
+    model = build_model(small_config(f"long_range/{name}_beacon_R18"))
+    truth = Instances((64, 320))
+    truth.gt_boxes = Boxes(torch.tensor([[40.0, 20.0, 60.0, 40.0]]))
+    truth.gt_classes = torch.tensor([1])
+    image = torch.randint(0, 255, (3, 64, 320)).float()
+    with EventStorage():
+        losses = model.train()([{"image": image, "instances": truth}] * 2)
+    sum(losses.values()).backward()
+    (block,) = nonlocal_blocks(model).values()
+    assert block.gate.weight.grad.abs().max() > 0
