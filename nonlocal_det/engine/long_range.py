@@ -39,7 +39,7 @@ def make_long_range_for(
     *,
     num_train: int = 600,
     num_val: int = 100,
-    num_test: int = 100,
+    num_test: int = 300,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,

@@ -24,7 +24,7 @@ def make_long_range(
     receptive_field: int,
     num_train: int = 600,
     num_val: int = 100,
-    num_test: int = 100,
+    num_test: int = 300,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,
@@ -44,7 +44,8 @@ def make_long_range(
             `nonlocal_det.analysis.receptive_fields`: the unit of the annotated distances.
         num_train: images to learn from.
         num_val: images on which learning rates are chosen.
-        num_test: images on which nothing is chosen.
+        num_test: images on which nothing is chosen; one object in ten is beyond the field, so that
+            a few hundred images are needed to tell chance from better.
         height: of every image in pixels; None: the level's own.
         width: likewise.
         object_size: of a shape in pixels, at least 12; figures follow the image's size.

@@ -1,9 +1,9 @@
 """Drawn scenes for the tests, and readers that look at their pixels alone."""
 
-import colorsys
 from functools import lru_cache
 
 import numpy as np
+from matplotlib.colors import rgb_to_hsv
 
 from nonlocal_det.data.long_range import LEVELS, Recipe, draw_image
 from nonlocal_det.data.long_range.draft import Item, Scene
@@ -58,8 +58,8 @@ def read_cue(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str
 
 
 def hue_and_saturation(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    hsv = np.array([colorsys.rgb_to_hsv(*pixel[::-1] / 255) for pixel in image.reshape(-1, 3)])
-    return hsv[:, 0].reshape(image.shape[:2]), hsv[:, 1].reshape(image.shape[:2])
+    hsv = rgb_to_hsv(image[:, :, ::-1] / 255)
+    return hsv[:, :, 0], hsv[:, :, 1]
 
 
 def read_twin(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str, float]:
