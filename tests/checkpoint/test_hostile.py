@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hostile import CORPUS, MARK
+from hostile_files import CORPUS, MARK
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointError, SafeCheckpointer

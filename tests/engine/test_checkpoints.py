@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_train import CONFIG, TINY, run
+from tiny_training import CONFIG, TINY, run
 
 from nonlocal_det.engine import Trainer, build_argument_parser, load_config
 

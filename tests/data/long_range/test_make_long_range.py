@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from drawn import FIELD, recipe, scenes
+from long_range_scenes import FIELD, recipe, scenes
 from PIL import Image
 from pycocotools.coco import COCO
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from drawn import (
+from long_range_scenes import (
     FIELD,
     PAIRS,
     axis,
