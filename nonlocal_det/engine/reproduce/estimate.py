@@ -70,10 +70,7 @@ def checkpoint_count(cfg: CfgNode) -> int:
 
 
 def checkpoint_bytes(cfg: CfgNode) -> int:
-    """The size of a checkpoint: all weights, and SGD's momentum of those that are trained.
-
-    Detectron2's 0.6 release leaves the momentum out, so its checkpoints have half of this.
-    """
+    """The size of a checkpoint: all weights, and SGD's momentum of those that are trained."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.DEVICE = "meta"

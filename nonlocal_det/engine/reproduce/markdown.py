@@ -70,8 +70,8 @@ def _runs(runs: Sequence[Json]) -> str:
         note = run["error"] if run["status"] != "finished" else ""
         if result.get("first_iteration"):
             note = (
-                f"resumed at iteration {result['first_iteration']}: from there Detectron2 starts "
-                "its images anew (its 0.6 release also the momentum), so they are not its twin's"
+                f"resumed at iteration {result['first_iteration']}: from there Detectron2 "
+                "starts its images anew, so they are not its twin's"
             )
         words = [f"`{result['command']}`" if result else "-", _cell(note) or "-"]
         rows.append([f"`{run['config']}`", str(run["seed"]), run["status"], *words])
