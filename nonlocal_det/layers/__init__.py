@@ -9,8 +9,10 @@ from .padding import Padding, known_padding, set_padding
 from .pairwise import PAIRWISE, affinity
 from .per_position import PerPositionBlock
 from .presets import INITS, NORMS, PRESETS, SUBSAMPLE, Preset
+from .rows import AffinityRows, PairwiseRows, SharedRow
 
 __all__ = [
+    "AffinityRows",
     "INITS",
     "GlobalContextBlock",
     "InsertedBlock",
@@ -19,8 +21,10 @@ __all__ = [
     "PAIRWISE",
     "PRESETS",
     "Padding",
+    "PairwiseRows",
     "PerPositionBlock",
     "SUBSAMPLE",
+    "SharedRow",
     "NonLocal",
     "NonLocalBlock",
     "Preset",

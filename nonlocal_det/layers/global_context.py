@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from .checks import at_least_float32, autocast_off
 from .inserted import InsertedBlock
 from .non_local import CONV, check_ndim, inner_width
+from .rows import SharedRow
 
 
 class GlobalContextBlock(InsertedBlock):
@@ -74,6 +75,14 @@ class GlobalContextBlock(InsertedBlock):
             x (N, C, *S) -> (N, *S).
         """
         return self.weights(x).squeeze(1)
+
+    def rows(self, x: Tensor) -> SharedRow:
+        """The one row that all query positions of a map x (N, C, *S) share."""
+        mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
+        keys = None if mask is None else mask.flatten(1)  # (N, 1, *S) -> (N, P)
+        with autocast_off(x.device):
+            weights = self.weights(x.to(self.w_k.weight.dtype)).squeeze(1)  # (N, 1, *S) -> (N, *S)
+        return SharedRow(tuple(x.shape[2:]), weights, keys)
 
     def forward(self, x: Tensor) -> Tensor:
         """The map z (N, C, *S) of a map x (N, C, *S)."""

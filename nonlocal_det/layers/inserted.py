@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from .padding import Padding
+from .rows import AffinityRows
 
 
 class InsertedBlock(nn.Module):
@@ -26,6 +27,10 @@ class InsertedBlock(nn.Module):
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
         """Where one query position looks; see `NonLocal.attention`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say where it looks")
+
+    def rows(self, x: Tensor) -> AffinityRows:
+        """Where any query position looks, asked one by one; see `NonLocal.rows`."""
         raise NotImplementedError(f"{type(self).__name__} does not say where it looks")
 
     def freeze(self) -> "InsertedBlock":

@@ -9,9 +9,10 @@ from torch.nn.modules.conv import _ConvNd
 from .checks import one_of
 from .kernels import check_kernel, response
 from .padding import Padding
-from .pairwise import PAIRWISE, affinity
+from .pairwise import PAIRWISE
 from .pooling import LeanMaxPool
 from .presets import INITS, PRESETS, SUBSAMPLE
+from .rows import PairwiseRows
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -164,17 +165,22 @@ class NonLocal(nn.Module):
         Returns:
             The affinities, one row of the P x Q matrix: O(Q Ci) after the projections.
         """
-        theta, phi, _, key_mask = self.project(x)
         i = sum(at * math.prod(x.shape[3 + axis :]) for axis, at in enumerate(query))
-        row = affinity(
-            theta[:, i : i + 1],
-            phi,
+        return self.rows(x).of([i]).squeeze(1)  # (N, 1, *K) -> (N, *K)
+
+    def rows(self, x: Tensor) -> PairwiseRows:
+        """Any row of the affinity of a map x (N, C, *S), computed when asked for."""
+        theta, phi, _, key_mask = self.project(x)
+        return PairwiseRows(
+            shape=tuple(x.shape[2:]),
+            key_shape=tuple(self.pool(x[:, :1]).shape[2:]),
+            theta=theta,
+            phi=phi,
             pairwise=self.pairwise,
             scale=self.scale_factor,
             w_f=self.w_f,
             key_mask=key_mask,
         )
-        return row.squeeze(1).unflatten(1, self.pool(x[:, :1]).shape[2:])  # (N, 1, Q) -> (N, *K)
 
     def forward(self, x: Tensor) -> Tensor:
         """The response y (N, Ci, *S) of a map x (N, C, *S)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .block import NonLocalBlock
 from .kernels import response
 from .pooling import LeanMaxPool
+from .rows import PairwiseRows
 
 BANK = 1024
 """So many fixed keys and values are drawn; a map with more key positions uses them again."""
@@ -120,6 +121,14 @@ class PerPositionBlock(NonLocalBlock):
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
         """Refuse: its keys are at no position of the map.
+
+        Raises:
+            ValueError: always.
+        """
+        return self.rows(x).of([0])
+
+    def rows(self, x: Tensor) -> PairwiseRows:
+        """Refuse, as `attention`.
 
         Raises:
             ValueError: always.

@@ -18,7 +18,8 @@ SCALE = 4.0
 """Detectron2's Visualizer draws the small images of the mini-COCO so many times larger."""
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that needs no display."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # no pyplot: no global state, no display
     return figure
@@ -46,7 +47,7 @@ def draw_predictions(
     from detectron2.utils.visualizer import Visualizer
 
     rows = (len(samples) + 1) // 2
-    figure = _new_figure(14, 3.4 * rows)
+    figure = new_figure(14, 3.4 * rows)
     axes = figure.subplots(rows, 4, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
@@ -76,7 +77,7 @@ def draw_attention(
     """
     height, width = image.shape[:2]
     rows, columns = weights.shape
-    figure = _new_figure(9, 4.8)
+    figure = new_figure(9, 4.8)
     left, right = figure.subplots(1, 2)
     left.imshow(image)
     left.set_title("query position", fontsize=10)
@@ -122,7 +123,7 @@ def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:
     """
     rows = [row for row in rows if "total_loss" in row]
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
-    figure = _new_figure(8, 4.5)
+    figure = new_figure(8, 4.5)
     axis = figure.subplots()
     for name in ["total_loss", *names]:
         points = [(row["iteration"], row[name]) for row in rows if name in row]

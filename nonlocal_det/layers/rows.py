@@ -1,0 +1,97 @@
+"""Rows of the affinity, one at a time: where chosen positions look, without the P x Q matrix."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .pairwise import affinity
+
+
+@dataclass(frozen=True)
+class SharedRow:
+    """The row of a block in which all queries have the same one: global context.
+
+    Attributes:
+        shape: *S of the queries.
+        weights: of the keys, (N, *K).
+        key_mask: bool (N, Q), True where a key is real; None: all are.
+        signed: whether an affinity may be below 0.
+    """
+
+    shape: tuple[int, ...]
+    weights: Tensor
+    key_mask: Tensor | None = None
+    signed: bool = False
+
+    @property
+    def key_shape(self) -> tuple[int, ...]:
+        """*K of the keys."""
+        return tuple(self.weights.shape[1:])
+
+    def image(self, index: int) -> "SharedRow":
+        """The rows of one image or RoI of the batch, as a batch of one."""
+        mask = None if self.key_mask is None else self.key_mask[index : index + 1]
+        return replace(self, weights=self.weights[index : index + 1], key_mask=mask)
+
+    def of(self, positions: Sequence[int]) -> Tensor:
+        """The rows (N, B, *K) of B query positions, which are counted through *S."""
+        row = self.weights.unsqueeze(1)  # (N, *K) -> (N, 1, *K)
+        return row.expand(-1, len(positions), *[-1] * len(self.key_shape))
+
+
+@dataclass(frozen=True)
+class PairwiseRows:
+    """The rows f(x_i, x_j) / C(x) of a non-local block with one batch, computed when asked for.
+
+    *Source*: Wang et al., Non-local Neural Networks, Eq. 1; see `affinity`.
+
+    Attributes:
+        shape: *S of the queries.
+        key_shape: *K of the keys, after subsampling.
+        theta: the embedded queries (N, P, Ci).
+        phi: the embedded keys (N, Q, Ci).
+        pairwise, scale, w_f: as `affinity` takes them.
+        key_mask: bool (N, Q), True where a key is real; None: all are.
+    """
+
+    shape: tuple[int, ...]
+    key_shape: tuple[int, ...]
+    theta: Tensor
+    phi: Tensor
+    pairwise: str
+    scale: float
+    w_f: Tensor | None
+    key_mask: Tensor | None
+
+    @property
+    def signed(self) -> bool:
+        """Whether an affinity may be below 0: the dot product's alone."""
+        return self.pairwise == "dot_product"
+
+    def image(self, index: int) -> "PairwiseRows":
+        """The rows of one image or RoI of the batch, as a batch of one."""
+        one = slice(index, index + 1)
+        mask = None if self.key_mask is None else self.key_mask[one]
+        return replace(self, theta=self.theta[one], phi=self.phi[one], key_mask=mask)
+
+    def of(self, positions: Sequence[int]) -> Tensor:
+        """The rows (N, B, *K) of B query positions, which are counted through *S.
+
+        Note:
+            O(B Q Ci): one row of the P x Q matrix for each position.
+        """
+        at = torch.as_tensor(list(positions), device=self.theta.device)
+        rows = affinity(
+            self.theta[:, at],  # (N, P, Ci) -> (N, B, Ci)
+            self.phi,
+            pairwise=self.pairwise,
+            scale=self.scale,
+            w_f=self.w_f,
+            key_mask=self.key_mask,
+        )
+        return rows.unflatten(2, self.key_shape)  # (N, B, Q) -> (N, B, *K)
+
+
+AffinityRows = PairwiseRows | SharedRow
