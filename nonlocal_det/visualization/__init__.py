@@ -2,11 +2,19 @@
 
 from .attention import record_inputs
 from .figures import draw_attention, draw_losses, draw_predictions, read_metrics
+from .maps import AttentionMap
+from .placement import Placement
+from .recorded import AttentionMaps
+from .recorder import record_attention
 
 __all__ = [
+    "AttentionMap",
+    "AttentionMaps",
+    "Placement",
     "draw_attention",
     "draw_losses",
     "draw_predictions",
     "read_metrics",
+    "record_attention",
     "record_inputs",
 ]

@@ -1,0 +1,165 @@
+"""Where the cells of a feature map lie in the image that the user gave."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A grid of cells over an image, or over one box of it.
+
+    Cell (row, column) covers the square behind ``x0 + column * cell_x, y0 + row * cell_y``, as
+    RoIAlign and the padding masks take it; all in pixels of the image, whose first pixel covers
+    0 to 1.
+
+    Attributes:
+        x0, y0: the grid's top left corner.
+        cell_x, cell_y: width and height of a cell.
+        shape: rows and columns of the queries.
+        key_shape: rows and columns of the keys; where there are fewer, a key covers a window of
+            query cells, the last one of an odd map what is left.
+        image_size: height and width of the image.
+        is_roi: whether the grid covers a box of the image and not the image.
+    """
+
+    x0: float
+    y0: float
+    cell_x: float
+    cell_y: float
+    shape: tuple[int, int]
+    key_shape: tuple[int, int]
+    image_size: tuple[int, int]
+    is_roi: bool = False
+
+    @property
+    def box(self) -> Box:
+        """What the grid covers: x0, y0, x1, y1; perhaps into the padding."""
+        rows, columns = self.shape
+        return (
+            self.x0,
+            self.y0,
+            self.x0 + columns * self.cell_x,
+            self.y0 + rows * self.cell_y,
+        )
+
+    def position_of(self, point: Point) -> tuple[int, int]:
+        """The query position (row, column) whose cell holds a point (x, y) of the image.
+
+        A point within a cell's width of a region's border counts as inside of it: joints are found
+        on the border itself.
+
+        Raises:
+            ValueError: the point is outside of the image, or of the region that the map covers.
+        """
+        x, y = point
+        height, width = self.image_size
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(
+                f"point ({x:g}, {y:g}) is outside of the image, which is {width} x {height} "
+                f"pixels; give x in 0..{width - 1} and y in 0..{height - 1}"
+            )
+        column = math.floor((x - self.x0) / self.cell_x)
+        row = math.floor((y - self.y0) / self.cell_y)
+        rows, columns = self.shape
+        if not (-1 <= column <= columns and -1 <= row <= rows):
+            x0, y0, x1, y1 = self.box
+            raise ValueError(
+                f"point ({x:g}, {y:g}) is outside of the region x {x0:.1f}..{x1:.1f}, "
+                f"y {y0:.1f}..{y1:.1f} that this block sees; give a point inside"
+            )
+        return min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
+
+    def centre_of(self, position: tuple[int, int]) -> Point:
+        """The middle (x, y) of a query position's cell."""
+        row, column = position
+        return self.x0 + (column + 0.5) * self.cell_x, self.y0 + (row + 0.5) * self.cell_y
+
+    def key_edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where keys begin and end: x (Kw + 1), y (Kh + 1)."""
+        return (
+            self.x0 + self.cell_x * _edges(self.shape[1], self.key_shape[1]),
+            self.y0 + self.cell_y * _edges(self.shape[0], self.key_shape[0]),
+        )
+
+    def key_centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """The middles of what keys cover of the image: x (Kw), y (Kh).
+
+        A key that is wholly in the padding keeps the middle of its cells.
+        """
+        height, width = self.image_size
+        centres = []
+        for edges, size in zip(self.key_edges(), (width, height), strict=True):
+            low, high = edges[:-1], edges[1:]
+            centres.append((low + np.where(low < size, np.minimum(high, size), high)) / 2)
+        return centres[0], centres[1]
+
+
+def _edges(cells: int, keys: int) -> np.ndarray:
+    window = -(-cells // keys)
+    return np.minimum(np.arange(keys + 1) * window, cells).astype(float)
+
+
+def place_over_image(
+    shape: tuple[int, int],
+    key_shape: tuple[int, int],
+    seen: tuple[int, int],
+    padded: tuple[int, int],
+    image_size: tuple[int, int],
+) -> Placement:
+    """The grid of a map of a whole batch: padding, resizing and strides undone.
+
+    Args:
+        shape: rows and columns of the queries.
+        key_shape: of the keys.
+        seen: height and width of the image as the network saw it, without padding.
+        padded: of the batch with its padding, which is at the bottom and right.
+        image_size: of the image before it was resized.
+    """
+    height, width = image_size
+    return Placement(
+        x0=0.0,
+        y0=0.0,
+        cell_x=_stride(padded[1], shape[1]) * width / seen[1],
+        cell_y=_stride(padded[0], shape[0]) * height / seen[0],
+        shape=shape,
+        key_shape=key_shape,
+        image_size=image_size,
+    )
+
+
+def _stride(pixels: int, cells: int) -> float:
+    """Pixels a cell; the power of two that the strides multiply to where the sizes allow it.
+
+    Without padding to a multiple, the last cell reaches beyond the image.
+    """
+    power = 2 ** round(math.log2(pixels / cells))
+    return float(power) if -(-pixels // power) == cells else pixels / cells
+
+
+def place_in_roi(
+    shape: tuple[int, int], key_shape: tuple[int, int], box: Box, image_size: tuple[int, int]
+) -> Placement:
+    """The grid of a RoI's map.
+
+    Args:
+        shape: rows and columns of the queries.
+        key_shape: of the keys.
+        box: of the RoI: x0, y0, x1, y1 in pixels of the image.
+        image_size: height and width.
+    """
+    x0, y0, x1, y1 = box
+    return Placement(
+        x0=x0,
+        y0=y0,
+        cell_x=max(x1 - x0, 1e-6) / shape[1],
+        cell_y=max(y1 - y0, 1e-6) / shape[0],
+        shape=shape,
+        key_shape=key_shape,
+        image_size=image_size,
+        is_roi=True,
+    )
