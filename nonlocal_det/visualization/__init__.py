@@ -2,18 +2,32 @@
 
 from .attention import record_inputs
 from .figures import draw_attention, draw_losses, draw_predictions, read_metrics
+from .instances import draw_instances
+from .look_figures import STYLES, TOP_K, draw_looks, figure_of_looks, paint_arrows, paint_heat
 from .maps import AttentionMap
 from .placement import Placement
 from .recorded import AttentionMaps
 from .recorder import record_attention
+from .statistics import PLACES, STATISTICS, describe_map, query_independence
 
 __all__ = [
     "AttentionMap",
     "AttentionMaps",
+    "PLACES",
     "Placement",
+    "STATISTICS",
+    "STYLES",
+    "TOP_K",
+    "describe_map",
     "draw_attention",
+    "draw_instances",
+    "draw_looks",
     "draw_losses",
     "draw_predictions",
+    "figure_of_looks",
+    "paint_arrows",
+    "paint_heat",
+    "query_independence",
     "read_metrics",
     "record_attention",
     "record_inputs",

@@ -1,0 +1,26 @@
+"""The colours of every picture: told apart with each kind of colour blindness, and in print."""
+
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+"""*Source*: Okabe and Ito, Color Universal Design, 2008; its black is left out, for dark images."""
+
+LEFT, RIGHT, MIDDLE = OKABE_ITO[0], OKABE_ITO[1], OKABE_ITO[3]
+"""Limbs of a skeleton, by the side that their joints' names begin with."""
+
+POSITIVE, NEGATIVE = OKABE_ITO[5], OKABE_ITO[1]
+"""Arrows of weights above and below 0."""
+
+HEAT, SIGNED_HEAT = "inferno", "PuOr_r"
+"""matplotlib's colour maps: even steps of lightness; and one with 0 in its middle."""
+
+
+def instance_colors(count: int) -> list[str]:
+    """A colour for each of so many instances; the seven come again where there are more."""
+    return [OKABE_ITO[k % len(OKABE_ITO)] for k in range(count)]
+
+
+def limb_color(first: str, second: str) -> str:
+    """The colour of the limb between two named joints: left, right, or between the sides."""
+    for side, color in (("left", LEFT), ("right", RIGHT)):
+        if first.startswith(side) and second.startswith(side):
+            return color
+    return MIDDLE
