@@ -13,6 +13,7 @@ Shape = tuple[int, ...]
 Mismatch = tuple[str, Shape, Shape]
 _KINDS = ("matched", "missing", "mismatched", "unexpected")
 _SHOWN = 20  # modules of a kind that are named
+_FIRST = 5  # names of a kind in one sentence
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,19 @@ class LoadReport:
             ),
             *_line("unexpected, so not used", self.unexpected),
         ]
+
+    def difference(self) -> str:
+        """How many tensors differ, and the first five names of each kind, in one sentence."""
+        kinds = {
+            "missing in the file": self.missing,
+            "of another shape": [f"{n} {file} for {model}" for n, file, model in self.mismatched],
+            "of no use to the model": self.unexpected,
+        }
+        return "; ".join(
+            f"{len(names)} {kind}: {', '.join(names[:_FIRST])}{', ...' * (len(names) > _FIRST)}"
+            for kind, names in kinds.items()
+            if names
+        )
 
 
 def expected_missing(model: nn.Module, missing: Iterable[str]) -> list[str]:

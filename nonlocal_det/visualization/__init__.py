@@ -1,6 +1,7 @@
 """Pictures of what a model does: predictions, losses, and where its non-local blocks look."""
 
 from .attention import record_inputs
+from .coco import CocoDetections
 from .figures import draw_attention, draw_losses, draw_predictions, read_metrics
 from .instances import draw_instances
 from .look_figures import STYLES, TOP_K, draw_looks, figure_of_looks, paint_arrows, paint_heat
@@ -8,16 +9,19 @@ from .maps import AttentionMap
 from .placement import Placement
 from .recorded import AttentionMaps
 from .recorder import record_attention
+from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
 from .statistics import PLACES, STATISTICS, describe_map, query_independence
 
 __all__ = [
     "AttentionMap",
     "AttentionMaps",
+    "CocoDetections",
     "PLACES",
     "Placement",
     "STATISTICS",
     "STYLES",
     "TOP_K",
+    "VideoFile",
     "describe_map",
     "draw_attention",
     "draw_instances",
@@ -25,10 +29,14 @@ __all__ = [
     "draw_losses",
     "draw_predictions",
     "figure_of_looks",
+    "find_images",
+    "frame_rate",
     "paint_arrows",
     "paint_heat",
     "query_independence",
+    "read_frames",
     "read_metrics",
+    "read_picture",
     "record_attention",
     "record_inputs",
 ]

@@ -1,0 +1,169 @@
+"""Where images come from: files, folders, patterns, videos, a camera; damage is named."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nonlocal_det.data import import_cv2
+
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
+"""What is taken for an image in a folder; a file that is named itself may end otherwise."""
+
+MAX_PIXELS = 100_000_000
+"""Images of more pixels are refused before they are decoded."""
+
+
+def find_images(inputs: Sequence[str]) -> list[Path]:
+    """The image files that names, folders and patterns mean, each one once.
+
+    Args:
+        inputs: files; folders, of which the images are taken, sorted by name; patterns such as
+            ``photos/**/*.jpg``.
+
+    Raises:
+        FileNotFoundError: one of them is no file, or has no image in it.
+    """
+    found: list[Path] = []
+    for name in inputs:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            ours = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+        elif path.is_file():
+            ours = [path]
+        else:
+            matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
+            ours = [p for p in matches if p.is_file()]
+        if not ours:
+            what = f"a folder without an image ({', '.join(sorted(ENDINGS))})"
+            if not path.is_dir():
+                what = "no file, folder or pattern that matches one"
+            raise FileNotFoundError(f"{name}: {what}; give images, a folder, or 'folder/*.jpg'")
+        found += ours
+    return list(dict.fromkeys(found))
+
+
+def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode an image file; turned as its EXIF data says.
+
+    Args:
+        path: of any kind that Pillow reads.
+        max_pixels: larger ones are refused before they are decoded.
+
+    Returns:
+        RGB pixels (H, W, 3), uint8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no image, is cut off, or is too large; names file and cause.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with Image.open(path) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                raise ValueError(
+                    f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; at "
+                    f"most {max_pixels / 1e6:g}; make it smaller first"
+                )
+            turned = ImageOps.exif_transpose(image)
+            return np.asarray((turned or image).convert("RGB"))
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        why = "too many pixels" if isinstance(error, Image.DecompressionBombError) else "no image"
+        raise ValueError(f"{path}: {why}, whatever its name says; give a JPEG or PNG") from error
+    except (OSError, SyntaxError, EOFError) as error:  # Pillow's, for damaged files of some formats
+        raise ValueError(f"{path}: a damaged image ({error}); get the file again") from error
+
+
+def read_frames(source: str | int) -> Iterator[np.ndarray]:
+    """The frames of a video file or camera, one after the other.
+
+    Args:
+        source: a path, or the number of a camera, 0 being the first.
+
+    Yields:
+        RGB pixels (H, W, 3), uint8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be opened, or has no frame.
+        ImportError: there is no OpenCV.
+    """
+    cv2 = import_cv2()
+    what = f"camera {source}" if isinstance(source, int) else source
+    if isinstance(source, str) and not Path(source).is_file():
+        raise FileNotFoundError(f"{source}: no such video file")
+    capture = cv2.VideoCapture(source)
+    count = 0
+    try:
+        while capture.isOpened():
+            there, frame = capture.read()
+            if not there:
+                break
+            count += 1
+            yield np.ascontiguousarray(frame[:, :, ::-1])  # BGR -> RGB
+    finally:
+        capture.release()
+    if not count:
+        cure = "is it plugged in?" if isinstance(source, int) else "give a video file, as .mp4"
+        raise ValueError(f"{what}: cannot be opened, or has no frame; {cure}")
+
+
+def frame_rate(source: str | int) -> float:
+    """Frames per second that a video file says it has; 25 where it does not say, or for a camera.
+
+    Args:
+        source: as in `read_frames`.
+    """
+    if isinstance(source, int):
+        return 25.0  # opening a camera twice is slow, and fails on some
+    cv2 = import_cv2()
+    capture = cv2.VideoCapture(source)
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    capture.release()
+    return rate if 1 <= rate <= 1000 else 25.0
+
+
+class VideoFile:
+    """Writes frames as an mp4; all of the first one's size.
+
+    Args:
+        path: ends in .mp4.
+        rate: frames per second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path = path
+        self.rate = rate
+        self._writer: Any = None
+        self._size = (0, 0)
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add a frame (H, W, 3), RGB, uint8; an odd last row or column is left out.
+
+        Raises:
+            ValueError: it has another size than the first, or this OpenCV cannot write mp4.
+        """
+        height, width = (side // 2 * 2 for side in frame.shape[:2])  # what the codec needs
+        if self._writer is None:
+            cv2 = import_cv2()
+            codec = cv2.VideoWriter_fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self.path), codec, self.rate, (width, height))
+            self._size = (width, height)
+            if not self._writer.isOpened():
+                raise ValueError(
+                    f"{self.path}: this OpenCV cannot write mp4; pip install opencv-python-headless"
+                )
+        if (width, height) != self._size:
+            raise ValueError(f"{self.path}: a frame of {width} x {height} after {self._size}")
+        self._writer.write(np.ascontiguousarray(frame[:height, :width, ::-1]))  # RGB -> BGR
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
