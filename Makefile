@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test check format zoo bench
+.PHONY: quickstart figures test check format zoo bench
 
 quickstart: $(READY)
 	$(BIN)/python tools/quickstart.py $(ARGS)
+
+figures: $(READY)
+	$(BIN)/python tools/draw_figures.py $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)

@@ -13,19 +13,18 @@ from pathlib import Path
 
 from nonlocal_det.cli import one_line_errors
 from nonlocal_det.engine.demo import DemoOptions, run_demo, run_video
-from nonlocal_det.engine.detector import Detector
+from nonlocal_det.engine.detector import Detector, load_model_config
 from nonlocal_det.engine.queries import parse_question
-from nonlocal_det.engine.setup import build_config_parser, load_config
+from nonlocal_det.engine.setup import build_config_parser, names
 from nonlocal_det.visualization import STYLES
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     parser = build_config_parser(__doc__ or "")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--weights", type=Path, help="default: OUTPUT_DIR/model_final.pth")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--input", nargs="+", help="images, folders, patterns")
+    source.add_argument("--input", nargs="+", help="images, folders, patterns; an option next")
     source.add_argument("--video", help="a video file")
     source.add_argument(
         "--webcam", type=int, nargs="?", const=0, metavar="N", help="camera N, or 0"
@@ -36,10 +35,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-frames", type=int, default=0, help="of a video or camera; 0: all")
     look = parser.add_argument_group("where blocks look")
     look.add_argument("--attention", metavar="X,Y|instances|keypoints", help="from where")
-    look.add_argument("--blocks", nargs="+", default=[], metavar="NAME", help="as res4.nl0")
-    look.add_argument("--joints", nargs="+", default=[], help="of keypoints; default: the best 3")
+    look.add_argument("--blocks", type=names, default=[], metavar="NAME,...", help="as res4.nl0")
+    look.add_argument("--joints", type=names, default=[], metavar="NAME,...", help="or the best 3")
     look.add_argument("--instances", type=int, default=3, help="at most so many of an image")
-    look.add_argument("--styles", nargs="+", choices=STYLES, default=STYLES)
+    look.add_argument("--styles", type=names, default=STYLES, help=",".join(STYLES))
     look.add_argument("--top-k", type=int, default=20, help="arrows of a query")
     return parser
 
@@ -60,7 +59,7 @@ def main() -> None:
             top_k=args.top_k,
             max_frames=args.max_frames,
         )
-        detector = Detector(load_config(args), args.weights)
+        detector = Detector(load_model_config(args), args.weights)
         if args.input:
             result = run_demo(detector, args.input, options)
         else:

@@ -46,6 +46,23 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
         )
 
 
+def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
+    """Refuse test data that is not there: for what does not train.
+
+    Args:
+        cfg: a full config.
+        config_file: named in messages.
+
+    Raises:
+        ValueError: an unknown data set, or none.
+        FileNotFoundError: its file is not there.
+    """
+    if not cfg.DATASETS.TEST:
+        raise ValueError(f"DATASETS.TEST of {config_file or 'the config'} is empty; name one")
+    for name in cfg.DATASETS.TEST:
+        _check_data(name, config_file)
+
+
 def _check_data(name: str, config_file: str) -> None:
     if name not in DatasetCatalog.list():
         raise ValueError(

@@ -13,6 +13,7 @@ from detectron2.structures import Instances
 from PIL import Image
 from tqdm import tqdm
 
+from nonlocal_det.layers.checks import one_of
 from nonlocal_det.visualization import (
     STYLES,
     AttentionMaps,
@@ -61,6 +62,8 @@ class DemoOptions:
             raise ValueError(f"--batch-size {self.batch_size}: expected at least 1")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"--threshold {self.threshold}: expected a score in 0..1")
+        for style in self.styles:
+            one_of("--styles", style, STYLES)
         if self.top_k < 1:
             raise ValueError(f"--top-k {self.top_k}: expected at least 1 arrow")
 

@@ -1,5 +1,6 @@
 """A trained model that takes pictures: batches in, detections in the pictures' own pixels out."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,28 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from nonlocal_det.checkpoint import SafeCheckpointer
+from nonlocal_det.data import register_coco_data
+
+from .own_data import follow_data
+from .setup import merge_config
+
+
+def load_model_config(args: argparse.Namespace) -> CfgNode:
+    """The config of a trained model, whose data need not be there.
+
+    Args:
+        args: of `build_config_parser`.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: an unknown key or value.
+    """
+    options = list(args.opts or [])
+    cfg = merge_config(args.config_file, options)
+    data = [register_coco_data(*entry) for entry in args.coco_data]
+    follow_data(cfg, data, given=options[::2])
+    cfg.freeze()
+    return cfg
 
 
 class Detector:
@@ -35,7 +58,7 @@ class Detector:
             )
         self.cfg = cfg
         self.model = build_model(cfg).eval()
-        self.metadata: Metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0])
+        self.metadata: Metadata = _metadata(cfg)
         checkpointer = SafeCheckpointer(self.model)
         checkpointer.load(str(path))
         report = checkpointer.report
@@ -68,3 +91,8 @@ class Detector:
         seen = self._resize.get_transform(order).apply_image(np.ascontiguousarray(order))
         pixels = torch.as_tensor(np.ascontiguousarray(seen.transpose(2, 0, 1)))  # (C, H, W)
         return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
+
+
+def _metadata(cfg: CfgNode) -> Metadata:
+    """Names of classes and keypoints; none for a config without test data."""
+    return MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else Metadata()

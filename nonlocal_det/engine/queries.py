@@ -133,12 +133,19 @@ def ask(
 def _look(
     maps: AttentionMaps, name: str, point: tuple[float, float], image: int, one: Instances
 ) -> AttentionMap:
-    """Blocks of a head are asked in the region of the first of these instances."""
+    """Blocks of a head are asked in the region of the first of these instances.
+
+    A point that the user gives must be in the region; one that was found is put into it.
+    """
     if not maps.is_in_roi_head(name):
         return maps.at(name, point, image=image)
     if not len(one):
         raise ValueError(f"block {name} sees regions, and nothing was detected in this image")
-    return maps.at(name, point, image=image, roi=find_roi(maps, name, image, one))
+    roi = find_roi(maps, name, image, one)
+    x0, y0, x1, y1 = maps.rois(name, image)[roi]
+    # the head finds joints on a grid of its own, which may end outside of a thin region
+    inside = (min(max(point[0], x0), x1), min(max(point[1], y0), y1))
+    return maps.at(name, inside, image=image, roi=roi)
 
 
 def find_roi(maps: AttentionMaps, name: str, image: int, one: Instances) -> int:

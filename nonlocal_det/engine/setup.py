@@ -72,10 +72,29 @@ def _numbers(text: str) -> list[float]:
     return [float(one) for one in text.split(",")]
 
 
-def build_config_parser(description: str) -> argparse.ArgumentParser:
-    """For tools that need a config and nothing else: the file, ``--coco-data`` and options."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="a path, or a name")
+def names(text: str) -> list[str]:
+    """The words of an option ``A,B,...``: a list of its own would swallow KEY VALUE pairs."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def build_config_parser(
+    description: str, config_file: str | None = None
+) -> argparse.ArgumentParser:
+    """For tools that need a config and nothing else: the file, ``--coco-data`` and options.
+
+    Args:
+        description: of the tool; its lines stay as they are.
+        config_file: the default; None: one must be given.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=raw)
+    parser.add_argument(
+        "--config-file",
+        required=config_file is None,
+        default=config_file,
+        metavar="FILE",
+        help="a path, or a name" + (f"; default: {config_file}" if config_file else ""),
+    )
     _add_coco_data(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
     return parser

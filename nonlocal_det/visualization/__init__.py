@@ -2,7 +2,13 @@
 
 from .attention import record_inputs
 from .coco import CocoDetections
-from .figures import draw_attention, draw_losses, draw_predictions, read_metrics
+from .figures import (
+    draw_attention,
+    draw_losses,
+    draw_predictions,
+    new_figure,
+    read_metrics,
+)
 from .instances import draw_instances
 from .look_figures import STYLES, TOP_K, draw_looks, figure_of_looks, paint_arrows, paint_heat
 from .maps import AttentionMap
@@ -11,6 +17,7 @@ from .recorded import AttentionMaps
 from .recorder import record_attention
 from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
 from .statistics import PLACES, STATISTICS, describe_map, query_independence
+from .summary_figures import draw_summary
 
 __all__ = [
     "AttentionMap",
@@ -28,9 +35,11 @@ __all__ = [
     "draw_looks",
     "draw_losses",
     "draw_predictions",
+    "draw_summary",
     "figure_of_looks",
     "find_images",
     "frame_rate",
+    "new_figure",
     "paint_arrows",
     "paint_heat",
     "query_independence",

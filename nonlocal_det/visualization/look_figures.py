@@ -36,7 +36,7 @@ def paint_heat(axis: Axes, image: np.ndarray, seen: AttentionMap) -> None:
         cmap=SIGNED_HEAT if seen.signed else HEAT,
         vmin=-top if seen.signed else 0,
         vmax=top,
-        alpha=0.6,
+        alpha=0.1 + 0.7 * np.abs(heat) / top,  # the image stays to be seen where it does not look
     )
     _frame(axis, image, seen)
     _mark_query(axis, seen)
@@ -46,7 +46,8 @@ def paint_arrows(axis: Axes, image: np.ndarray, seen: AttentionMap, top_k: int =
     """Arrows from the query to the positions it weighs most, thicker where it weighs more.
 
     *Source*: the style of Wang et al., Non-local Neural Networks, Figure 3. Weights below 0 (the
-    dot product's) are blue and dashed. A position is the middle of its key's cells.
+    dot product's) are blue and dashed. A position is the middle of its key's cells. Arrows that
+    would be thinner than a hundredth of the thickest one are left out.
 
     Args:
         axis: to paint on.
@@ -55,8 +56,8 @@ def paint_arrows(axis: Axes, image: np.ndarray, seen: AttentionMap, top_k: int =
         top_k: at most so many arrows.
     """
     _begin(axis, image, seen)
-    strongest = seen.strongest(top_k)
-    top = max((abs(weight) for _, weight in strongest), default=1.0)
+    top = float(np.abs(seen.weights).max())
+    strongest = [one for one in seen.strongest(top_k) if abs(one[1]) >= top / 100]
     for point, weight in reversed(strongest):  # the strongest one on top
         axis.annotate(
             "",
@@ -64,7 +65,7 @@ def paint_arrows(axis: Axes, image: np.ndarray, seen: AttentionMap, top_k: int =
             xytext=seen.query,
             arrowprops={
                 "arrowstyle": "-|>",
-                "linewidth": 0.4 + 3.6 * abs(weight) / top,
+                "linewidth": 0.3 + 3.7 * abs(weight) / top,
                 "linestyle": "-" if weight > 0 else "--",
                 "color": POSITIVE if weight > 0 else NEGATIVE,
                 "shrinkA": 0,

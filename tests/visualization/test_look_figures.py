@@ -41,11 +41,12 @@ def arrows(seen, top_k=20):
 
 
 def test_arrows_lead_to_the_strongest_and_are_thicker_where_it_weighs_more():
-    seen = a_map(spots(((0, 3), 0.6), ((3, 3), 0.3), ((3, 0), 0.1)))
+    seen = a_map(spots(((0, 3), 0.6), ((3, 3), 0.3), ((3, 0), 0.1), ((1, 1), 0.001)))
+    assert len(arrows(seen)) == 3
     drawn = arrows(seen, top_k=2)
     assert [xy for xy, _ in drawn] == [(56.0, 56.0), (56.0, 8.0)]  # the strongest is drawn last
     widths = [patch.get_linewidth() for _, patch in drawn]
-    assert widths == pytest.approx([0.4 + 3.6 / 2, 4.0])
+    assert widths == pytest.approx([0.3 + 3.7 / 2, 4.0])
 
 
 def test_weights_below_zero_have_arrows_of_their_own():
