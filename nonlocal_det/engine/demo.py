@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -90,8 +90,8 @@ class DemoResult:
         return f"{self.images} images{skipped}, {self.detections} detections"
 
 
-Item = tuple[str, np.ndarray]
-"""A name for the files that are written, and RGB pixels."""
+Item = tuple[str, str, np.ndarray]
+"""A name for the files that are written, the file it comes from, and RGB pixels."""
 
 
 class _Session:
@@ -103,7 +103,7 @@ class _Session:
         self.coco = CocoDetections(detector.metadata)
         options.out.mkdir(parents=True, exist_ok=True)
 
-    def run(self, items: Iterator[Item]) -> Iterator[tuple[str, np.ndarray]]:
+    def run(self, items: Iterator[Item]) -> Generator[tuple[str, np.ndarray], None, None]:
         """The name and the drawn pixels of each item; its attention is written on the way."""
         options = self.options
         with ExitStack() as stack:
@@ -111,29 +111,28 @@ class _Session:
             if options.question:
                 maps = stack.enter_context(record_attention(self.detector.model))
             while batch := list(islice(items, options.batch_size)):
-                images = [image for _, image in batch]
+                images = [image for _, _, image in batch]
                 found = self.detector(images, options.threshold)
-                for k, ((name, image), instances) in enumerate(zip(batch, found, strict=True)):
+                for k, (item, instances) in enumerate(zip(batch, found, strict=True)):
+                    name, source, image = item
                     if maps is not None:
-                        self._draw_attention(maps, k, name, image, instances)
-                    self.coco.add(name, instances)
+                        self._draw_attention(maps, k, item, instances)
+                    self.coco.add(source, instances)
                     self.result.images += 1
                     self.result.detections += len(instances)
                     yield name, draw_instances(image, instances, self.detector.metadata)
 
-    def _draw_attention(
-        self, maps: AttentionMaps, k: int, name: str, image: np.ndarray, found: Instances
-    ) -> None:
-        options = self.options
+    def _draw_attention(self, maps: AttentionMaps, k: int, item: Item, found: Instances) -> None:
+        options, (name, source, image) = self.options, item
         assert options.question is not None
         try:
             looks = ask(maps, options.question, k, found, self.detector.metadata)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise ValueError(f"{source}: {error}") from error
         for figure in sorted({look.figure for look in looks}):
             ours = [look for look in looks if look.figure == figure]
             number = f"_{figure + 1}" if options.question.of == "keypoints" else ""
-            path = options.out / f"{Path(name).name}_attention{number}.png"
+            path = options.out / f"{name}_attention{number}.png"
             rows, titles = [look.maps for look in ours], [look.title for look in ours]
             draw_looks(image, rows, path, styles=options.styles, top_k=options.top_k, titles=titles)
             self.result.written.append(path)
@@ -174,13 +173,14 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
                     tqdm.write(f"skipped {error}", file=sys.stderr)
                     bar.update()
                     continue
-                yield name, image
+                yield name, str(path), image
 
-        for name, drawn in session.run(readable()):
-            path = options.out / f"{name}.png"
-            Image.fromarray(drawn).save(path)
-            result.written.append(path)
-            bar.update()
+        with closing(session.run(readable())) as pictures:  # so that its hooks are gone
+            for name, drawn in pictures:
+                path = options.out / f"{name}.png"
+                Image.fromarray(drawn).save(path)
+                result.written.append(path)
+                bar.update()
     if not result.images:
         raise ValueError(f"no image could be read: {'; '.join(result.skipped[:5])}")
     return session.finish()
@@ -204,12 +204,13 @@ def run_video(detector: Detector, source: str | int, options: DemoOptions) -> De
     session = _Session(detector, options)
     video = VideoFile(options.out / f"{stem}.mp4", frame_rate(source))
     frames = islice(read_frames(source), options.max_frames or None)
-    items = ((f"{stem}_{k:06d}", frame) for k, frame in enumerate(frames))
+    items = ((f"{stem}_{k:06d}", f"{source}#{k}", frame) for k, frame in enumerate(frames))
     with tqdm(unit="frame", disable=not options.progress) as bar:
         try:
-            for _, drawn in session.run(items):
-                video.write(drawn)
-                bar.update()
+            with closing(session.run(items)) as pictures:
+                for _, drawn in pictures:
+                    video.write(drawn)
+                    bar.update()
         except KeyboardInterrupt:
             tqdm.write(f"stopped after {session.result.images} frames", file=sys.stderr)
         finally:

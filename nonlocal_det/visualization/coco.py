@@ -30,7 +30,7 @@ class CocoDetections:
         """Add the detections of an image, or a video's frame; its id is its place, from 1.
 
         Args:
-            name: of the file.
+            name: of the file; of a video ``FILE#FRAME``.
             instances: on the CPU, in pixels of the image.
         """
         height, width = instances.image_size

@@ -55,7 +55,8 @@ def test_a_folder_with_broken_files_gives_pictures_and_a_coco_json(
     assert "d.png: a damaged image" in said
     assert "4/4" in said  # the progress bar
     coco = COCO(str(tmp_path / "predictions.json"))
-    assert [one["file_name"] for one in coco.dataset["images"]] == ["a", "b"]
+    names = [one["file_name"] for one in coco.dataset["images"]]
+    assert names == [str(photos / "a.png"), str(photos / "b.jpg")]
     assert coco.dataset["categories"][0]["name"] == "person"
     one = coco.dataset["annotations"][0]
     assert coco.annToMask(one).shape == (64, 96)
@@ -153,7 +154,7 @@ def test_a_video_becomes_a_video(detector, tmp_path):
     assert found.images == 3
     assert [frame.shape for frame in read_frames(str(out / "walk.mp4"))] == [(512, 768, 3)] * 3
     saved = json.loads((out / "predictions.json").read_text())["images"]
-    assert [one["file_name"] for one in saved] == [f"walk_{k:06d}" for k in range(3)]
+    assert [one["file_name"] for one in saved] == [f"{source.path}#{k}" for k in range(3)]
     assert run_video(detector, str(source.path), options(out, max_frames=2)).images == 2
 
 
@@ -211,7 +212,7 @@ def run_tool(monkeypatch, words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--attention", "500,4"], r"a: point \(500, 4\) is outside of the image, .* 96 x 64"),
+        (["--attention", "500,4"], r"a.png: point \(500, 4\) is outside of the image, .* 96 x 64"),
         (["--attention", "there"], "--attention 'there': expected a point X,Y"),
         (
             ["--attention", "4,4", "--blocks", "res9.nl0"],
@@ -235,6 +236,14 @@ def test_the_tool_says_in_one_line_what_is_wrong(
 def test_nothing_but_broken_files_is_an_error(detector, photos, tmp_path):
     with pytest.raises(ValueError, match=r"no image could be read: .*c.jpg: no image"):
         run_demo(detector, [str(photos / "c.jpg")], options(tmp_path))
+
+
+def test_an_error_leaves_no_hook_behind(detector, photos, tmp_path):
+    asked = options(tmp_path, question=Question((500.0, 4.0)))
+    with pytest.raises(ValueError, match="outside of the image") as kept:  # with its traceback
+        run_demo(detector, [str(photos / "a.png")], asked)
+    assert not any(m._forward_pre_hooks for m in detector.model.modules())
+    del kept
 
 
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(tmp_path):
