@@ -1,8 +1,9 @@
-"""Data: a drawn mini data set, registration of one's own COCO-format data, pictures of both.
+"""Data: drawn data sets, one's own COCO-format data, pictures of both, the training's stream.
 
 Importing it needs no OpenCV; only the functions that draw do.
 """
 
+from .chance import STEP, seed_everything, seeded
 from .coco_data import CocoData, fill_keypoints, register_coco_data
 from .draw import draw_training_images
 from .keypoint_schema import find_keypoint_schema
@@ -10,9 +11,14 @@ from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
 from .register import register_long_range, register_mini_coco
+from .stream import TrainStream, build_train_stream
+from .workers import shield_worker
 
 __all__ = [
+    "STEP",
     "CocoData",
+    "TrainStream",
+    "build_train_stream",
     "draw_training_images",
     "fill_keypoints",
     "find_keypoint_schema",
@@ -22,6 +28,9 @@ __all__ = [
     "register_coco_data",
     "register_long_range",
     "register_mini_coco",
+    "seed_everything",
+    "seeded",
+    "shield_worker",
 ]
 
 # No file is read: the names exist, as Detectron2's own do, whether or not the data does.

@@ -4,31 +4,35 @@ import logging
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, defaults, hooks
+from detectron2.engine import HookBase, TrainerBase, defaults, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.data import build_train_stream
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
+from .exact_resume import ExactResume
 from .keep_best import KeepBest
+from .logged import repeat_last_step
+from .stoppable import StoppableTrainer
 from .timing import InferenceTimer
 
 logger = logging.getLogger("nonlocal_det")
 
 
-class Trainer(DefaultTrainer):
-    """Detectron2's `DefaultTrainer` for this project's models.
+class Trainer(StoppableTrainer):
+    """Detectron2's `DefaultTrainer` for this project's models; resumes exactly (`ExactResume`).
 
     Its ``checkpointer`` is a `SafeCheckpointer`. What else a resumed training needs can be added by
     ``trainer.checkpointer.add_checkpointable(name, object)`` before `resume_or_load`.
@@ -49,7 +53,7 @@ class Trainer(DefaultTrainer):
             )
 
     def build_hooks(self) -> list[HookBase | None]:
-        """Detectron2's hooks with our checkpointer, and the keeper of the best checkpoint."""
+        """Detectron2's hooks with our checkpointer, and those of the exact resume and the best."""
         options = self.checkpoints
         self.checkpointer = SafeCheckpointer(
             self.model,
@@ -60,11 +64,17 @@ class Trainer(DefaultTrainer):
             require="nothing" if options.allow_unmatched else "backbone",
             trust=options.trust,
         )
-        found: list[HookBase | None] = super().build_hooks()
+        self.exact_resume = ExactResume(self.cfg)
+        found: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
         if options.keep_best and comm.is_main_process():
             period = self.cfg.TEST.EVAL_PERIOD
             found.append(KeepBest(self.checkpointer, options.keep_best, period))
         return found
+
+    def before_train(self) -> None:
+        """Run the hooks, then what the resumed training may not have come to."""
+        super().before_train()
+        repeat_last_step(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
@@ -85,6 +95,11 @@ class Trainer(DefaultTrainer):
                 "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
                 "momentum starts at 0"
             )
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
+        """A stream that is taken up where it was; overwritten by another, that starts anew."""
+        return build_train_stream(cfg)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

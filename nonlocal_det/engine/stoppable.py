@@ -1,0 +1,134 @@
+"""A trainer that a signal stops between two steps, with a checkpoint of the last."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from detectron2.config import CfgNode
+from detectron2.engine import DefaultTrainer, hooks
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.utils import comm
+from torch import nn
+from torch.utils.data import DataLoader
+
+from nonlocal_det.data import TrainStream, shield_worker
+
+from .signals import Stopped, StopSignals
+
+logger = logging.getLogger("nonlocal_det")
+_SIGNALS = StopSignals()  # a process has one set of them
+_FOR_THE_MAIN_ONE = 30.0  # seconds in which it has saved, and the launcher ends the others
+
+
+class StoppableTrainer(DefaultTrainer):
+    """Detectron2's, with an orderly end on SIGTERM and SIGINT.
+
+    The step is finished, a checkpoint saved, and the process ends with status 143 or 130. All
+    processes of a training agree on the step, whichever has got the signal. An evaluation is left
+    at once: it is done again on a resume. A second signal ends the process at once.
+    """
+
+    _done: int | None = None  # the last iteration whose step is finished
+
+    def train(self) -> Any:
+        """Train.
+
+        Returns:
+            As Detectron2's.
+
+        Raises:
+            Stopped: by a signal; all is saved.
+        """
+        try:
+            with _SIGNALS:
+                try:
+                    return super().train()
+                except Stopped as stop:
+                    self._leave(stop)
+                    raise
+        finally:
+            if isinstance(self.data_loader, TrainStream):
+                self.data_loader.close()
+
+    def after_step(self) -> None:
+        """Run the hooks, then see whether a process has got a signal.
+
+        Raises:
+            Stopped: one has; in all of them.
+        """
+        self._done = self.iter
+        super().after_step()
+        number = _SIGNALS.number
+        if comm.get_world_size() > 1:
+            number = max(comm.all_gather(number))
+        if number:
+            raise Stopped(number, together=True)
+
+    def after_train(self) -> None:
+        """Run the hooks, unless the training is to go on another time: then close the logs."""
+        if not isinstance(sys.exc_info()[1], Stopped):
+            super().after_train()
+            return
+        for hook in self._hooks:
+            if isinstance(hook, hooks.PeriodicWriter):
+                for writer in hook._writers:
+                    writer.close()
+
+    @classmethod
+    def test(
+        cls,
+        cfg: CfgNode,
+        model: nn.Module,
+        evaluators: DatasetEvaluator | Sequence[DatasetEvaluator] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate; within a training, until a signal.
+
+        Args:
+            cfg: a full config.
+            model: with its weights.
+            evaluators: one for each of ``DATASETS.TEST``; None: as `build_evaluator` makes them.
+
+        Returns:
+            The metrics of each task.
+
+        Raises:
+            Stopped: a signal has come.
+        """
+        with _SIGNALS.interruptible():
+            results: dict[str, Any] = super().test(cfg, model, evaluators)
+        return results
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
+        """Detectron2's, whose loading processes leave signals to the training."""
+        loader = super().build_test_loader(cfg, dataset_name)
+        if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
+            loader.worker_init_fn = shield_worker
+        return loader
+
+    def _leave(self, stop: Stopped) -> None:
+        name = signal.Signals(stop.number).name
+        if comm.is_main_process():
+            if self._done is not None and not self._is_saved(self._done):
+                self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
+            done = 0 if self._done is None else self._done + 1
+            logger.warning(
+                f"{name}: stopped after iteration {done or self.start_iter} of {self.max_iter}, "
+                "which is saved; continue with --resume"
+            )
+        if stop.together:
+            comm.synchronize()  # the launcher ends all once one has ended: not before it has saved
+        elif not comm.is_main_process():
+            time.sleep(_FOR_THE_MAIN_ONE)  # likewise
+
+    def _is_saved(self, iteration: int) -> bool:
+        """Whether the checkpointer's own period has saved it."""
+        last = iteration + 1 >= self.max_iter
+        return any(
+            isinstance(hook, hooks.PeriodicCheckpointer)
+            and (last or (iteration + 1) % hook.period == 0)
+            for hook in self._hooks
+        )
