@@ -1,7 +1,9 @@
-"""A training on the CPU that is killed again and again: one python, which forks every start of it.
+"""A training on the CPU that is ended again and again: one python, which forks every start.
 
-As a script: ``killed_training.py FOLDER PROCESSES WORKERS KILLS``. ``FOLDER/losses.txt`` gets a line
-for every step, ``FOLDER/deaths.txt`` one for every kill: what the training was doing.
+As a script: ``killed_training.py FOLDER PROCESSES WORKERS SIGNAL...``. Each signal goes to the
+whole process group of one start. ``FOLDER/losses.txt`` gets a line for every step,
+``FOLDER/deaths.txt`` one for every start that was ended: what it was doing, its status, the seconds
+it took to end.
 """
 
 import os
@@ -10,16 +12,20 @@ import signal
 import sys
 import time
 import traceback
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+import torch.distributed as dist
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from nonlocal_det.checkpoint import checkpointer
-from nonlocal_det.engine import build_argument_parser, launch, train, trainer
+from nonlocal_det.engine import build_argument_parser, train, trainer
 
 OPTIONS = [
     *("SOLVER.IMS_PER_BATCH", "4", "SOLVER.STEPS", "(40,)", "SOLVER.MAX_ITER", "60"),
@@ -49,7 +55,7 @@ class Told(trainer.Trainer):
             os.write(cls.mouth, b"other\n")
 
     def build_hooks(self) -> list:
-        return [*super().build_hooks(), LossLog()]
+        return [LossLog(), *super().build_hooks()]
 
     def run_step(self) -> None:
         with self.doing("step"):
@@ -87,9 +93,15 @@ def start(folder: Path, processes: int, workers: int) -> tuple[int, int]:
         Told.mouth = mouth
         lead(folder, processes, workers)
         os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
+    except BaseException as error:
+        end(error)
+
+
+def end(error: BaseException) -> NoReturn:
+    """As python ends, without what a forked process has no right to clean up."""
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    os._exit(int(error.code or 0) if isinstance(error, SystemExit) else 1)
 
 
 def lead(folder: Path, processes: int, workers: int) -> None:
@@ -114,39 +126,52 @@ def lead(folder: Path, processes: int, workers: int) -> None:
     for rank in range(processes):  # forked: the launcher would import everything again
         ranks.append(os.fork())
         if not ranks[-1]:
-            launch._cpu_worker(rank, train.main, processes, 1, 0, meeting, (args,))
-            os._exit(0)
-    for rank in ranks:
-        if os.waitpid(rank, 0)[1]:
-            raise RuntimeError("a process has failed")
+            follow(args, rank, processes, meeting)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # they have had it
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+    if any(statuses):
+        raise SystemExit(max(statuses) if len(set(statuses)) == 1 else 1)
 
 
-def kill_in(phase: str, leader: int, ear: int) -> bool:
-    """Kill the group in some such phase, at a random moment of it; False: it has ended before."""
+def follow(args: Namespace, rank: int, processes: int, meeting: str) -> NoReturn:
+    try:
+        dist.init_process_group("gloo", meeting, rank=rank, world_size=processes)
+        comm._LOCAL_PROCESS_GROUP = dist.new_group(list(range(processes)))
+        train.main(args)
+        os._exit(0)
+    except BaseException as error:
+        end(error)
+
+
+def end_in(phase: str, number: int, leader: int, ear: int) -> bool:
+    """Send it in some such phase, at a random moment of it; False: the training ended before."""
     countdown = random.randint(1, 7) if phase == "step" else 1
     with os.fdopen(ear) as told:
         for line in told:
             countdown -= line.strip() == phase
             if countdown == 0:
                 time.sleep(random.uniform(0, LONGEST[phase]))
-                os.killpg(leader, signal.SIGKILL)
-                rest = [line, *told]
+                sent = time.monotonic()
+                os.killpg(leader, number)
+                doing = line.strip() if number != signal.SIGKILL else [line, *told][-1].strip()
+                status = os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1])
                 with open(Path(sys.argv[1]) / "deaths.txt", "a") as file:
-                    file.write(rest[-1])
-                os.waitpid(leader, 0)
+                    file.write(f"{doing} {status} {time.monotonic() - sent:.1f}\n")
                 return True
     return False
 
 
 def main() -> None:
-    folder, processes, workers, kills = Path(sys.argv[1]), *map(int, sys.argv[2:])
-    random.seed(kills + 10 * workers + 100 * processes)
-    phases = [*["step"] * (kills - 5), *["save"] * 3, *["evaluation"] * 2] if kills else []
+    folder, processes, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    numbers = [signal.Signals[name] for name in sys.argv[4:]]
+    random.seed(workers + 10 * processes)
+    phases = list(islice(cycle(["step", "save", "step", "evaluation", "step"]), len(numbers)))
     random.shuffle(phases)
-    for phase in phases:
+    for phase, number in zip(phases, numbers, strict=True):
         leader, ear = start(folder, processes, workers)
-        if not kill_in(phase, leader, ear):
-            sys.exit(f"it ended before it could be killed in {phase}")
+        if not end_in(phase, number, leader, ear):
+            sys.exit(f"it ended before {phase}")
     leader, ear = start(folder, processes, workers)
     with os.fdopen(ear) as told:
         told.read()

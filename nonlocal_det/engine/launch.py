@@ -3,7 +3,6 @@
 import datetime
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,8 +10,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from detectron2.engine import launch as launch_gpus
 from detectron2.utils import comm
-
-from .signals import passed_on
 
 TIMEOUT = datetime.timedelta(minutes=30)
 
@@ -38,27 +35,22 @@ def launch(
         machine_rank: which one this is, from 0.
         dist_url: where the processes meet, as ``tcp://127.0.0.1:29500``.
         args: of ``main``.
-
-    Raises:
-        SystemExit: a signal has stopped the processes; with 128 and its number.
     """
-    several = num_processes * num_machines > 1
-    with passed_on() if several else nullcontext():
-        if torch.cuda.is_available() or not several:
-            launch_gpus(
-                main,
-                num_processes,
-                num_machines=num_machines,
-                machine_rank=machine_rank,
-                dist_url=dist_url,
-                args=args,
-            )
-        else:
-            mp.spawn(
-                _cpu_worker,
-                nprocs=num_processes,
-                args=(main, num_processes, num_machines, machine_rank, dist_url, args),
-            )
+    if torch.cuda.is_available() or num_processes * num_machines == 1:
+        launch_gpus(
+            main,
+            num_processes,
+            num_machines=num_machines,
+            machine_rank=machine_rank,
+            dist_url=dist_url,
+            args=args,
+        )
+        return
+    mp.spawn(
+        _cpu_worker,
+        nprocs=num_processes,
+        args=(main, num_processes, num_machines, machine_rank, dist_url, args),
+    )
 
 
 def _cpu_worker(

@@ -1,17 +1,13 @@
 """SIGTERM and SIGINT: noted, so that a step can be finished; the second one ends at once."""
 
-import multiprocessing
 import os
 import select
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
-
-from torch.multiprocessing import ProcessExitedException
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 TOGETHER = 2.0
@@ -109,35 +105,3 @@ class StopSignals:
                         os._exit(128 + number)
                     first, heard = (first, heard) if heard else (time.monotonic(), number)
             time.sleep(0.05)  # for the main thread to take note
-
-
-@contextmanager
-def passed_on() -> Iterator[None]:
-    """For a process that waits for those it has started: they get its SIGTERM and SIGINT.
-
-    Raises:
-        SystemExit: it has had one, or one of them has; with 128 and its number.
-    """
-    received: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for child in multiprocessing.active_children():
-            with suppress(ProcessLookupError):  # it has ended
-                os.kill(child.pid or 0, number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: dict[int, Any] = {number: signal.signal(number, pass_on) for number in STOPPING}
-    try:
-        yield
-    except ProcessExitedException as error:
-        if error.exit_code - 128 not in STOPPING:
-            raise
-        raise SystemExit(error.exit_code) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if received:
-            raise SystemExit(128 + received[0])

@@ -1,12 +1,14 @@
 """A trainer that a signal stops between two steps, with a checkpoint of the last."""
 
+import datetime
 import logging
 import signal
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import torch.distributed as dist
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, hooks
 from detectron2.evaluation import DatasetEvaluator
@@ -20,7 +22,7 @@ from .signals import Stopped, StopSignals
 
 logger = logging.getLogger("nonlocal_det")
 _SIGNALS = StopSignals()  # a process has one set of them
-_FOR_THE_MAIN_ONE = 30.0  # seconds in which it has saved, and the launcher ends the others
+_SAVING = datetime.timedelta(seconds=30)  # for the main process, while the others wait
 
 
 class StoppableTrainer(DefaultTrainer):
@@ -54,16 +56,16 @@ class StoppableTrainer(DefaultTrainer):
                 self.data_loader.close()
 
     def after_step(self) -> None:
-        """Run the hooks, then see whether a process has got a signal.
+        """See whether a process has got a signal, and run the hooks.
 
         Raises:
             Stopped: one has; in all of them.
         """
         self._done = self.iter
-        super().after_step()
         number = _SIGNALS.number
         if comm.get_world_size() > 1:
-            number = max(comm.all_gather(number))
+            number = _SIGNALS.number = max(comm.all_gather(number))
+        super().after_step()  # an evaluation is not begun then
         if number:
             raise Stopped(number, together=True)
 
@@ -86,6 +88,9 @@ class StoppableTrainer(DefaultTrainer):
     ) -> dict[str, Any]:
         """Evaluate; within a training, until a signal.
 
+        All processes evaluate what the main one has and saves: each has its own running statistics
+        of batch norms, and Detectron2 evaluates every image with those of the process it falls to.
+
         Args:
             cfg: a full config.
             model: with its weights.
@@ -98,6 +103,9 @@ class StoppableTrainer(DefaultTrainer):
             Stopped: a signal has come.
         """
         with _SIGNALS.interruptible():
+            if comm.get_world_size() > 1:
+                for buffer in model.buffers():
+                    dist.broadcast(buffer, 0)
             results: dict[str, Any] = super().test(cfg, model, evaluators)
         return results
 
@@ -120,9 +128,9 @@ class StoppableTrainer(DefaultTrainer):
                 "which is saved; continue with --resume"
             )
         if stop.together:
-            comm.synchronize()  # the launcher ends all once one has ended: not before it has saved
-        elif not comm.is_main_process():
-            time.sleep(_FOR_THE_MAIN_ONE)  # likewise
+            comm.synchronize()  # a launcher ends all once one has ended: not before it has saved
+        elif comm.get_world_size() > 1:
+            _wait_for_the_main_process()
 
     def _is_saved(self, iteration: int) -> bool:
         """Whether the checkpointer's own period has saved it."""
@@ -132,3 +140,13 @@ class StoppableTrainer(DefaultTrainer):
             and (last or (iteration + 1) % hook.period == 0)
             for hook in self._hooks
         )
+
+
+def _wait_for_the_main_process() -> None:
+    """Not with a collective: an evaluation was left, each process at another place of it."""
+    store = dist.distributed_c10d._get_default_store()
+    if comm.is_main_process():
+        store.set("stopped", "")
+        return
+    with suppress(RuntimeError):  # it has got no signal, or is gone
+        store.wait(["stopped"], _SAVING)

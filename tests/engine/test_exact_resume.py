@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ SCRIPT = Path(__file__).parents[1] / "killed_training.py"
 TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
 
 
-def run(folder: Path, processes: int, workers: int, kills: int) -> Path:
+def run(folder: Path, processes: int, workers: int, signals: Sequence[str]) -> Path:
     folder.mkdir()
-    words = [sys.executable, str(SCRIPT), str(folder), *map(str, (processes, workers, kills))]
+    words = [sys.executable, str(SCRIPT), str(folder), str(processes), str(workers)]
+    words += signals
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
     done = subprocess.run(words, capture_output=True, text=True, env=environment)
     console = folder / "console.txt"
@@ -57,10 +59,33 @@ def uninterrupted(datasets, tmp_path_factory):
     def of(processes: int) -> Path:
         if processes not in found:
             folder = tmp_path_factory.mktemp("whole") / str(processes)
-            found[processes] = run(folder, processes, workers=0, kills=0)
+            found[processes] = run(folder, processes, workers=0, signals=[])
         return found[processes]
 
     return of
+
+
+def deaths(folder: Path) -> list[list[str]]:
+    return [line.split() for line in (folder / "deaths.txt").read_text().splitlines()]
+
+
+def assert_same(ended: Path, whole: Path) -> None:
+    """Every loss, every row, every metric, the last weights and their momentum."""
+    expected = dict(losses(whole))
+    assert sorted(expected) == list(range(60))
+    found = losses(ended)
+    assert dict(found).keys() == expected.keys()
+    for iteration, loss in found:  # also of steps that were done again
+        assert loss == expected[iteration], iteration
+    assert rows(ended) == rows(whole)
+    results = [json.loads((f / "out" / "result.json").read_text()) for f in (ended, whole)]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    ours, theirs = (
+        torch.load(folder / "out" / "model_final.pth", weights_only=True)
+        for folder in (ended, whole)
+    )
+    assert same(ours["model"], theirs["model"])
+    assert same(ours["trainer"]["_trainer"], theirs["trainer"]["_trainer"])
 
 
 @pytest.mark.slow
@@ -68,26 +93,23 @@ def uninterrupted(datasets, tmp_path_factory):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("processes", [1, 2])
 def test_ten_kills_change_nothing(mini_coco, uninterrupted, tmp_path, processes, workers):
-    whole = uninterrupted(processes)
-    killed = run(tmp_path / "killed", processes, workers, kills=10)
-    deaths = (killed / "deaths.txt").read_text().split()
-    assert len(deaths) == 10
-    assert {"step", "save", "evaluation"} <= set(deaths)
+    killed = run(tmp_path / "killed", processes, workers, ["SIGKILL"] * 10)
+    assert len(deaths(killed)) == 10
+    assert {"step", "save", "evaluation"} <= {doing for doing, *_ in deaths(killed)}
+    assert len(losses(killed)) > 60  # steps that were done again
+    assert_same(killed, uninterrupted(processes))
 
-    expected = dict(losses(whole))
-    assert sorted(expected) == list(range(60))
-    found = losses(killed)
-    assert len(found) > 60  # steps that were done again
-    assert dict(found).keys() == expected.keys()
-    for iteration, loss in found:
-        assert loss == expected[iteration], iteration
-    assert rows(killed) == rows(whole)
 
-    ours, theirs = (
-        torch.load(folder / "out" / "model_final.pth", weights_only=True)
-        for folder in (killed, whole)
-    )
-    assert same(ours["model"], theirs["model"])
-    assert same(ours["trainer"]["_trainer"], theirs["trainer"]["_trainer"])  # the momentum too
-    results = [json.loads((f / "out" / "result.json").read_text()) for f in (killed, whole)]
-    assert results[0]["metrics"] == results[1]["metrics"]
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the trainings")
+@pytest.mark.parametrize(("processes", "workers"), [(1, 2), (2, 0)])
+def test_a_training_that_is_asked_to_end_loses_no_step(
+    mini_coco, uninterrupted, tmp_path, processes, workers
+):
+    asked = ["SIGTERM", "SIGINT"] * 3
+    ended = run(tmp_path / "ended", processes, workers, asked)
+    statuses = [status for _, status, _ in deaths(ended)]
+    assert statuses == ["143", "130"] * 3
+    assert max(float(seconds) for *_, seconds in deaths(ended)) < 15
+    assert len(losses(ended)) == 60  # and no step was done again
+    assert_same(ended, uninterrupted(processes))
