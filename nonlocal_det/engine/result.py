@@ -47,7 +47,8 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
     Returns:
         ``metrics`` by task (None where COCO has no number), ``seed``, ``commit``, ``versions``,
         ``hardware``, ``command``, ``config_hash``, ``data`` (sha256 of each
-        annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there),
+        annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there), ``inexact``
+        (why that did not continue exactly; empty if it did),
         ``s_per_iter`` (seconds, the mean since then without the first three; None for shorter
         runs), ``s_per_image`` (seconds, of the evaluations), ``memory_mib`` (the main process's
         peak: of the GPU, else resident).
@@ -68,6 +69,7 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,
+        "inexact": trainer.exact_resume.inexact,
         "s_per_iter": times.global_avg() if times else None,
         "s_per_image": trainer.inference_timer.s_per_image,
         "memory_mib": round(_peak_memory(cfg.MODEL.DEVICE)),

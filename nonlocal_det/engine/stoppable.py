@@ -22,7 +22,7 @@ from .signals import Stopped, StopSignals
 
 logger = logging.getLogger("nonlocal_det")
 _SIGNALS = StopSignals()  # a process has one set of them
-_SAVING = datetime.timedelta(seconds=30)  # for the main process, while the others wait
+_NOTICED, _SAVED = datetime.timedelta(seconds=5), datetime.timedelta(minutes=10)
 
 
 class StoppableTrainer(DefaultTrainer):
@@ -118,19 +118,27 @@ class StoppableTrainer(DefaultTrainer):
         return loader
 
     def _leave(self, stop: Stopped) -> None:
-        name = signal.Signals(stop.number).name
-        if comm.is_main_process():
-            if self._done is not None and not self._is_saved(self._done):
-                self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
-            done = 0 if self._done is None else self._done + 1
-            logger.warning(
-                f"{name}: stopped after iteration {done or self.start_iter} of {self.max_iter}, "
-                "which is saved; continue with --resume"
-            )
-        if stop.together:
-            comm.synchronize()  # a launcher ends all once one has ended: not before it has saved
-        elif comm.get_world_size() > 1:
+        """Save; a launcher ends all processes once one has ended, so none ends before that."""
+        if stop.together or comm.get_world_size() == 1:
+            self._save(stop)
+            comm.synchronize()
+        elif comm.is_main_process():
+            _tell("stopping")
+            self._save(stop)
+            _tell("stopped")
+        else:
             _wait_for_the_main_process()
+
+    def _save(self, stop: Stopped) -> None:
+        if not comm.is_main_process():
+            return
+        if self._done is not None and not self._is_saved(self._done):
+            self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
+        done = self.start_iter if self._done is None else self._done + 1
+        logger.warning(
+            f"{signal.Signals(stop.number).name}: stopped after iteration {done} of "
+            f"{self.max_iter}, which is saved; continue with --resume"
+        )
 
     def _is_saved(self, iteration: int) -> bool:
         """Whether the checkpointer's own period has saved it."""
@@ -142,11 +150,18 @@ class StoppableTrainer(DefaultTrainer):
         )
 
 
+def _store() -> dist.Store:
+    """Not a collective: an evaluation was left, by each process at another place of it."""
+    store: dist.Store = dist.distributed_c10d._get_default_store()
+    return store
+
+
+def _tell(what: str) -> None:
+    with suppress(RuntimeError):  # whoever keeps the store is gone: none is left to be told
+        _store().set(what, "")
+
+
 def _wait_for_the_main_process() -> None:
-    """Not with a collective: an evaluation was left, each process at another place of it."""
-    store = dist.distributed_c10d._get_default_store()
-    if comm.is_main_process():
-        store.set("stopped", "")
-        return
-    with suppress(RuntimeError):  # it has got no signal, or is gone
-        store.wait(["stopped"], _SAVING)
+    with suppress(RuntimeError):  # it is gone, or inside a collective that waits for this process
+        _store().wait(["stopping"], _NOTICED)
+        _store().wait(["stopped"], _SAVED)

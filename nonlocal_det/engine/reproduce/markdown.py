@@ -69,9 +69,11 @@ def _runs(runs: Sequence[Json]) -> str:
         result = run["result"] or {}
         note = run["error"] if run["status"] != "finished" else ""
         if result.get("first_iteration"):
-            note = (
-                f"resumed at iteration {result['first_iteration']}: from there Detectron2 "
-                "starts its images anew, so they are not its twin's"
+            # older results do not say; then Detectron2 started its images anew
+            inexact = result.get("inexact", ["the images and chance are not its twin's from there"])
+            how = "exactly: the images and chance of an uninterrupted run"
+            note = f"resumed at iteration {result['first_iteration']}; " + (
+                f"not exactly: {'; '.join(inexact)}" if inexact else how
             )
         words = [f"`{result['command']}`" if result else "-", _cell(note) or "-"]
         rows.append([f"`{run['config']}`", str(run["seed"]), run["status"], *words])

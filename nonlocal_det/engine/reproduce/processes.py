@@ -48,6 +48,8 @@ def reason(code: int) -> str:
     """How a process ended that has not finished its work."""
     if code == 0:
         return "ended without a result.json"
+    if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        return f"stopped by {signal.Signals(code - 128).name} and saved"
     return f"exit status {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
 
 

@@ -17,7 +17,7 @@ from .record import Run
 
 TRAIN = (sys.executable, "-m", "nonlocal_det.engine.train_net")
 POLL = 0.1  # seconds between looks at the processes
-GRACE = 20.0  # seconds from SIGTERM to SIGKILL
+GRACE = 60.0  # seconds from SIGTERM to SIGKILL: a step, and the checkpoint after it
 
 Say = Callable[[str], None]
 
@@ -145,7 +145,7 @@ class Runner:
         return ended
 
     def _stop(self, number: int) -> None:
-        """End the children and what they have started; they resume from their last checkpoints."""
+        """End the children and what they have started; they save, and resume exactly there."""
         self.say(f"{signal.Signals(number).name}: ending {len(self._children)} runs")
         for child in self._children:
             kill_group(child.process, signal.SIGTERM)

@@ -56,6 +56,7 @@ if fault != "silent":
         "hardware": "a machine",
         "command": "python train",
         "first_iteration": 200 if "--resume" in arguments else 0,
+        "inexact": ["other processes"],
         "s_per_iter": 0.25 if config.startswith("quick/nl") else 0.2,
         "s_per_image": 0.05,
         "memory_mib": 100,
