@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT: noted by a training, obeyed at once the second time."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from killed_training import OPTIONS
 
 from nonlocal_det.engine.signals import STOPPING, Stopped, StopSignals
 
@@ -88,3 +90,26 @@ def test_a_process_that_never_takes_note_ends():
     process = python(DEAF)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 143
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_the_command_ends_soon_after_its_step(mini_coco, tmp_path, whole_group):
+    """With loading processes, which a scheduler's signal reaches as well."""
+    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--config-file"]
+    command += ["quick/nl_mask_keypoint_rcnn_R18", *OPTIONS, "SOLVER.MAX_ITER", "10000"]
+    command += ["OUTPUT_DIR", str(tmp_path), "DATALOADER.NUM_WORKERS", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    training = subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.PIPE
+    )
+    tag = tmp_path / "last_checkpoint"
+    while not tag.is_file() and training.poll() is None:
+        time.sleep(0.05)
+    (os.killpg if whole_group else os.kill)(training.pid, signal.SIGTERM)
+    sent = time.monotonic()
+    assert training.wait(60) == 143, training.stderr.read().decode()[-2000:]
+    assert time.monotonic() - sent < 20
+    said = re.search(r"SIGTERM: stopped after iteration (\d+)", (tmp_path / "log.txt").read_text())
+    assert (tmp_path / tag.read_text()).name == f"model_{int(said[1]) - 1:07d}.pth"
+    assert not list(tmp_path.glob(".*.partial"))
