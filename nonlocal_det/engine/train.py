@@ -39,6 +39,8 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
 def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
+    A resumed training goes on exactly (`ExactResume`); SIGTERM and SIGINT end it after a step.
+
     ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
     """
     code = commit()  # now: the checkout may change before the training ends

@@ -68,6 +68,7 @@ def stream(
     cfg.DATALOADER.ASPECT_RATIO_GROUPING = grouped
     cfg.DATALOADER.NUM_WORKERS = workers
     cfg.DATALOADER.REPEAT_THRESHOLD = 0.6
+    cfg.DATASETS.TRAIN_REPEAT_FACTOR = [[NAME, 1.5]]  # main's weighted samplers want it
     cfg.DATALOADER.RANDOM_SUBSET_RATIO = 0.7
     cfg.SOLVER.IMS_PER_BATCH = batch
     cfg.SEED = 5
