@@ -34,6 +34,9 @@ def test_rows_that_come_again_are_taken_off(tmp_path, tail, kept):
 def test_without_rows_there_is_no_last_one(tmp_path):
     assert trim_metrics(tmp_path / "metrics.json", 40) == -1
     path = tmp_path / "metrics.json"
+    path.write_text(line(19) + line(39)[:-1])  # only its end is missing
+    assert trim_metrics(path, 40) == 19
+    assert path.read_text() == line(19)
     path.write_text(line(50)[:5])
     assert trim_metrics(path, 40) == -1
     assert path.read_text() == ""
