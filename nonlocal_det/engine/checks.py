@@ -9,6 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from torch import nn
 
 from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.data.long_range import set_of
 from nonlocal_det.modeling import nonlocal_blocks
 
 logger = logging.getLogger("nonlocal_det")
@@ -62,8 +63,8 @@ def _check_data(name: str, config_file: str) -> None:
     )
     if name.startswith("mini_coco"):
         how = f"draw it with `python tools/make_mini_coco.py {root}`"
-    if name.startswith("long_range_"):
-        how = f"draw it with `python tools/make_long_range.py {name.split('_')[2]} {root}`"
+    if drawn := set_of(name):
+        how = f"draw it with `python tools/make_long_range.py {drawn} {root}`"
     raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
 
 

@@ -5,7 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from nonlocal_det.data.long_range import DATA_SETS, set_of, split_name
+from nonlocal_det.engine import long_range
 from nonlocal_det.engine.long_range import field_of_config
+from nonlocal_det.model_zoo import get_config
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_long_range.py"
 
@@ -33,3 +38,42 @@ def test_the_tool_draws_and_says_the_field(tmp_path):
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: level='pairs'")
     assert "Traceback" not in refused.stderr
+
+
+FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 99}
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS.items())
+def test_each_data_set_is_for_a_backbone_that_does_not_see_all_of_it(name, field):
+    data = DATA_SETS[name]
+    assert field_of_config(data.config)[1].size == field  # by hand, layer by layer
+    assert data.width > field
+    cfg = get_config(data.config)
+    assert cfg.DATASETS.TRAIN == (split_name(cfg.DATASETS.TEST[0], "train"),)
+    assert set_of(cfg.DATASETS.TEST[0]) == name
+    assert (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) == (data.height, data.width)
+
+
+def change(record, **values):
+    record.write_text(json.dumps({**json.loads(record.read_text()), **values}))
+
+
+def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_path, monkeypatch):
+    real = long_range.make_long_range
+    few = {"num_train": 1, "num_val": 1, "num_test": 1}
+    monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
+    said = long_range.prepare_long_range(tmp_path, "pose_short")
+    assert said.startswith("drawn: ")
+    assert "99 px" in said
+    record = tmp_path / "long_range" / "pose_short" / "made_by.json"
+    change(record, num_train=7, width=800)  # the user's choice
+    assert long_range.prepare_long_range(tmp_path, "pose_short") == ""
+    for key, value in (("receptive_field", 211), ("version", 0), ("level", "local")):
+        kept = record.read_text()
+        change(record, **{key: value})
+        with pytest.raises(ValueError, match=rf"{key} {value}, not .*pose_short .*--force"):
+            long_range.prepare_long_range(tmp_path, "pose_short")
+        record.write_text(kept)
+    record.unlink()
+    with pytest.raises(ValueError, match="version None"):
+        long_range.prepare_long_range(tmp_path, "pose_short")
