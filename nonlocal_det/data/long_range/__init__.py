@@ -1,5 +1,6 @@
 """Drawn data whose objects can only be told by what lies far away from them."""
 
+from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
 from .recipe import LEVELS, SPLITS, VERSION, Recipe
 from .records import CATEGORIES
@@ -9,6 +10,7 @@ __all__ = [
     "CATEGORIES",
     "DATA_SETS",
     "LEVELS",
+    "LIMB_JOINTS",
     "SPLITS",
     "VERSION",
     "Recipe",
