@@ -6,6 +6,8 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from nonlocal_det.data import make_mini_coco
+from nonlocal_det.data.long_range import set_of
+from nonlocal_det.engine.long_range import prepare_long_range
 
 from .plan import Plan
 
@@ -34,15 +36,22 @@ def missing_data(plan: Plan) -> str:
     )
 
 
-def prepare_data(plan: Plan) -> None:
-    """Draw the mini-COCO if the suite uses it and it is not there; check that the rest is.
+def prepare_data(plan: Plan) -> list[str]:
+    """Draw what is drawn and not there yet; check that the rest is.
+
+    Returns:
+        A line for each long-range data set that was drawn.
 
     Raises:
         FileNotFoundError: a data set is missing; prints the expected tree.
+        ValueError: long-range data is there that another version has drawn.
     """
     root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
     drawn = all(name.startswith("mini_coco") for name in plan.datasets)
     if drawn and not (root / "mini_coco").exists():
         make_mini_coco(root)
+    sets = dict.fromkeys(found for name in plan.datasets if (found := set_of(name)))
+    said = [prepare_long_range(root, name) for name in sets]
     if message := missing_data(plan):
         raise FileNotFoundError(message)
+    return [line for line in said if line]
