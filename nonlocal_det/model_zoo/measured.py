@@ -117,9 +117,12 @@ def _distance(row: Row, model: Json, results: Json) -> Json:
     content = model.get("by_distance")
     if not content:
         return {}
-    bins = [{"range": b["range"], "count": b["count"], **b["accuracy"]} for b in content["bins"]]
-    keys = ("range", "count", "mean", "std")
-    found = {"chance": content["chance"], "bins": [{k: b[k] for k in keys} for b in bins]}
+    bins = [
+        {key: b[key] for key in ("range", "count")}
+        | {key: b["accuracy"][key] for key in ("mean", "std")}
+        for b in content["bins"]
+    ]
+    found = {"chance": content["chance"], "bins": bins}
     for pair in results["distance_pairs"]:
         difference = pair["difference"]
         last = pair["range"] == bins[-1]["range"] and difference["count"]

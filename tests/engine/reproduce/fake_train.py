@@ -55,8 +55,9 @@ if fault != "silent":
     ap = AP.get(config.split("/")[-1], 30.0) + seed * (
         1.25 if config.startswith("quick/nl") else 1.0
     )
-    ap = faults.get("ap", {}).get(f"{config} {rate}", ap)
-    metrics = {"AP": ap, "AP50": ap and ap + 20, "AP75": None}
+    given = faults.get("ap", {})
+    ap = given.get(f"{config} {rate}", ap)
+    metrics = {"AP": ap, "AP50": ap and ap + 20, "AP75": ap if given else None}
     result = {
         "metrics": {"bbox": metrics, "segm": metrics},
         "by_distance": faults.get("by_distance", {}).get(f"{config} {seed}"),
