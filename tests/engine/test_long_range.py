@@ -6,16 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from detectron2.data import MetadataCatalog
+from tiny_training import run
 
+from nonlocal_det.data import make_long_range, register_long_range
 from nonlocal_det.data.long_range import DATA_SETS, set_of, split_name
 from nonlocal_det.engine import long_range
 from nonlocal_det.engine.long_range import field_of_config
+from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.model_zoo import get_config
+
+ARM = "long_range/nl_beacon_R18"
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_long_range.py"
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def tool(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore", str(TOOL), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -28,13 +34,13 @@ def test_the_unit_is_the_field_of_the_configs_last_stage():
 
 def test_the_tool_draws_and_says_the_field(tmp_path):
     counts = ["--train", 1, "--val", 1, "--test", 1]
-    result = run("beacon", tmp_path, *counts)
+    result = tool("beacon", tmp_path, *counts)
     assert result.returncode == 0, result.stderr
     target = tmp_path / "long_range" / "beacon"
     assert result.stdout == f"{target} (receptive field of res4: 211 px)\n"
     recipe = json.loads((target / "made_by.json").read_text())
     assert (recipe["receptive_field"], recipe["width"]) == (211, 320)
-    refused = run("pairs", tmp_path, *counts, "--width", 128)
+    refused = tool("pairs", tmp_path, *counts, "--width", 128)
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: level='pairs'")
     assert "Traceback" not in refused.stderr
@@ -77,3 +83,21 @@ def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_pa
     record.unlink()
     with pytest.raises(ValueError, match="version None"):
         long_range.prepare_long_range(tmp_path, "pose_short")
+
+
+def test_a_training_leaves_its_accuracy_by_distance(tmp_path, monkeypatch):
+    counts = {"num_train": 4, "num_val": 2, "num_test": 3}
+    make_long_range(tmp_path, "beacon", receptive_field=211, **counts)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    register_long_range()
+    try:
+        run(tmp_path / "out", "DATASETS.TEST", "('long_range_beacon_val',)", config=ARM)
+        annotations = MetadataCatalog.get("long_range_beacon_val").json_file
+    finally:
+        monkeypatch.undo()
+        register_long_range()
+    found = json.loads((tmp_path / "out" / "result.json").read_text())["by_distance"]
+    detections = tmp_path / "out" / "inference" / "coco_instances_results.json"
+    assert found == accuracy_by_distance(Path(annotations), detections)
+    truth = json.loads(Path(annotations).read_text())["annotations"]
+    assert found["all"]["count"] == len(truth) > 0
