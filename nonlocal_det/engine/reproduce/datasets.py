@@ -15,6 +15,8 @@ from .plan import Plan
 def missing_data(plan: Plan) -> str:
     """What is not there, and the tree that is expected; "" when all data sets are found.
 
+    Long-range data of which nothing is there is not missing: `prepare_data` draws it.
+
     Raises:
         ValueError: a data set is not registered.
     """
@@ -23,6 +25,8 @@ def missing_data(plan: Plan) -> str:
         if name not in DatasetCatalog.list():
             raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
         metadata = MetadataCatalog.get(name)
+        if set_of(name) and not Path(metadata.json_file).parents[1].exists():
+            continue  # it is drawn before anything is trained
         for path in (Path(metadata.json_file), Path(metadata.image_root)):
             there = path.exists()
             tree.append(f"  {path}{'/' * (not path.suffix)}{'' if there else '   <- missing'}")

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from nonlocal_det.engine.reproduce import make_plan
-from nonlocal_det.engine.reproduce.datasets import prepare_data
+from nonlocal_det.engine.reproduce.datasets import missing_data, prepare_data
 from nonlocal_det.engine.reproduce.gpus import parse_jobs
 from nonlocal_det.engine.reproduce.suites import QUESTIONS, find_suite
 from nonlocal_det.model_zoo.measured import with_results
@@ -177,9 +177,13 @@ def test_data_is_drawn_when_it_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
     plan = make_plan("long-range", only="local", overrides=SAME_RATE)
     try:
+        assert missing_data(plan) == ""  # a dry run does not ask for it
         (said,) = prepare_data(plan)
         assert "211 px" in said
         assert prepare_data(plan) == []
+        (tmp_path / "long_range" / "local" / "annotations" / "test.json").unlink()
+        with pytest.raises(FileNotFoundError, match="test.json   <- missing"):
+            prepare_data(plan)
     finally:
         monkeypatch.undo()
         register_long_range()
