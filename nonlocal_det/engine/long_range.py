@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import torch
-from detectron2.modeling import build_backbone
+from detectron2.modeling import build_backbone, build_model
 
-from nonlocal_det.analysis import ReceptiveField, receptive_fields
+from nonlocal_det.analysis import Reach, ReceptiveField, detection_reach, receptive_fields
 from nonlocal_det.data import make_long_range
 
 from .setup import merge_config
@@ -30,6 +30,24 @@ def field_of_config(config_file: str) -> tuple[str, ReceptiveField]:
     fields = receptive_fields(getattr(backbone, "bottom_up", backbone))
     name = max(fields, key=lambda output: fields[output].size)
     return name, fields[name]
+
+
+def reach_of_config(config_file: str, width: float, height: float) -> Reach:
+    """How far a detection of a config's model can see without its inserted blocks.
+
+    Args:
+        config_file: a path, or the name of a packaged config.
+        width: of the region in pixels.
+        height: likewise.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: see `detection_reach`.
+    """
+    cfg = merge_config(config_file, ["MODEL.DEVICE", "meta"])
+    with torch.device("meta"):
+        model = build_model(cfg)
+    return detection_reach(model, width, height)
 
 
 def make_long_range_for(
