@@ -1,5 +1,6 @@
 """The long-range data for a backbone: its receptive field is measured, then the data is drawn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -32,19 +33,22 @@ def field_of_config(config_file: str) -> tuple[str, ReceptiveField]:
     return name, fields[name]
 
 
-def reach_of_config(config_file: str, width: float, height: float) -> Reach:
+def reach_of_config(
+    config_file: str, width: float, height: float, options: Sequence[str] = ()
+) -> Reach:
     """How far a detection of a config's model can see without its inserted blocks.
 
     Args:
         config_file: a path, or the name of a packaged config.
         width: of the region in pixels.
         height: likewise.
+        options: KEY VALUE pairs of the config.
 
     Raises:
         FileNotFoundError: no such config.
         ValueError: see `detection_reach`.
     """
-    cfg = merge_config(config_file, ["MODEL.DEVICE", "meta"])
+    cfg = merge_config(config_file, [*options, "MODEL.DEVICE", "meta"])
     with torch.device("meta"):
         model = build_model(cfg)
     return detection_reach(model, width, height)
