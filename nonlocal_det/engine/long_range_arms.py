@@ -36,38 +36,45 @@ class Comparison:
         }
 
 
-def find_comparisons(configs: Sequence[str], only: str = "") -> list[Comparison]:
-    """Each non-local config with its baseline, its control and global context, as far as there are.
-
-    ``nl_X_Y`` has the control ``control_X_Y``, and of the baselines the one whose name is the
-    longest beginning of ``X_Y``.
+def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
+    """Each non-local config with what the suite's pairs compare it with, and global context.
 
     Args:
-        configs: names of packaged configs.
+        suite: of `read_suite`; arms without finished runs are left out.
         only: keep the comparisons that have this in their name.
 
     Raises:
         ValueError: there are none.
     """
-    by_leaf = {name.rsplit("/", 1)[-1]: name for name in configs}
-    prefixes = tuple(filter(None, LABELS))
-    baselines = [leaf for leaf in by_leaf if not leaf.startswith(prefixes)]
-    found = []
-    for leaf in by_leaf:
-        rest = leaf.removeprefix("nl_")
-        if rest == leaf or only not in rest:
+    measured = {run["config"] for run in suite["runs"]}
+    found: dict[str, dict[str, str]] = {}
+    for pair in suite["pairs"]:
+        rest = _leaf(pair["config"]).removeprefix("nl_")
+        if rest == _leaf(pair["config"]) or only not in rest:
             continue
-        base = max((name for name in baselines if rest.startswith(name)), key=len, default=None)
-        leaves = {"": base, **{prefix: prefix + rest for prefix in prefixes}}
-        arms = {arm: by_leaf[leaf] for arm, leaf in leaves.items() if leaf in by_leaf}
-        if len(arms) > 1:
-            found.append(Comparison(rest, arms))
-    if not found:
+        context = pair["config"].replace("nl_" + rest, "gcnet_" + rest)
+        arms = found.setdefault(rest, {"nl_": pair["config"], "gcnet_": context})
+        arms[_arm_of(pair["baseline"])] = pair["baseline"]
+    comparisons = [
+        Comparison(name, {arm: arms[arm] for arm in LABELS if arms.get(arm) in measured})
+        for name, arms in found.items()
+    ]
+    complete = [one for one in comparisons if "nl_" in one.arms and len(one.arms) > 1]
+    if not complete:
         raise ValueError(
-            f"no non-local config with a baseline or a control and {only!r} in its name; there "
-            f"are {', '.join(sorted(by_leaf)) or 'none at all'}"
+            f"no non-local config with {only!r} in its name has finished runs, and a baseline or a "
+            f"control that has; there are runs of {', '.join(sorted(measured))}"
         )
-    return found
+    return complete
+
+
+def _leaf(config: str) -> str:
+    return config.rsplit("/", 1)[-1]
+
+
+def _arm_of(config: str) -> str:
+    """The key in `LABELS`."""
+    return next((arm for arm in LABELS if arm and _leaf(config).startswith(arm)), "")
 
 
 def read_suite(path: Path) -> Json:
@@ -83,6 +90,7 @@ def read_suite(path: Path) -> Json:
         )
     try:
         content: Json = json.loads(path.read_text())
+        pairs = list(content["pairs"])
         runs = [run for run in content["runs"] if run.get("by_distance")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -93,7 +101,7 @@ def read_suite(path: Path) -> Json:
             f'{path}: none of its {len(content["runs"])} runs has "by_distance"; give the '
             "results.json of the suite long-range, with a run that has finished"
         )
-    return {**content, "runs": runs}
+    return {**content, "pairs": pairs, "runs": runs}
 
 
 def overrides_of(suite: Json) -> list[str]:

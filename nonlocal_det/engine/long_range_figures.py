@@ -39,7 +39,7 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
         ValueError: it is not such a file, or its runs are not of the same data.
     """
     suite = read_suite(results)
-    comparisons = find_comparisons(sorted({run["config"] for run in suite["runs"]}), only)
+    comparisons = find_comparisons(suite, only)
     out.mkdir(parents=True, exist_ok=True)
     said = []
     for comparison in comparisons:

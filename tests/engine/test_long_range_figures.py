@@ -21,20 +21,31 @@ TOOL = Path(__file__).parents[2] / "tools" / "draw_long_range.py"
 CONFIGS = [f"long_range/{arm}beacon_R18" for arm in ("", "control_", "gcnet_", "nl_")]
 
 
-def test_arms_are_found_by_their_names():
-    names = [*CONFIGS, "long_range/nl_beacon_R18_res3", "long_range/control_beacon_R18_res3"]
-    names += ["long_range/pose_short_R18", "long_range/nl_pose_short_R18_head", "long_range/pose"]
-    plain, res3, pose = find_comparisons(names)
-    assert plain.name == "beacon_R18"
-    assert plain.arms == dict(zip(("", "control_", "gcnet_", "nl_"), CONFIGS, strict=True))
-    assert list(plain.arms) == ["", "control_", "gcnet_", "nl_"]
-    assert res3.arms == {"": CONFIGS[0], "control_": names[5], "nl_": names[4]}
-    assert pose.arms == {"": "long_range/pose_short_R18", "nl_": names[7]}
-    assert [c.name for c in find_comparisons(names, "res3")] == ["beacon_R18_res3"]
-    with pytest.raises(ValueError, match="'pears' in its name; there are beacon_R18, control_"):
-        find_comparisons(names, "pears")
-    with pytest.raises(ValueError, match="no non-local config"):
-        find_comparisons(["long_range/nl_beacon_R18"])
+def pairs(*twins):
+    return [{"baseline": f"x/{base}", "config": f"x/{config}"} for base, config in twins]
+
+
+def test_arms_are_those_of_the_suites_pairs():
+    twins = pairs(
+        *(("beacon", "control_beacon"), ("beacon", "nl_beacon"), ("control_beacon", "nl_beacon")),
+        *(("beacon", "gcnet_beacon"), ("beacon", "nl_beacon_gaussian")),
+        *(("control_beacon", "nl_beacon_gaussian"), ("pose", "nl_pose_head")),
+    )
+    names = {name for pair in twins for name in pair.values()} - {"x/pose"}
+    suite = {"pairs": twins, "runs": [{"config": name} for name in sorted(names)]}
+    plain, gaussian = find_comparisons(suite)  # and no pose, whose baseline has not finished
+    assert plain.name == "beacon"
+    assert list(plain.arms.items()) == [
+        *(("", "x/beacon"), ("control_", "x/control_beacon")),
+        *(("gcnet_", "x/gcnet_beacon"), ("nl_", "x/nl_beacon")),
+    ]
+    assert gaussian.arms == {
+        **{"": "x/beacon", "control_": "x/control_beacon", "nl_": "x/nl_beacon_gaussian"}
+    }
+    assert [one.name for one in find_comparisons(suite, "gauss")] == ["beacon_gaussian"]
+    for only in ("pears", "pose"):
+        with pytest.raises(ValueError, match=f"'{only}' in its name has .*runs of x/beacon, x/con"):
+            find_comparisons(suite, only)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +74,8 @@ def suite(datasets, tmp_path_factory):
         for config in CONFIGS
     ]
     runs.append({"config": "long_range/nl_pairs_R18", "seed": 1, "status": "new"})
-    content = {"suite": "long-range", "overrides": ["TEST.DETECTIONS_PER_IMAGE", 5], "runs": runs}
+    twins = [{"baseline": other, "config": CONFIGS[3]} for other in CONFIGS[:2]]
+    content = {"overrides": ["TEST.DETECTIONS_PER_IMAGE", 5], "pairs": twins, "runs": runs}
     path = root / "results.json"
     path.write_text(json.dumps(content))
     return path
@@ -92,11 +104,11 @@ def test_what_is_no_result_of_the_suite_is_refused(suite, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"give the results.json of tools/reproduce.py"):
         read_suite(tmp_path / "none.json")
     other = tmp_path / "other.json"
-    for text in ("[1, 2]", "{", '{"runs": [3]}'):
+    for text in ("[1, 2]", "{", '{"pairs": [], "runs": [3]}', '{"runs": []}'):
         other.write_text(text)
         with pytest.raises(ValueError, match=r"is not a suite's results\.json"):
             read_suite(other)
-    other.write_text('{"runs": [{"config": "a", "seed": 1}]}')
+    other.write_text('{"pairs": [], "runs": [{"config": "a", "seed": 1}]}')
     with pytest.raises(ValueError, match='none of its 1 runs has "by_distance"'):
         read_suite(other)
     assert len(read_suite(suite)["runs"]) == 8
