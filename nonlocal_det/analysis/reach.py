@@ -59,7 +59,7 @@ def detection_reach(model: GeneralizedRCNN, width: float, height: float) -> Reac
     if not (0 < width < math.inf and 0 < height < math.inf):
         raise ValueError(f"a region of {width} x {height} pixels; expected sides above 0")
     fields = receptive_fields(model.backbone)
-    sides = ((width, height), (height, width))
+    sides = ((float(width), float(height)), (float(height), float(width)))
     levels = [fields[name] for name in heads.box_in_features]
     box = max(_box_reach(heads.box_pooler, levels, *side) for side in sides)
     if not heads.keypoint_on:

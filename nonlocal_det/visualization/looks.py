@@ -25,7 +25,8 @@ class Look:
     Attributes:
         label: of its arm.
         weights: of the key positions (Hk, Wk); None: it has no block.
-        extent: the pixels they cover, x0, y0, x1, y1; may reach beyond the image.
+        extent: the pixels they cover, outlined if a region: x0, y0, x1, y1; the map of a backbone
+            begins below 0.
     """
 
     label: str
@@ -41,7 +42,7 @@ def draw_looks(
     *,
     box: Box | None = None,
     reach: float | None = None,
-    title: str = "the object that asks",
+    title: str = "",
 ) -> Path:
     """The same query in each arm: the image, and what of it the query's block looks at.
 
@@ -52,19 +53,20 @@ def draw_looks(
         path: the PNG to write.
         box: around the object that asks: x0, y0, x1, y1.
         reach: pixels that a detection sees to either side without a block; dashed.
-        title: above the image.
+        title: above all.
     """
     height, width = image.shape[:2]
     panels = 1 + len(looks)
-    columns = 1 if width > 1.6 * height else min(panels, 3)
+    columns = 1 if width > 1.6 * height else 2 if panels < 5 else 3
     rows = -(-panels // columns)
     side = 8.0 / columns
-    figure = new_figure(8.6, rows * (side * height / width + 0.35))
+    figure = new_figure(8.6, rows * (side * height / width + 0.35) + 0.3)
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
     axes[0].imshow(image)
-    axes[0].set_title(title, fontsize=9, loc="left")
+    axes[0].set_title("the image", fontsize=9, loc="left")
+    figure.suptitle(title, fontsize=10)
     highest = max((float(k.weights.max()) for k in looks if k.weights is not None), default=1.0)
     heat = None
     faded = (image.astype(float) / 2 + 127).astype(np.uint8)
@@ -81,7 +83,7 @@ def draw_looks(
             handles=axes[0].patches[-1:], loc="outside lower left", fontsize=8, frameon=False
         )
     if heat is not None:
-        label = "share of what the query receives"
+        label = "weight of a key position, f / C"
         figure.colorbar(heat, ax=list(axes), shrink=0.6, label=label)
     figure.savefig(path, dpi=150)
     return path
@@ -90,6 +92,9 @@ def draw_looks(
 def _draw_weights(axis: Axes, look: Look, highest: float) -> ScalarMappable:
     assert look.weights is not None
     x0, y0, x1, y1 = look.extent
+    if min(x0, y0) >= 0:  # a region of the image
+        size = (x1 - x0, y1 - y0)
+        axis.add_patch(Rectangle((x0, y0), *size, fill=False, color=HEAT(1.0), linewidth=0.8))
     return axis.imshow(
         look.weights,
         extent=(x0, x1, y1, y0),

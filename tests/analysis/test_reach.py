@@ -79,7 +79,7 @@ def test_the_number_by_hand():
 
 
 def test_the_longer_side_decides():
-    model = build("long_range/beacon_R18", device="meta")
+    model = build("long_range/beacon_R18", *SHORT, device="meta")
     across, upright = detection_reach(model, 48, 24), detection_reach(model, 24, 48)
     assert across == upright
     assert across.box > detection_reach(model, 24, 24).box
