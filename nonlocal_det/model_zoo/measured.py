@@ -86,7 +86,7 @@ def _measured(row: Row, model: Json, results: Json) -> Json:
         "config_sha256": config_sha256(model["config"]),
     }
     measured |= {key: "; ".join(results[key]) for key in ("commit", "hardware", "versions")}
-    return {key: value for key, value in measured.items() if value not in (None, {})}
+    return {key: value for key, value in measured.items() if value not in (None, "", {})}
 
 
 def _paired(row: Row, other: str | None, results: Json) -> Json:
