@@ -29,10 +29,11 @@ examples:
 
 
 def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, those of data and evaluation, and those of checkpoints."""
+    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step."""
     parser = default_argument_parser(epilog=EXAMPLES)
     _add_coco_data(parser)
     _add_checkpoints(parser)
+    _add_step(parser)
     parser.add_argument(
         "--oks-sigmas",
         type=_numbers,
@@ -65,6 +66,25 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="load checkpoints by executing them: whoever made them can do on this machine "
         "whatever you can",
+    )
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="K",
+        help="compute each process's batch in K parts, one after the other, and add their "
+        "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
+        "schedule and learning rate stay as they are",
+    )
+    parser.add_argument(
+        "--on-nonfinite",
+        default="stop",
+        metavar="POLICY",
+        help="what to do with a step whose losses or gradients are not finite: stop (default), or "
+        "skip-N: leave it out, at most N times in the whole training, restarts included",
     )
 
 

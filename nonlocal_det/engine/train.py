@@ -12,10 +12,11 @@ from detectron2.utils.logger import setup_logger
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.model_zoo import find_config
 
-from .checks import check_model, logger, warn_without_weights
+from .checks import check_blocks_learn, check_model, logger, warn_without_weights
 from .provenance import commit, made_by
 from .result import write_result
 from .setup import load_config
+from .step import StepOptions, parse_policy
 from .trainer import Trainer
 
 
@@ -49,8 +50,10 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         allow_unmatched=args.allow_unmatched,
         made_by=made_by(cfg, code),
     )
-    trainer = Trainer(cfg, checkpoints)
+    step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
+    trainer = Trainer(cfg, checkpoints, step)
     check_model(cfg, trainer.model, args.config_file)
+    check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=args.resume)
     trainer.train()
     write_result(trainer, code)

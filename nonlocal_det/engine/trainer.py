@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
 from .keep_best import KeepBest
+from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep
 from .timing import InferenceTimer
 
 logger = logging.getLogger("nonlocal_det")
@@ -36,12 +38,19 @@ class Trainer(DefaultTrainer):
     Args:
         cfg: a full config, as `load_config` returns it.
         checkpoints: which of them to keep, and what to demand of those that are loaded.
+        step: how a step is computed, and what becomes of one that fails.
     """
 
-    def __init__(self, cfg: CfgNode, checkpoints: CheckpointOptions | None = None) -> None:
+    def __init__(
+        self,
+        cfg: CfgNode,
+        checkpoints: CheckpointOptions | None = None,
+        step: StepOptions | None = None,
+    ) -> None:
         self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
+        self.step = self._build_step(step or StepOptions())
         self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
@@ -64,7 +73,31 @@ class Trainer(DefaultTrainer):
         if options.keep_best and comm.is_main_process():
             period = self.cfg.TEST.EVAL_PERIOD
             found.append(KeepBest(self.checkpointer, options.keep_best, period))
+        self._watch_blocks(found)
         return found
+
+    def _watch_blocks(self, found: list[HookBase | None]) -> None:
+        """Add the watch before the hook that writes, at its period; in the process that has one."""
+        blocks = nonlocal_blocks(self.model)
+        for place, hook in enumerate(found):
+            if isinstance(hook, hooks.PeriodicWriter) and blocks:
+                found.insert(place, BlockWatch(blocks, hook._period))
+                return
+
+    def _build_step(self, options: StepOptions) -> TrainingStep:
+        guard = NonFiniteGuard(
+            Path(self.cfg.OUTPUT_DIR),
+            limit=options.skip,
+            config=self.cfg.dump(),
+            made_by=self.checkpoints.made_by,
+        )
+        self.checkpointer.add_checkpointable("nonfinite", guard)
+        return TrainingStep(self._trainer, options, guard)
+
+    def run_step(self) -> None:
+        """One batch, by our step; the hooks' ``before_step`` have run."""
+        self._trainer.iter = self.iter
+        self.step.run()
 
     def state_dict(self) -> dict[str, Any]:
         """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
