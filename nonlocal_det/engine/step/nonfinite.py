@@ -156,6 +156,7 @@ def _words(step: Step, looked: list[Finding | None]) -> Iterable[str]:
     if found is None:
         return ["computed again, it is finite", f"images: {some(images)}"]
     guilty = [name for finding in looked if finding is not None for name in finding.images]
-    if guilty:
+    if guilty and len(guilty) < len(images):
         return [found.where, f"alone it happens with {some(guilty)}"]
-    return [found.where, f"images: {some(images)}"]
+    each = ", each of them alone" if guilty else ""
+    return [found.where, f"images: {some(images)}{each}"]
