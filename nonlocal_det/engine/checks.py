@@ -114,19 +114,23 @@ def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> No
         if parameter.requires_grad
     }
     for name, block in nonlocal_blocks(model).items():
-        gate = list(block.gate.parameters())
-        if any(parameter.any() for parameter in gate):
+        weight = block.gate.weight
+        assert isinstance(weight, torch.Tensor)
+        if weight.any():
             continue
-        if not any(id(parameter) in learning for parameter in gate):
+        if id(weight) not in learning:
             raise ValueError(
-                f"{name} would stay the identity for ever: no parameter that starts at 0 in it "
-                "learns; let the optimizer have them, unfrozen, with SOLVER.BASE_LR above 0"
+                f"{name} would stay the identity for ever: the weight that starts at 0 in it does "
+                "not learn; let the optimizer have it, unfrozen, with SOLVER.BASE_LR above 0"
             )
-        before = block.w_z.weight if isinstance(block, NonLocalBlock) else None
-        if before is not None and block.gate is not block.w_z and not before.any():
+        if not isinstance(block, NonLocalBlock):
+            continue
+        # a product of two layers that are both 0 has no gradient in either
+        other = "g" if block.gate is block.w_z else "w_z"
+        if not any(parameter.any() for parameter in getattr(block, other).parameters()):
             raise ValueError(
-                f"{name} would stay the identity for ever: w_z.weight and the norm after it are "
-                "both 0, so neither has a gradient; call its reset_parameters()"
+                f"{name} would stay the identity for ever: {other} is 0 too, as what follows it "
+                "is at the start, so neither has a gradient; call its reset_parameters()"
             )
 
 
