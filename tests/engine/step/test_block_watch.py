@@ -79,7 +79,7 @@ def test_a_block_that_does_nothing_is_warned_of_once(messages):
 
 
 def test_a_training_writes_it_everywhere(mini_coco, tmp_path, messages):
-    run(tmp_path, iterations=2)
+    run(tmp_path, "DATASETS.TEST", "()", iterations=2)
     lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
     (last,) = [line for line in lines if "total_loss" in line]
     names = [name for name in last if name.startswith("nl_response/")]

@@ -10,6 +10,8 @@ from tiny_training import run
 from nonlocal_det.engine import Trainer
 from nonlocal_det.engine.step import NonFiniteError, training
 
+UNEVALUATED = ["DATASETS.TEST", "()"]
+
 
 def losses_of(folder):
     lines = [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
@@ -26,7 +28,7 @@ def test_parts_change_neither_the_images_nor_the_schedule(mini_coco, tmp_path, m
 
     monkeypatch.setattr(training, "split_batch", noting)
     for count in (1, 2):
-        run(tmp_path / str(count), f"--accumulate={count}", iterations=3)
+        run(tmp_path / str(count), f"--accumulate={count}", *UNEVALUATED, iterations=3)
     assert len(drawn[1]) == 3
     assert drawn[1] == drawn[2]
     assert losses_of(tmp_path / "1") == losses_of(tmp_path / "2") != []
@@ -55,7 +57,7 @@ def test_steps_left_out_are_counted_over_a_restart(mini_coco, tmp_path, messages
             bias.copy_(kept)
 
     monkeypatch.setattr("nonlocal_det.engine.train.Trainer", Failing)
-    run(tmp_path, "--on-nonfinite=skip-1", iterations=2)
+    run(tmp_path, "--on-nonfinite=skip-1", *UNEVALUATED, iterations=2)
     said = "\n".join(messages())
     assert "iteration 0: loss_cls is nan" in said
     assert "weights themselves are not finite: roi_heads.box_predictor.cls_score.bias" in said
@@ -63,7 +65,7 @@ def test_steps_left_out_are_counted_over_a_restart(mini_coco, tmp_path, messages
     saved = torch.load(tmp_path / "model_final.pth", weights_only=True)
     assert saved["nonfinite"] == {"skipped": 1}
     with pytest.raises(NonFiniteError, match=r"iteration 2.*\(1 such steps were left out before"):
-        run(tmp_path, "--resume", "--on-nonfinite=skip-1", iterations=4)
+        run(tmp_path, "--resume", "--on-nonfinite=skip-1", *UNEVALUATED, iterations=4)
 
 
 def test_an_unknown_policy_is_refused(mini_coco, tmp_path):

@@ -1,6 +1,6 @@
 """A batch that went wrong is run again from its file: by another process, with safe loading."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -42,7 +42,14 @@ def failed(mini_coco, tmp_path, monkeypatch):
     return tmp_path, str(stop.value)
 
 
-def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed):
+def run_tool(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["replay_batch.py", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "tools" / "replay_batch.py"), run_name="__main__")
+    return stop.value.code
+
+
+def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed, monkeypatch, capsys):
     folder, said = failed
     assert "iteration 1: " in said
     assert "first in backbone.bottom_up.res4.nl0.g (Conv2d): its output has" in said
@@ -55,10 +62,9 @@ def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed):
     assert result.about.iteration == 1
     assert "MODEL" in result.about.config
 
-    command = [sys.executable, str(ROOT / "tools" / "replay_batch.py"), str(path)]
-    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert again.returncode == 3, again.stderr
-    assert again.stdout.strip() == describe_replay(result)
+    capsys.readouterr()
+    assert run_tool(monkeypatch, str(path)) == 3
+    assert capsys.readouterr().out.strip() == describe_replay(result)
 
     weights = folder / "nonfinite" / "weights_0000001.pth"
     content = read_torch(weights)
@@ -66,12 +72,14 @@ def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed):
     write_checkpoint(weights, content)
     mended = replay(path)
     assert mended.finding is None
+    assert run_tool(monkeypatch, str(path)) == 0
     assert describe_replay(mended).endswith("now: everything is finite")
     assert mended.losses["loss_rpn_cls"] > 0
 
     weights.unlink()
     with pytest.raises(FileNotFoundError, match="weights_0000001.pth is not there"):
         replay(path)
+    assert "error: " in run_tool(monkeypatch, str(path))
 
 
 def test_other_files_are_refused(tmp_path):
