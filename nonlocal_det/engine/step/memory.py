@@ -13,8 +13,8 @@ from .diagnosis import some
 from .parts import images_of
 
 
-class MapSizes:
-    """The size of the map that each non-local block was last given; a shape noted, nothing more.
+class MemoryAdvice:
+    """Knows the size of the map that each non-local block was last given: a shape is noted.
 
     Args:
         model: its blocks are watched from now on.
@@ -30,7 +30,30 @@ class MapSizes:
 
             block.register_forward_pre_hook(note)
 
-    def describe(self) -> list[str]:
+    def explain(
+        self,
+        error: torch.cuda.OutOfMemoryError,
+        data: Any,
+        *,
+        parts: int,
+        iteration: int,
+        mixed: bool,
+    ) -> torch.cuda.OutOfMemoryError:
+        """An error of the same class that says more.
+
+        Args:
+            error: torch's.
+            data: the batch of this process.
+            parts: into which the batch was divided.
+            iteration: from 0.
+            mixed: whether it was computed in mixed precision.
+        """
+        where = f"Out of memory at iteration {iteration}, in a batch of {_describe(data)}."
+        blocks = [f"Non-local block {line}." for line in self._describe_blocks()]
+        cures = f"To need less: {'; '.join(self._cures(data, parts, mixed))}."
+        return type(error)("\n".join([str(error), where, *blocks, cures]))
+
+    def _describe_blocks(self) -> list[str]:
         """For each block that has run: its kernel, and the matrix that this kernel may need."""
         said = []
         for name, shape in self.shapes.items():
@@ -47,27 +70,21 @@ class MapSizes:
             )
         return said
 
-
-def explain_out_of_memory(
-    error: torch.cuda.OutOfMemoryError, data: Any, sizes: MapSizes, parts: int, iteration: int
-) -> torch.cuda.OutOfMemoryError:
-    """An error of the same class that says more.
-
-    Args:
-        error: torch's.
-        data: the batch of this process.
-        sizes: of the blocks' maps.
-        parts: into which the batch was divided.
-        iteration: from 0.
-    """
-    lines = [
-        str(error),
-        f"Out of memory at iteration {iteration}, in a batch of {_describe(data)}.",
-    ]
-    lines += [f"Non-local block {line}." for line in sizes.describe()]
-    return type(error)(
-        "\n".join([*lines, f"To need less: {'; '.join(_cures(data, sizes, parts))}."])
-    )
+    def _cures(self, data: Any, parts: int, mixed: bool) -> list[str]:
+        """What would help here, the changes that leave the result as it is first."""
+        found = []
+        if isinstance(data, list) and len(data) > parts:
+            found.append(f"--accumulate {len(data)} computes the same step image by image")
+        blocks = [block for block in self.blocks.values() if isinstance(block, NonLocal)]
+        if any(block.kernel in ("dense", "sdpa") for block in blocks):
+            found.append("MODEL.NONLOCAL.KERNEL auto builds no whole matrix")
+        found.append("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True in the environment")
+        if not mixed:
+            found.append("SOLVER.AMP.ENABLED True")
+        if any(block.subsample == "none" for block in blocks):
+            found.append("MODEL.NONLOCAL.SUBSAMPLE after")
+        found.append("a smaller INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN")
+        return found
 
 
 def _describe(data: Any) -> str:
@@ -79,20 +96,3 @@ def _describe(data: Any) -> str:
         height, width = (max(int(shape[axis]) for shape in shapes) for axis in (-2, -1))
         size = f" padded to {height}x{width}"
     return f"{len(data)} images{size} ({some(images_of(data))})"
-
-
-def _cures(data: Any, sizes: MapSizes, parts: int) -> list[str]:
-    """What would help here, the changes that leave the result as it is first."""
-    found = []
-    if isinstance(data, list) and len(data) > parts:
-        found.append(f"--accumulate {len(data)} computes the same step image by image")
-    blocks = [block for block in sizes.blocks.values() if isinstance(block, NonLocal)]
-    if any(block.kernel in ("dense", "sdpa") for block in blocks):
-        found.append("MODEL.NONLOCAL.KERNEL auto builds no whole matrix")
-    found.append("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True in the environment")
-    if not torch.is_autocast_enabled():
-        found.append("SOLVER.AMP.ENABLED True")
-    if any(block.subsample == "none" for block in blocks):
-        found.append("MODEL.NONLOCAL.SUBSAMPLE after")
-    found.append("a smaller INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN")
-    return found

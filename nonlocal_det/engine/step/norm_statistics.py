@@ -4,19 +4,23 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 
+def moving_norms(model: nn.Module) -> list[nn.Module]:
+    """The norms over the batch that training moves; frozen ones have nothing that moves."""
+    return [one for one in model.modules() if isinstance(one, _NormBase) and one.training]
+
+
 class NormStatistics:
     """A copy of the statistics that training moves, to put them back after a step that failed.
 
     Args:
-        model: its norms that are in training mode; frozen ones have nothing that moves.
+        model: see `moving_norms`.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._kept = [
             (buffer, buffer.clone())
-            for module in model.modules()
-            if isinstance(module, _NormBase) and module.training
-            for buffer in module.buffers(recurse=False)
+            for norm in moving_norms(model)
+            for buffer in norm.buffers(recurse=False)
         ]
 
     def restore(self) -> None:

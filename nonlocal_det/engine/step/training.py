@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .diagnosis import some
-from .memory import MapSizes, explain_out_of_memory
+from .memory import MemoryAdvice
 from .nonfinite import NonFiniteGuard, Problem, Step
-from .norm_statistics import NormStatistics
+from .norm_statistics import NormStatistics, moving_norms
 from .options import StepOptions
 from .parts import Part, split_batch
 from .precision import add_losses, precision_of
 from .random_state import RandomState
+from .tensors import is_finite
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -35,7 +36,7 @@ class TrainingStep:
     out of GPU memory is explained.
 
     While all is well a step costs what Detectron2's does: the losses are waited for before the
-    backward pass instead of after it, and the gradients' largest number is read once.
+    backward pass instead of after it, and a norm of the gradients is taken.
 
     Args:
         trainer: Detectron2's inner one, which has model, data, optimizer and perhaps a scaler.
@@ -47,8 +48,12 @@ class TrainingStep:
         self.trainer = trainer
         self.options = options
         self.guard = guard
-        self.sizes = MapSizes(self._bare_model)
+        self.advice = MemoryAdvice(self._bare_model)
         self._scaler_skips = 0
+        if options.accumulate > 1:
+            norms = len(moving_norms(self._bare_model))
+            alone = f"; its {norms} batch norms see a part, not the batch" if norms else ""
+            logger.info(f"each process's batch is computed in {options.accumulate} parts{alone}")
 
     @property
     def _bare_model(self) -> nn.Module:
@@ -74,8 +79,12 @@ class TrainingStep:
         try:
             problem = self._compute(parts, waited)
         except torch.cuda.OutOfMemoryError as error:
-            raise explain_out_of_memory(
-                error, data, self.sizes, len(parts), trainer.iter
+            raise self.advice.explain(
+                error,
+                data,
+                parts=len(parts),
+                iteration=trainer.iter,
+                mixed=self._scaler is not None,
             ) from error
         if problem is None:
             self._update()
@@ -140,7 +149,7 @@ class TrainingStep:
         """After the processes' gradients are averaged, so that all see the same."""
         if self._scaler is not None:
             self._scaler.unscale_(self.trainer.optimizer)
-        if math.isfinite(_largest_gradient(self.trainer.optimizer)):
+        if _gradients_are_finite(self.trainer.optimizer):
             return None
         if self._scaler is not None and self._scaler.get_scale() >= 1:
             self._note_scaler_skip()  # it leaves the step out and halves its scale: no error
@@ -148,7 +157,7 @@ class TrainingStep:
         bad = [
             name
             for name, parameter in self._bare_model.named_parameters()
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
+            if parameter.grad is not None and not is_finite(parameter.grad)
         ]
         if self._scaler is not None:
             self._scaler.update()  # forget this step
@@ -191,19 +200,18 @@ def _problem_of_losses(told: list[tuple[dict[str, float], list[str], float]]) ->
     return None
 
 
-def _largest_gradient(optimizer: torch.optim.Optimizer) -> float:
-    """The largest absolute value, nan or inf where there is one."""
+def _gradients_are_finite(optimizer: torch.optim.Optimizer) -> bool:
     gradients = [
         parameter.grad
         for group in optimizer.param_groups
         for parameter in group["params"]
-        if parameter.grad is not None and parameter.grad.numel()
+        if parameter.grad is not None
     ]
     if not gradients:
-        return 0.0
-    # by the maximum: a sum of squares could overflow where no gradient does
-    largest = [torch.linalg.vector_norm(one, math.inf).float() for one in gradients]
-    return float(torch.stack(largest).max())
+        return True
+    # a norm is what reads them fastest; one that overflows is looked at again
+    norms = torch.stack([torch.linalg.vector_norm(one).float() for one in gradients])
+    return math.isfinite(norms.sum()) or all(is_finite(one) for one in gradients)
 
 
 def _write_metrics(told: list[tuple[dict[str, float], list[str], float]]) -> None:

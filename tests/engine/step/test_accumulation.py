@@ -86,6 +86,17 @@ def test_a_batch_is_divided_in_order_and_nearly_equally():
     assert split_batch(anything, 1)[0].data is anything
 
 
+def test_norms_over_the_batch_are_said_to_see_a_part(tmp_path, messages):
+    model = tiny_net()
+    Run(tmp_path, batches(1), model, accumulate=2)
+    assert messages()[-1] == "each process's batch is computed in 2 parts"
+    model.stem.add_module("norm", torch.nn.BatchNorm2d(8))
+    model.stem.add_module("frozen", torch.nn.BatchNorm2d(8).eval())
+    model.train = lambda: model  # Detectron2's trainer would wake the frozen one
+    Run(tmp_path, batches(1), model, accumulate=2)
+    assert messages()[-1].endswith("; its 1 batch norms see a part, not the batch")
+
+
 def test_more_parts_than_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--accumulate 5.* has 4 images.*IMS_PER_BATCH"):
         Run(tmp_path, batches(1), accumulate=5).steps(1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_step import Run, images
 
-from nonlocal_det.engine.step.memory import MapSizes, explain_out_of_memory
+from nonlocal_det.engine.step.memory import MemoryAdvice
 from nonlocal_det.layers import NonLocalBlock, kernels
 
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -36,16 +36,17 @@ def test_a_step_says_batch_block_and_cure_and_keeps_the_cause(tmp_path):
     assert frames[-1].name == "run_out"
 
 
-def test_only_what_helps_is_proposed():
+@pytest.mark.parametrize("mixed", [False, True])
+def test_only_what_helps_is_proposed(mixed):
     block = NonLocalBlock(8)
-    model = torch.nn.ModuleDict({"nl": block})
-    sizes = MapSizes(model)
+    advice = MemoryAdvice(torch.nn.ModuleDict({"nl": block}))
     block(torch.zeros(2, 8, 5, 7))
-    error = explain_out_of_memory(torch.cuda.OutOfMemoryError(FULL), images(2), sizes, 2, 0)
-    assert "nl: kernel 'auto', 2 x 35 queries x 12 keys" in str(error)
+    full = torch.cuda.OutOfMemoryError(FULL)
+    said = str(advice.explain(full, images(2), parts=2, iteration=0, mixed=mixed))
+    assert "nl: kernel 'auto', 2 x 35 queries x 12 keys" in said
     for useless in ("--accumulate", "KERNEL", "SUBSAMPLE"):
-        assert useless not in str(error)
-    assert "SOLVER.AMP.ENABLED True" in str(error)
+        assert useless not in said
+    assert ("SOLVER.AMP.ENABLED True" in said) is not mixed
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,14 @@ def test_a_gradient_that_is_infinite_names_its_module(tmp_path):
     assert read_torch(tmp_path / "nonfinite" / "batch_0000000_process0.pth")["gradients"] is True
 
 
+def test_a_gradient_whose_square_overflows_is_finite(tmp_path):
+    model = torch.nn.Linear(3, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    model.forward = lambda batch: {"loss": (model.weight * 1e30).sum()}
+    Run(tmp_path, batches(1), model).steps(1)
+    assert model.weight.tolist() == [pytest.approx([-1e29] * 3)]
+
+
 def test_a_model_that_refuses_its_own_numbers_is_explained_too(tmp_path):
     """As Detectron2's RPN does before there is any loss."""
     run = Run(tmp_path, [spoil(images(2))])
