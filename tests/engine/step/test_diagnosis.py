@@ -74,6 +74,37 @@ def test_the_module_whose_backward_pass_goes_wrong_is_found(model, part, stage, 
     assert len(found.images) == 2
 
 
+class Plus(nn.Module):
+    """Keeps nothing of what it is given."""
+
+    def forward(self, x):
+        return x + 1
+
+
+class Changing(nn.Module):
+    """Changes a map in place between two modules that take it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.plus = nn.Conv2d(1, 2, 1), Plus()
+        self.outer = nn.Sequential(Spike())
+
+    def forward(self, x):
+        x = self.conv(x)
+        other = self.plus(x)
+        return {"loss": (self.outer(nn.functional.relu_(x)) + other).sum()}
+
+
+def test_of_the_takers_of_a_map_the_one_that_goes_wrong_is_found():
+    """Not the other one, which took it before it was changed, nor what is around it."""
+    model = Changing()
+    nn.init.constant_(model.conv.bias, 5.0)  # the ReLU is open
+    found = diagnose(model, Part(torch.rand(2, 1, 5, 5)), Precision(CPU), gradients=True)
+    assert found.where == (
+        "first in the backward pass of outer.0 (Spike); in the gradients of conv.weight, conv.bias"
+    )
+
+
 def test_code_that_follows_a_module_is_found_too(model, part):
     predictor = model.roi_heads.box_predictor
     losses = predictor.losses
