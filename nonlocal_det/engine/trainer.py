@@ -76,29 +76,6 @@ class Trainer(DefaultTrainer):
         self._watch_blocks(found)
         return found
 
-    def _watch_blocks(self, found: list[HookBase | None]) -> None:
-        """Add the watch before the hook that writes, at its period; in the process that has one."""
-        blocks = nonlocal_blocks(self.model)
-        for place, hook in enumerate(found):
-            if isinstance(hook, hooks.PeriodicWriter) and blocks:
-                found.insert(place, BlockWatch(blocks, hook._period))
-                return
-
-    def _build_step(self, options: StepOptions) -> TrainingStep:
-        guard = NonFiniteGuard(
-            Path(self.cfg.OUTPUT_DIR),
-            limit=options.skip,
-            config=self.cfg.dump(),
-            made_by=self.checkpoints.made_by,
-        )
-        self.checkpointer.add_checkpointable("nonfinite", guard)
-        return TrainingStep(self._trainer, options, guard)
-
-    def run_step(self) -> None:
-        """One batch, by our step; the hooks' ``before_step`` have run."""
-        self._trainer.iter = self.iter
-        self.step.run()
-
     def state_dict(self) -> dict[str, Any]:
         """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
 
@@ -156,6 +133,29 @@ class Trainer(DefaultTrainer):
                 f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
             )
         super().resume_or_load(resume=resume)
+
+    def _watch_blocks(self, found: list[HookBase | None]) -> None:
+        """Add the watch before the hook that writes, at its period; in the process that has one."""
+        blocks = nonlocal_blocks(self.model)
+        for place, hook in enumerate(found):
+            if isinstance(hook, hooks.PeriodicWriter) and blocks:
+                found.insert(place, BlockWatch(blocks, hook._period))
+                return
+
+    def _build_step(self, options: StepOptions) -> TrainingStep:
+        guard = NonFiniteGuard(
+            Path(self.cfg.OUTPUT_DIR),
+            limit=options.skip,
+            config=self.cfg.dump(),
+            made_by=self.checkpoints.made_by,
+        )
+        self.checkpointer.add_checkpointable("nonfinite", guard)
+        return TrainingStep(self._trainer, options, guard)
+
+    def run_step(self) -> None:
+        """One batch, by our step; the hooks' ``before_step`` have run."""
+        self._trainer.iter = self.iter
+        self.step.run()
 
 
 @contextmanager

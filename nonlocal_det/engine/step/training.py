@@ -42,6 +42,10 @@ class TrainingStep:
         trainer: Detectron2's inner one, which has model, data, optimizer and perhaps a scaler.
         options: parts, and how many steps may be left out.
         guard: what becomes of a step that fails.
+
+    Note:
+        A model that refuses its own numbers does so in one process alone: if a synchronised norm
+        of its heads comes after that, the others wait in it until the process group's timeout.
     """
 
     def __init__(self, trainer: SimpleTrainer, options: StepOptions, guard: NonFiniteGuard) -> None:
