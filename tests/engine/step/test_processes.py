@@ -28,7 +28,7 @@ def seen(tmp_path_factory):
         url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, str(ROOT / "tests" / "step_processes.py"), str(folder), url]
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
