@@ -69,7 +69,7 @@ def check_boxes(table: AnnotationTable, findings: Findings) -> np.ndarray:
         ("box_over_edge", over),
         ("box_tiny", tiny),
     ):
-        for row in np.flatnonzero(where):
+        for row in np.flatnonzero(where).tolist():
             findings.annotation(kind, int(table.positions[row]), _said(table, row))
     _check_duplicates(table, finite, findings)
     return whole

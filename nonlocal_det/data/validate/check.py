@@ -94,7 +94,9 @@ def _check_use(
 ) -> None:
     """Find what is never used: images without objects, categories without annotations."""
     annotated, with_objects = set(table.image.tolist()), set(table.image[~table.crowd].tolist())
-    for position in images.names:
+    for position in images.position.values():
+        if position not in images.names:
+            continue
         if position not in annotated:
             findings.image("image_without_objects", position, "no annotation")
         elif position not in with_objects:

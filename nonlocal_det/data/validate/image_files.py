@@ -1,4 +1,4 @@
-"""Check image files: that they are there, that they can be read, that they are what the json says."""
+"""Check image files: that they are there, can be read, and are what the json says."""
 
 import os
 import struct
@@ -113,17 +113,26 @@ def check_image(path: Path, size: np.ndarray) -> list[Said]:
     """
     if path.is_file() and path.stat().st_size == 0:
         return [("image_zero_bytes", "0 bytes")]
-    opened = False
     try:
         with Image.open(path) as image:
-            opened = True
-            found = _describe(image, path, size)
-            image.load()
+            return _damage(image) or _describe(image, path, size)
     except Image.DecompressionBombError as error:
         return [("image_too_large", str(error))]
     except READ_ERRORS as error:
-        return [("image_truncated" if opened else "image_unreadable", str(error)[:200])]
-    return found
+        return [("image_unreadable", str(error)[:200])]
+
+
+def _damage(image: Image.Image) -> list[Said]:
+    """Decode all of it. Detectron2 looks for EXIF first, and goes on when that has failed."""
+    try:
+        image.load()
+    except READ_ERRORS as error:
+        try:
+            image.load()
+        except READ_ERRORS:
+            return [("image_truncated", str(error)[:200])]
+        return [("image_damaged", str(error)[:200])]
+    return []
 
 
 def _describe(image: Image.Image, path: Path, size: np.ndarray) -> list[Said]:
@@ -140,14 +149,8 @@ def _describe(image: Image.Image, path: Path, size: np.ndarray) -> list[Said]:
 
 def _compare_size(image: Image.Image, size: np.ndarray) -> list[Said]:
     """The size after EXIF's turn is Detectron2's, and must be the json's."""
-    try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except READ_ERRORS as error:  # Detectron2 does the same
-        return [*_compare(image.size, size, 1), ("image_exif_broken", str(error)[:200])]
-    return _compare(image.size, size, orientation)
-
-
-def _compare(before: tuple[int, int], size: np.ndarray, orientation: int) -> list[Said]:
+    orientation = image.getexif().get(ORIENTATION, 1)
+    before = image.size
     after = before[::-1] if orientation in SIDEWAYS else before
     known = bool(np.isfinite(size).all())
     stated = tuple(int(side) for side in size) if known else after

@@ -72,7 +72,8 @@ def _check_places(table: AnnotationTable, rows: np.ndarray, count: int, findings
         outside = ((places < 0) | (places > sizes)).any(2)
         start, end = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
         slack = np.maximum(boxes[..., 2:] / 2, 2)
-        off = ((places < start - slack) | (places > end + slack)).any(2)
+        framed = (boxes[..., 2:] > 0).all(2)  # (r, 1)
+        off = framed & ((places < start - slack) | (places > end + slack)).any(2)
         seen = labelled & finite & ~origin
     for kind, where in (
         ("keypoint_not_finite", labelled & ~finite),

@@ -1,6 +1,6 @@
-"""What can be wrong with a data set: one table, from which the checks, the report and the docs draw.
+"""What can be wrong with a data set: one table for the checks, the report and the docs.
 
-`detectron2` is what Detectron2 does with the data when nobody checks; the tests run it on each kind.
+`detectron2` is what Detectron2 does when nobody checks; the tests run it on each kind.
 """
 
 from dataclasses import dataclass

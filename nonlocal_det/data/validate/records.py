@@ -61,9 +61,10 @@ class ImageTable:
         self.names: dict[int, str] = {}
         seen: dict[str, int] = {}
         for index, image in enumerate(images):
+            if isinstance(image, dict) and "id" in image:
+                self._add_id(index, image, findings)
             if not self._is_whole_record(index, image, findings):
                 continue
-            self._add_id(index, image, findings)
             self._add_size(index, image, findings)
             name = image["file_name"]
             if self._may_be_opened(index, name, findings):
