@@ -19,6 +19,8 @@ from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.data import CountingLoader, build_train_loader
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
@@ -39,6 +41,7 @@ class Trainer(DefaultTrainer):
         cfg: a full config, as `load_config` returns it.
         checkpoints: which of them to keep, and what to demand of those that are loaded.
         step: how a step is computed, and what becomes of one that fails.
+        max_bad_images: images that may be unreadable, and are skipped.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class Trainer(DefaultTrainer):
         cfg: CfgNode,
         checkpoints: CheckpointOptions | None = None,
         step: StepOptions | None = None,
+        max_bad_images: int = MAX_BAD_IMAGES,
     ) -> None:
         self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
         self.step = self._build_step(step or StepOptions())
+        self._trainer.data_loader.limit = max_bad_images
         self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
@@ -95,6 +100,11 @@ class Trainer(DefaultTrainer):
                 "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
                 "momentum starts at 0"
             )
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> CountingLoader:
+        """Detectron2's loader, which skips images that cannot be read."""
+        return build_train_loader(cfg)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from .check import Checked, check_dataset
 from .cleaning import write_clean
+from .command import check_files
 from .findings import Example, Finding, Findings
 from .image_files import READ_ERRORS
 from .kinds import KINDS, Kind, kinds_table
@@ -17,6 +18,7 @@ __all__ = [
     "Findings",
     "Kind",
     "check_dataset",
+    "check_files",
     "check_splits",
     "kinds_table",
     "report_json",

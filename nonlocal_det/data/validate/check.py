@@ -9,6 +9,7 @@ from .image_files import Images, check_image_files
 from .keypoints import check_keypoints
 from .reading import read_content
 from .records import ImageTable, check_categories
+from .remembering import memory_of, recall, remember
 from .segmentations import check_segmentations
 from .table import AnnotationTable
 
@@ -27,6 +28,9 @@ class Checked:
         num_images: in the json.
         num_annotations: in the json.
         num_read: images whose files were read.
+        remembered: the json was not read: an earlier check of the same content has been recalled.
+            Then the content is no more than images and categories, and the findings in the json
+            have no positions.
     """
 
     def __init__(self, json_file: Path, image_root: Path | None) -> None:
@@ -34,6 +38,7 @@ class Checked:
         self.findings = Findings(json_file)
         self.content: dict[str, Any] | None = None
         self.num_images = self.num_annotations = self.num_read = 0
+        self.remembered = False
 
 
 def check_dataset(
@@ -43,6 +48,7 @@ def check_dataset(
     images: Images = "sample",
     training: bool = True,
     progress: bool = False,
+    remembering: bool = False,
 ) -> Checked:
     """Check a data set in COCO's detection format.
 
@@ -53,23 +59,47 @@ def check_dataset(
         images: whose files are read to their end: "none", "sample" (200 of them) or "all".
         training: it is to be trained with: there must be something to learn.
         progress: show a bar while images are read.
+        remembering: recall an earlier check of a json of the same content, and remember this one;
+            see `remembering`. Images are always looked for.
 
     Returns:
         The findings, and the content for whoever goes on with it.
     """
     checked = Checked(json_file, image_root)
-    content = checked.content = read_content(checked.findings)
-    if content is None:
-        return checked
-    checked.num_images = len(content["images"])
-    checked.num_annotations = len(content["annotations"])
-    checked.findings.use(content["images"], content["annotations"])
-    table = _check_content(content, checked.findings, training)
-    if image_root is not None:
+    memory = memory_of(json_file, training) if remembering and json_file.is_file() else None
+    table = _recalled(checked, memory) if memory else None
+    if table is None:
+        table = _read(checked, training)
+        if table is not None and memory:
+            assert checked.content is not None
+            remember(memory, checked.findings.by_kind, checked.content)
+    if table is not None and image_root is not None:
         checked.num_read = check_image_files(
             table, image_root, images, checked.findings, progress=progress
         )
     return checked
+
+
+def _recalled(checked: Checked, memory: Path) -> ImageTable | None:
+    kept = recall(memory)
+    if kept is None:
+        return None
+    checked.remembered = True
+    checked.findings.by_kind = kept["findings"]
+    checked.content = {"images": kept["images"], "categories": kept["categories"]}
+    checked.num_images, checked.num_annotations = len(kept["images"]), kept["num_annotations"]
+    checked.findings.use(kept["images"], [])
+    return ImageTable(kept["images"], Findings(checked.json_file))  # noted already: not again
+
+
+def _read(checked: Checked, training: bool) -> ImageTable | None:
+    content = checked.content = read_content(checked.findings)
+    if content is None:
+        return None
+    checked.num_images = len(content["images"])
+    checked.num_annotations = len(content["annotations"])
+    checked.findings.use(content["images"], content["annotations"])
+    return _check_content(content, checked.findings, training)
 
 
 def _check_content(content: dict[str, Any], findings: Findings, training: bool) -> ImageTable:
