@@ -13,6 +13,10 @@ from .remembering import memory_of, recall, remember
 from .segmentations import check_segmentations
 from .table import AnnotationTable
 
+# What boxes of another convention bring about: of no interest beside their cause.
+CONSEQUENCES = ("box_over_edge", "box_tiny", "box_outside", "polygon_off_box", "polygon_over_box")
+CONSEQUENCES += ("keypoint_off_box", "area_wrong")
+
 
 class Checked:
     """A data set that has been checked.
@@ -111,6 +115,9 @@ def _check_content(content: dict[str, Any], findings: Findings, training: bool) 
     extents = check_segmentations(table, findings)
     check_convention(table, whole, extents, findings)
     check_keypoints(table, categories, findings)
+    if findings.by_kind.keys() & {"boxes_xyxy", "boxes_relative"}:
+        for kind in CONSEQUENCES:
+            findings.by_kind.pop(kind, None)
     _check_use(table, images, categories, training, findings)
     return images
 
