@@ -14,8 +14,10 @@ from .segmentations import check_segmentations
 from .table import AnnotationTable
 
 # What boxes of another convention bring about: of no interest beside their cause.
-CONSEQUENCES = ("box_over_edge", "box_tiny", "box_outside", "polygon_off_box", "polygon_over_box")
-CONSEQUENCES += ("keypoint_off_box", "area_wrong")
+CONSEQUENCES = (
+    *("box_over_edge", "box_tiny", "box_outside", "polygon_off_box", "polygon_over_box"),
+    *("keypoint_off_box", "area_wrong"),
+)
 
 
 class Checked:
@@ -93,7 +95,9 @@ def _recalled(checked: Checked, memory: Path) -> ImageTable | None:
     checked.content = {"images": kept["images"], "categories": kept["categories"]}
     checked.num_images, checked.num_annotations = len(kept["images"]), kept["num_annotations"]
     checked.findings.use(kept["images"], [])
-    return ImageTable(kept["images"], Findings(checked.json_file))  # noted already: not again
+    noted_already = Findings(checked.json_file)
+    noted_already.use(kept["images"], [])
+    return ImageTable(kept["images"], noted_already)
 
 
 def _read(checked: Checked, training: bool) -> ImageTable | None:

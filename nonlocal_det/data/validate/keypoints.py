@@ -94,7 +94,7 @@ def _check_places(table: AnnotationTable, rows: np.ndarray, count: int, findings
 def _check_counts(
     table: AnnotationTable, rows: np.ndarray, labelled: np.ndarray, findings: Findings
 ) -> None:
-    for row, count in zip(rows, labelled, strict=True):
+    for row, count in zip(rows, labelled.tolist(), strict=True):
         stated = table.rows[row].get("num_keypoints", math.nan)
         if stated != count:
             said = f"num_keypoints is {stated!r}, {count} are labelled"

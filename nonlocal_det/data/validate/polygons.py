@@ -11,6 +11,7 @@ from .table import AnnotationTable, numbers
 SLACK = 2.0  # pixels: people outline objects by hand
 MAX_SEARCHED = 20_000  # polygons that are searched for crossings
 MAX_POINTS = 200  # of a polygon that is searched; the time goes with their square
+HUGE = 2**62  # integers beyond it are not numbers here; see `numbers`
 
 Owned = tuple[int, list[float]]  # a row of the table, and a polygon
 
@@ -68,8 +69,10 @@ def _drop_malformed(
     table: AnnotationTable, polygons: list[Owned], findings: Findings
 ) -> list[Owned]:
     """Those that are lists of numbers; asked one by one only if there are others."""
-    kinds = set(map(type, chain.from_iterable(points for _, points in polygons)))
-    if kinds <= {int, float}:
+    values = list(chain.from_iterable(points for _, points in polygons))
+    if not values:
+        return polygons
+    if set(map(type, values)) <= {int, float} and -HUGE < min(values) <= max(values) < HUGE:
         return polygons
     good = []
     for row, points in polygons:

@@ -13,8 +13,8 @@ CONTROL = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a json value is a whole number; true and false are not."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether a json value is a whole number of 63 bits; true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**62
 
 
 def check_categories(categories: list[Any], findings: Findings) -> dict[int, dict[str, Any]]:

@@ -83,7 +83,7 @@ def _is_whole_record(position: int, one: Any, findings: Findings) -> bool:
 
 def _is_id(key: str, value: Any) -> bool:
     """An image may have a name as id, elsewhere; then no image is found for it, which is said."""
-    return is_whole(value) and abs(value) < 2**62 or (key == "image_id" and isinstance(value, str))
+    return is_whole(value) or (key == "image_id" and isinstance(value, str))
 
 
 def boxes_of(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +104,5 @@ def boxes_of(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def numbers(value: Any) -> bool:
-    """Whether a json value is a list of numbers; true and false are not numbers."""
-    return isinstance(value, list) and all(
-        isinstance(one, int | float) and not isinstance(one, bool) for one in value
-    )
+    """Whether a json value is a list of numbers; true and false, and huge integers, are not."""
+    return isinstance(value, list) and all(isinstance(v, float) or is_whole(v) for v in value)
