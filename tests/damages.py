@@ -178,6 +178,7 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("nothing_to_learn", content(annotations=[]), {"image_without_objects", "category_unused"}),
     ("nothing_to_learn", no_crowd, {"image_with_crowds_only"}),
     ("category_malformed", category(name=None), {"annotation_category_unknown"}),
+    ("category_malformed", category(name=0.5), {"annotation_category_unknown"}),
     ("category_id_duplicate", duplicate("categories", name="c"), set()),
     ("category_name_duplicate", category(name="a"), set()),
     ("category_ids_gap", gap, set()),

@@ -26,7 +26,11 @@ def check_categories(categories: list[Any], findings: Findings) -> dict[int, dic
     found: dict[int, dict[str, Any]] = {}
     names: Counter[str] = Counter()
     for position, one in enumerate(categories):
-        if not isinstance(one, dict) or not is_whole(one.get("id")) or "name" not in one:
+        if (
+            not isinstance(one, dict)
+            or not is_whole(one.get("id"))
+            or not isinstance(one.get("name"), str)
+        ):
             findings.file("category_malformed", f"categories[{position}] is {one!r}"[:200])
             continue
         if one["id"] in found:
