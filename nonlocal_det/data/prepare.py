@@ -128,12 +128,11 @@ def _clean(
 ) -> Path | None:
     if checked.remembered:  # a memory has no positions
         checked = _again(checked, training)
-    if not any(one.images or one.annotations for one in checked.findings.stopping(uses)):
-        worst = ", ".join(one.kind for one in checked.findings.stopping(uses))
-        logger.warning(f"--allow-bad-data: data set {name!r} is used as it is, with {worst}")
     number = write_clean(checked, path, uses)
     if not any(number.values()):
         path.unlink()
+        worst = ", ".join(one.kind for one in checked.findings.stopping(uses))
+        logger.warning(f"--allow-bad-data: data set {name!r} is used as it is, with {worst}")
         return None
     again = check_dataset(path, None, training=training)
     for one in again.findings.stopping(uses):

@@ -1,7 +1,11 @@
 """What train_net does with bad data: refuses, leaves out, or skips as it goes."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +13,13 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from small_models import small_config
 from tiny_training import run
 
-from nonlocal_det.data import build_train_loader, register_mini_coco
+from nonlocal_det.data import build_train_loader, register_coco_data, register_mini_coco
 from nonlocal_det.data.register import forget
 from nonlocal_det.data.skipping import SkippingMapper
 from nonlocal_det.engine import data_checks
 
 OPTIONS = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)"]
+ROOT = Path(__file__).parents[2]
 TRAIN = "mini_coco_keypoints_train"
 
 
@@ -146,6 +151,51 @@ def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
     assert MetadataCatalog.get("own").json_file == str(tmp_path / "out/clean_data/own.json")
     assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
     forget("own")
+
+
+def test_what_cannot_be_left_out_is_said(own_copy, tmp_path, messages):
+    """The test data is the training data under another name."""
+    json_file, images = json_of(own_copy), own_copy / "train2017"
+    register_coco_data("same", json_file, images)
+    cfg = config("DATASETS.TEST", ("same",), "OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="splits_share_images 8"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    forget("same")
+    assert any("'same' is used as it is, with splits_share" in message for message in messages())
+    assert list((tmp_path / "clean_data").iterdir()) == []
+
+
+def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_path):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    DatasetCatalog.register("custom", lambda: [])
+    MetadataCatalog.get("custom").set(json_file=str(json_of(own_copy)))
+    cfg = config("DATASETS.TRAIN", ("custom",), "OUTPUT_DIR", str(tmp_path))
+    try:
+        with pytest.raises(ValueError, match="box_negative 1"):
+            data_checks.check_data(cfg, train=True, allow_bad=False)
+        with pytest.raises(ValueError, match="'custom' is read by a function of its own.*--clean"):
+            data_checks.check_data(cfg, train=True, allow_bad=True)
+    finally:
+        forget("custom")
+
+
+@pytest.mark.slow
+def test_bad_data_ends_all_processes_with_the_reason(own_copy, tmp_path):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--num-gpus", "2"]
+    command += ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--dist-url"]
+    command += [f"tcp://127.0.0.1:{port}", "OUTPUT_DIR", str(tmp_path / "out")]
+    command += ["MODEL.DEVICE", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240
+    )
+    assert result.returncode == 1
+    assert f"ValueError: data set '{TRAIN}' is bad (box_negative 1)" in result.stderr
 
 
 @pytest.mark.parametrize("workers", [0, 2])
