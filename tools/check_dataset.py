@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--images", choices=IMAGES, default="sample", help="whose files are read")
     parser.add_argument("--train", nargs=2, type=Path, default=(), metavar=("JSON", "IMAGES"),
                         help="this is test data: it must share no image with these")  # fmt: skip
-    parser.add_argument("--without", nargs="+", choices=PARTS, default=(), help="not used")
+    parser.add_argument("--without", nargs="+", choices=PARTS, default=(), help="not used for")
     parser.add_argument("--examples", type=int, default=3, help="shown of each kind")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
     parser.add_argument("--clean", type=Path, metavar="COPY", help="write a json without bad data")

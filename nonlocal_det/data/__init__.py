@@ -15,7 +15,7 @@ from .keypoint_schema import find_keypoint_schema
 from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
-from .prepare import check_registered, clean_own_data, uses_of
+from .prepare import check_registered, clean_own_data
 from .register import register_long_range, register_mini_coco
 from .skipping import CountingLoader, build_train_loader
 
@@ -36,7 +36,6 @@ __all__ = [
     "register_long_range",
     "register_mini_coco",
     "replace_json",
-    "uses_of",
 ]
 
 # No file is read: the names exist, as Detectron2's own do, whether or not the data does.

@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 COCO_LIKE = ("coco", "coco_panoptic_seg")
 
 
-def uses_of(cfg: CfgNode, name: str = "", training: bool = True) -> frozenset[str]:
-    """The parts of a data set that a config trains or evaluates with, as `Kind.needs` names them.
+def uses_of(cfg: CfgNode, name: str, training: bool) -> frozenset[str]:
+    """What a config uses a data set for, as `Kind.needs` names it.
 
     Args:
         cfg: a full config.
@@ -24,6 +24,7 @@ def uses_of(cfg: CfgNode, name: str = "", training: bool = True) -> frozenset[st
         training: it is trained with, not only evaluated on.
     """
     parts = {
+        "evaluation": name in cfg.DATASETS.TEST,
         "masks": cfg.MODEL.MASK_ON,
         "polygons": training and cfg.MODEL.MASK_ON and cfg.INPUT.MASK_FORMAT == "polygon",
         "keypoints": cfg.MODEL.KEYPOINT_ON,

@@ -120,6 +120,20 @@ def test_what_the_model_does_not_learn_does_not_matter(own_copy):
     data_checks.check_data(cfg, train=True, allow_bad=False)
 
 
+def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
+    damage(own_copy, id=0)
+    data_checks.check_data(config(), train=True, allow_bad=False)
+    cfg = config("DATASETS.TEST", (TRAIN,), "OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="annotation_id_zero 1"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    content = json.loads((tmp_path / "clean_data" / f"{TRAIN}.json").read_text())
+    before = json.loads(json_of(own_copy).read_text())["annotations"]
+    ids = [one["id"] for one in content["annotations"]]
+    assert ids[1] == max(one["id"] for one in before) + 1
+    assert len(ids) == len(before)
+
+
 def test_an_evaluation_asks_for_good_test_data_only(own_copy):
     damage(own_copy, bbox=[9, 9, -4, 4])
     data_checks.check_data(config(), train=False, allow_bad=False)

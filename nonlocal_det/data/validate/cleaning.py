@@ -7,6 +7,8 @@ from typing import Any
 
 from .check import Checked
 
+CORRECTED = ("annotation_id_duplicate", "annotation_id_zero", "num_keypoints_wrong")
+
 
 def clean_content(checked: Checked, uses: frozenset[str]) -> tuple[dict[str, Any], dict[str, int]]:
     """Leave out of a data set what a training with these parts of it must not see.
@@ -34,7 +36,7 @@ def clean_content(checked: Checked, uses: frozenset[str]) -> tuple[dict[str, Any
                     f"{finding.examples[0]} ({finding.kind}); there is nothing that could be "
                     f"left out: {kind.training}"
                 )
-        elif finding.kind in ("annotation_id_duplicate", "num_keypoints_wrong"):
+        elif finding.kind in CORRECTED:
             corrected |= finding.annotations
         elif finding.kind != "splits_share_images":  # these are good images
             images |= finding.images
@@ -68,7 +70,7 @@ def _kept(
             continue
         if position in corrected:
             one = dict(one)
-            if one["id"] in seen:
+            if one["id"] in seen or one["id"] == 0:
                 one["id"], free = free, free + 1
             if isinstance(one.get("keypoints"), list):
                 one["num_keypoints"] = sum(v > 0 for v in one["keypoints"][2::3])

@@ -10,7 +10,7 @@ from .image_files import Images
 from .report import report_json, report_text
 from .splits import check_splits
 
-PARTS = ("masks", "keypoints")
+PARTS = ("masks", "keypoints", "evaluation")
 USABLE, BAD = 0, 3
 
 
@@ -33,7 +33,7 @@ def check_files(
         image_root: the folder of the images; None: they are not looked for.
         images: "none", "sample" or "all": whose files are read.
         train: json and images of the training data that it must not share images with.
-        without: parts that are not used: "masks", "keypoints".
+        without: what the data is not used for, of `PARTS`.
         examples: shown of each kind.
         json_out: gets the report for machines.
         clean: gets a copy of the annotation file, without what would stop a training.

@@ -24,9 +24,9 @@ class Kind:
         detectron2: what Detectron2 alone does with it.
         meaning: what is the matter.
         training: what our training does with it: the cure is part of it.
-        needs: the head that must be trained for it to matter: "", "masks", "polygons" (masks with
-            INPUT.MASK_FORMAT polygon), "keypoints" or "raw keypoints" (a data set that was not
-            registered by `register_coco_data`, which completes them).
+        needs: what the data must be used for, for it to matter: "", "masks", "polygons" (masks with
+            INPUT.MASK_FORMAT polygon), "keypoints", "raw keypoints" (of a data set that was not
+            registered by `register_coco_data`, which completes them) or "evaluation".
     """
 
     name: str

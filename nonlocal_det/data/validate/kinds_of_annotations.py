@@ -10,7 +10,7 @@ Row = tuple[str, ...]
 ANNOTATIONS: tuple[Row, ...] = (
     ("annotation_malformed", "crash", "raises", "an annotation without id, image_id, category_id or bbox", DROP),
     ("annotation_id_duplicate", "crash", "raises", "two annotations have one id", "stops; --allow-bad-data gives the later ones new ids"),
-    ("annotation_id_zero", "harmless", "keeps", "an annotation's id is 0: pycocotools takes what matches it for unmatched", AS_IS),
+    ("annotation_id_zero", "corrupt", "keeps", "an annotation's id is 0: the evaluation takes what matches it for a false positive", "stops; --allow-bad-data gives it a new id", "evaluation"),
     ("annotation_image_unknown", "harmless", "drops", "image_id is that of no image", UNUSED),
     ("annotation_category_unknown", "crash", "raises", "category_id is that of no category", DROP),
     ("annotation_duplicate", "harmless", "keeps", "image, category and box are those of an earlier annotation", AS_IS),

@@ -9,7 +9,7 @@ from good_data import Damage, GoodData
 
 from nonlocal_det.data.validate import KINDS, check_dataset, write_clean
 
-PARTS = frozenset({"masks", "keypoints", "raw keypoints"})
+PARTS = frozenset({"masks", "keypoints", "raw keypoints", "evaluation"})
 BAD = [
     (kind, damage)
     for kind, damage, _ in DAMAGES

@@ -10,11 +10,13 @@ from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.data.datasets import register_coco_instances
 from good_data import Damage, GoodData
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from nonlocal_det.data.register import forget
 from nonlocal_det.data.validate import KINDS, check_dataset, kinds_table
 
-ALL = frozenset({"masks", "polygons", "keypoints", "raw keypoints"})
+ALL = frozenset({"masks", "polygons", "keypoints", "raw keypoints", "evaluation"})
 OBJECTS = 12
 
 
@@ -112,3 +114,27 @@ def test_the_table_is_consistent() -> None:
         assert kind.training.startswith("stops") == kind.stops(ALL)
         assert f"| `{kind.name}` |" in kinds_table()
     assert not KINDS["rle_as_polygon"].stops(frozenset({"masks"}))
+
+
+def test_an_id_of_0_spoils_the_evaluation() -> None:
+    """Why `annotation_id_zero` is there: perfect detections of two objects, one with the id 0."""
+    images = [{"id": 1, "width": 99, "height": 99, "file_name": "a"}]
+    found = {}
+    for first in (0, 1):
+        objects = [
+            {"id": first + k, "image_id": 1, "category_id": 1, "area": 900, "iscrowd": 0}
+            | {"bbox": [10 + 40 * k, 10, 30, 30]}
+            for k in range(2)
+        ]
+        truth = COCO()
+        truth.dataset = {"info": {}, "images": images, "annotations": objects}
+        truth.dataset["categories"] = [{"id": 1, "name": "a"}]
+        truth.createIndex()
+        results = [{**one, "score": 0.9} for one in objects]
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        found[first] = evaluation.stats[0]
+    assert found[1] == 1.0
+    assert found[0] < 0.6
