@@ -103,7 +103,7 @@ def test_a_folder_that_is_not_there_is_an_error(tool, good: GoodData, tmp_path: 
 
 def test_the_document_has_the_table_of_kinds(tool) -> None:
     assert tool("--kinds") == (0, kinds_table() + "\n")
-    assert kinds_table() in (ROOT / "bad_data.md").read_text()
+    assert kinds_table() in (ROOT / "docs" / "bad_data.md").read_text()
 
 
 def test_the_sample_is_spread_over_the_data(tool, good: GoodData, monkeypatch) -> None:
