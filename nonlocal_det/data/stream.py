@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from .chance import SAMPLER, seeded
 from .samples import Mapper, Place, Samples, as_it_is
+from .skipping import SkippedImages, SkippingMapper
 from .workers import shield_worker
 
 logger = logging.getLogger("nonlocal_det")
@@ -28,9 +29,9 @@ Batch = list[dict[str, Any]]
 def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[Batch]:
     """Detectron2's training loader for a config, as a stream that can be taken up anywhere.
 
-    Data sets, filters, samplers, aspect ratio grouping and mapper are Detectron2's own. Data that
-    is not a list of records (a torch data set in Detectron2's catalogue) gets Detectron2's loader,
-    which starts anew on a resume.
+    Data sets, filters, samplers, aspect ratio grouping and mapper are Detectron2's own; an image
+    that cannot be read is skipped (`SkippingMapper`). Data that is not a list of records (a torch
+    data set in Detectron2's catalogue) gets Detectron2's loader, which starts anew on a resume.
 
     Args:
         cfg: a full config.
@@ -45,7 +46,7 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     parts = build_detection_train_loader.from_config(cfg, mapper)
     records = parts["dataset"]
     if isinstance(records, list):
-        return TrainStream(cfg, records, parts["mapper"])
+        return TrainStream(cfg, records, SkippingMapper(parts["mapper"], records))
     loader: Iterable[Batch] = build_detection_train_loader(**parts)
     return loader
 
@@ -60,6 +61,7 @@ class TrainStream:
 
     Attributes:
         batches: how many it has given out.
+        skipped: images that could not be read, and how many may be.
 
     Raises:
         ValueError: ``SOLVER.IMS_PER_BATCH`` is no multiple of the number of processes.
@@ -76,6 +78,7 @@ class TrainStream:
         self.mapper = mapper
         self.seed = max(cfg.SEED, 0)
         self.batches = 0
+        self.skipped = SkippedImages()
         self.batch_size = total // processes
         self._wide: np.ndarray | None = None
         if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
@@ -125,6 +128,7 @@ class TrainStream:
         while True:
             batch = list(islice(samples, self.batch_size))
             self.batches += 1
+            self.skipped.note(batch)
             yield batch
 
     def places(self) -> Iterator[list[Place]]:
