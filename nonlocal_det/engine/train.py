@@ -1,6 +1,7 @@
 """What one process of ``tools/train_net.py`` does: train and evaluate, or evaluate only."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
@@ -9,12 +10,14 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, has_checkpoint
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_model, logger, warn_without_weights
+from .place import torchrun_restarted, torchrun_restarts
 from .provenance import commit, made_by
 from .result import write_result
+from .scaling import describe_scaling, fit_to_processes
 from .setup import load_config
 from .trainer import Trainer
 
@@ -29,18 +32,28 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
         The results of the evaluation: a dictionary of metrics for each task; empty in all
         processes but the first.
     """
-    cfg = load_config(args)
+    given = load_config(args)
+    processes = comm.get_world_size()
+    cfg = given if args.eval_only else fit_to_processes(given, processes, scale_lr=args.scale_lr)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
     args.config_file = find_config(args.config_file)  # default_setup logs the file itself
     default_setup(cfg, args)
-    return evaluate(cfg, args) if args.eval_only else train(cfg, args)
+    if args.eval_only:
+        return evaluate(cfg, args)
+    logger.info(describe_scaling(given, cfg, processes))
+    return train(cfg, args)
 
 
 def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
+    A training that torchrun has restarted resumes in any case.
+
     ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
     """
+    resume = args.resume or torchrun_restarted()
+    if not resume:
+        _refuse_a_foreign_past(cfg)
     code = commit()  # now: the checkout may change before the training ends
     checkpoints = CheckpointOptions(
         keep_last=args.keep_checkpoints,
@@ -51,10 +64,24 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     )
     trainer = Trainer(cfg, checkpoints)
     check_model(cfg, trainer.model, args.config_file)
-    trainer.resume_or_load(resume=args.resume)
+    trainer.resume_or_load(resume=resume)
     trainer.train()
     write_result(trainer, code)
     return trainer.last_results
+
+
+def _refuse_a_foreign_past(cfg: CfgNode) -> None:
+    """Refuse a folder with an earlier training, which a restart would take for this one's.
+
+    Raises:
+        ValueError: there are checkpoints in ``OUTPUT_DIR``, and torchrun may restart.
+    """
+    if torchrun_restarts() and comm.all_gather(has_checkpoint(Path(cfg.OUTPUT_DIR)))[0]:
+        raise ValueError(
+            f"OUTPUT_DIR={cfg.OUTPUT_DIR!r} holds an earlier training's checkpoints, from which "
+            "this one would continue when torchrun restarts it (--max-restarts); give --resume to "
+            "continue that one, or another OUTPUT_DIR"
+        )
 
 
 def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
