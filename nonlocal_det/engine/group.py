@@ -18,6 +18,7 @@ from detectron2.utils import comm
 
 from nonlocal_det.cli import one_line_errors
 
+from .meeting import meet
 from .place import Place
 
 logger = logging.getLogger("nonlocal_det")
@@ -43,8 +44,7 @@ def run_in_group(
         main: what to run.
         args: of ``main``.
         place: this process's.
-        url: where all meet: ``env://``, ``tcp://HOST:PORT`` of a store that listens there already,
-            or ``file://PATH``.
+        url: where all meet, see `meet`.
         device: ``MODEL.DEVICE``; with CUDA the processes talk over NCCL, else over gloo.
         timeout: how long one waits for the others, once they have met too.
 
@@ -68,11 +68,9 @@ def _join(place: Place, url: str, device: str, timeout: datetime.timedelta) -> N
             )
         torch.cuda.set_device(place.local_rank)
     try:
-        store = _store(url, timeout)
         dist.init_process_group(
             "nccl" if device.startswith("cuda") else "gloo",
-            init_method=None if store else url,
-            store=store,
+            store=meet(place, url, timeout),
             rank=place.rank,
             world_size=place.world_size,
             timeout=timeout,
@@ -85,14 +83,6 @@ def _join(place: Place, url: str, device: str, timeout: datetime.timedelta) -> N
             f"({_first_line(error)}); start each machine's with the same address, and numbers that "
             "differ (--machine-rank, --node-rank); --timeout waits longer"
         ) from error
-
-
-def _store(url: str, timeout: datetime.timedelta) -> dist.Store | None:
-    """The store of `launch`, whose own process keeps it: it outlives any that trains."""
-    if not url.startswith("tcp://"):
-        return None
-    host, _, port = url.removeprefix("tcp://").rpartition(":")
-    return dist.TCPStore(host, int(port), is_master=False, timeout=timeout)
 
 
 def _group_by_machine(place: Place, timeout: datetime.timedelta) -> None:
