@@ -5,8 +5,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from detectron2.utils import comm
-
 
 @dataclass(frozen=True)
 class Place:
@@ -83,14 +81,3 @@ def _number(environ: Mapping[str, str], name: str, minimum: int) -> int:
             "sets it, or unset RANK and WORLD_SIZE to train without it"
         )
     return int(text)
-
-
-def torchrun_restarts() -> bool:
-    """Whether torchrun may start this training's processes again (``--max-restarts``)."""
-    return os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
-
-
-def torchrun_restarted() -> bool:
-    """Whether torchrun has done so, on any machine; all processes must ask together."""
-    count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return any(count != "0" for count in comm.all_gather(count))

@@ -10,12 +10,12 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, has_checkpoint
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_model, logger, warn_without_weights
-from .place import torchrun_restarted, torchrun_restarts
 from .provenance import commit, made_by
+from .restart import was_restarted
 from .result import write_result
 from .scaling import describe_scaling, fit_to_processes
 from .setup import load_config
@@ -51,9 +51,7 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
 
     ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
     """
-    resume = args.resume or torchrun_restarted()
-    if not resume:
-        _refuse_a_foreign_past(cfg)
+    resume = args.resume or was_restarted(Path(cfg.OUTPUT_DIR))
     code = commit()  # now: the checkout may change before the training ends
     checkpoints = CheckpointOptions(
         keep_last=args.keep_checkpoints,
@@ -68,20 +66,6 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     trainer.train()
     write_result(trainer, code)
     return trainer.last_results
-
-
-def _refuse_a_foreign_past(cfg: CfgNode) -> None:
-    """Refuse a folder with an earlier training, which a restart would take for this one's.
-
-    Raises:
-        ValueError: there are checkpoints in ``OUTPUT_DIR``, and torchrun may restart.
-    """
-    if torchrun_restarts() and comm.all_gather(has_checkpoint(Path(cfg.OUTPUT_DIR)))[0]:
-        raise ValueError(
-            f"OUTPUT_DIR={cfg.OUTPUT_DIR!r} holds an earlier training's checkpoints, from which "
-            "this one would continue when torchrun restarts it (--max-restarts); give --resume to "
-            "continue that one, or another OUTPUT_DIR"
-        )
 
 
 def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
