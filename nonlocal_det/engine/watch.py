@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 _GRACE = 10.0  # s, for the others' last words, and again after SIGTERM
+_TOGETHER = 2.0  # s, in which signals count as one: a terminal and a scheduler may both send it
 _ASKED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -20,7 +21,7 @@ def watch(
 ) -> int:
     """Wait until all processes have ended; once one has failed, see to it that the others do.
 
-    SIGTERM and SIGINT of this process go to them; the second one kills them.
+    SIGTERM and SIGINT of this process go to them; a second one, later, kills them.
 
     Args:
         processes: that have been started.
@@ -89,15 +90,16 @@ def _join(processes: Sequence[BaseProcess], seconds: float) -> None:
 
 @contextmanager
 def _passing_signals_on(processes: Sequence[BaseProcess]) -> Iterator[None]:
-    received: list[int] = []
+    received: list[float] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1 and number == signal.SIGINT and _in_foreground():
-            return  # the terminal has sent it to all of them
+        received.append(time.monotonic())
+        again = received[-1] - received[0] > _TOGETHER
+        if len(received) > 1 and not again:
+            return
         for process in processes:
             if process.is_alive() and process.pid:
-                os.kill(process.pid, number if len(received) == 1 else signal.SIGKILL)
+                os.kill(process.pid, signal.SIGKILL if again else number)
 
     before = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -105,15 +107,3 @@ def _passing_signals_on(processes: Sequence[BaseProcess]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _in_foreground() -> bool:
-    """Whether a terminal's Ctrl-C reaches this process and its children."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    finally:
-        os.close(terminal)
