@@ -46,6 +46,13 @@ def launch(
         timeout: how long a process waits for the others before it ends with an error.
         args: of ``main``.
 
+    Note:
+        Gradients are averaged over the processes, so N of them have those of one with the whole
+        batch (a test: 1e-5) where a loss is a mean over images or RoIs of which each process has as
+        many: RPN and box losses, and the mask's where each has as many positives. Not so: batch
+        norms but SyncBN; keypoints' losses by visible keypoints (their default); RoIs drawn by each
+        process's own random numbers; zeros that pad a batch to its largest image.
+
     Raises:
         ValueError: torchrun's variables are wrong, or the options contradict them.
         SystemExit: a process failed, with its exit status (128 + n after signal n).
