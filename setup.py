@@ -52,6 +52,7 @@ setup(
         "safetensors>=0.4.3",
         "scipy>=1.10",
         "tabulate>=0.9",
+        "tqdm>=4.60",
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],

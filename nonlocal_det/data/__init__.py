@@ -3,16 +3,29 @@
 Importing it needs no OpenCV; only the functions that draw do.
 """
 
-from .coco_data import CocoData, fill_keypoints, register_coco_data
+from .coco_data import (
+    CocoData,
+    completes_keypoints,
+    fill_keypoints,
+    register_coco_data,
+    replace_json,
+)
 from .draw import draw_training_images
 from .keypoint_schema import find_keypoint_schema
 from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
+from .prepare import check_registered, clean_own_data
 from .register import register_long_range, register_mini_coco
+from .skipping import CountingLoader, build_train_loader
 
 __all__ = [
     "CocoData",
+    "CountingLoader",
+    "build_train_loader",
+    "check_registered",
+    "clean_own_data",
+    "completes_keypoints",
     "draw_training_images",
     "fill_keypoints",
     "find_keypoint_schema",
@@ -22,6 +35,7 @@ __all__ = [
     "register_coco_data",
     "register_long_range",
     "register_mini_coco",
+    "replace_json",
 ]
 
 # No file is read: the names exist, as Detectron2's own do, whether or not the data does.

@@ -1,11 +1,12 @@
 """The long-range data for a backbone: its receptive field is measured, then the data is drawn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from detectron2.modeling import build_backbone
+from detectron2.modeling import build_backbone, build_model
 
-from nonlocal_det.analysis import ReceptiveField, receptive_fields
+from nonlocal_det.analysis import Reach, ReceptiveField, detection_reach, receptive_fields
 from nonlocal_det.data import make_long_range
 
 from .setup import merge_config
@@ -30,6 +31,27 @@ def field_of_config(config_file: str) -> tuple[str, ReceptiveField]:
     fields = receptive_fields(getattr(backbone, "bottom_up", backbone))
     name = max(fields, key=lambda output: fields[output].size)
     return name, fields[name]
+
+
+def reach_of_config(
+    config_file: str, width: float, height: float, options: Sequence[str] = ()
+) -> Reach:
+    """How far a detection of a config's model can see without its inserted blocks.
+
+    Args:
+        config_file: a path, or the name of a packaged config.
+        width: of the region in pixels.
+        height: likewise.
+        options: KEY VALUE pairs of the config.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: see `detection_reach`.
+    """
+    cfg = merge_config(config_file, [*options, "MODEL.DEVICE", "meta"])
+    with torch.device("meta"):
+        model = build_model(cfg)
+    return detection_reach(model, width, height)
 
 
 def make_long_range_for(

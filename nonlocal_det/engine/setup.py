@@ -13,9 +13,11 @@ from detectron2.engine import default_argument_parser
 
 from nonlocal_det.config import add_nonlocal_config
 from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_config
+from .data_checks import allow_own_data
 from .group import TIMEOUT
 from .own_data import follow_data
 from .scaling import REFERENCE
@@ -33,11 +35,13 @@ examples:
 
 
 def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, those of data and evaluation, and those of checkpoints."""
+    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step."""
     parser = default_argument_parser(epilog=EXAMPLES)
     _add_coco_data(parser)
+    _add_bad_data(parser)
     _add_checkpoints(parser)
     _add_processes(parser)
+    _add_step(parser)
     parser.add_argument(
         "--oks-sigmas",
         type=_numbers,
@@ -45,6 +49,23 @@ def build_argument_parser() -> argparse.ArgumentParser:
         help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
     )
     return parser
+
+
+def _add_bad_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-bad-data",
+        action="store_true",
+        help="leave out and count the images and annotations that would stop or spoil the "
+        "training, instead of refusing to start",
+    )
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        default=MAX_BAD_IMAGES,
+        metavar="N",
+        help="during the training, skip up to N images that cannot be read, in each process "
+        "(default: %(default)s)",
+    )
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +122,25 @@ def _minutes(text: str) -> datetime.timedelta:
     return found
 
 
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="K",
+        help="compute each process's batch in K parts, one after the other, and add their "
+        "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
+        "schedule and learning rate stay as they are",
+    )
+    parser.add_argument(
+        "--on-nonfinite",
+        default="stop",
+        metavar="POLICY",
+        help="what to do with a step whose losses or gradients are not finite: stop (default), or "
+        "skip-N: leave it out, at most N times in the whole training, restarts included",
+    )
+
+
 def _numbers(text: str) -> list[float]:
     return [float(one) for one in text.split(",")]
 
@@ -141,7 +181,10 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     """
     options = list(args.opts or [])
     cfg = merge_config(args.config_file, options)
-    data = [register_coco_data(*entry) for entry in args.coco_data]
+    entries = args.coco_data
+    if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
+        entries = allow_own_data(cfg, entries)
+    data = [register_coco_data(*entry) for entry in entries]
     follow_data(cfg, data, given=options[::2])
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
         _set_sigmas(cfg, args.oks_sigmas)

@@ -13,12 +13,14 @@ from detectron2.utils.logger import setup_logger
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.model_zoo import find_config
 
-from .checks import check_model, logger, warn_without_weights
+from .checks import check_blocks_learn, check_model, logger, warn_without_weights
+from .data_checks import check_data
 from .provenance import commit, made_by
 from .restart import was_restarted
 from .result import write_result
 from .scaling import describe_scaling, fit_to_processes
 from .setup import load_config
+from .step import StepOptions, parse_policy
 from .trainer import Trainer
 
 
@@ -38,6 +40,7 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
     args.config_file = find_config(args.config_file)  # default_setup logs the file itself
     default_setup(cfg, args)
+    check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
     if args.eval_only:
         return evaluate(cfg, args)
     logger.info(describe_scaling(given, cfg, processes))
@@ -60,8 +63,10 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         allow_unmatched=args.allow_unmatched,
         made_by=made_by(cfg, code),
     )
-    trainer = Trainer(cfg, checkpoints)
+    step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
+    trainer = Trainer(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
     check_model(cfg, trainer.model, args.config_file)
+    check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)
     trainer.train()
     write_result(trainer, code)

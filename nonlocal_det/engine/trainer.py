@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,10 +19,13 @@ from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.data import CountingLoader, build_train_loader
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
 from .keep_best import KeepBest
+from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep
 from .timing import InferenceTimer
 
 logger = logging.getLogger("nonlocal_det")
@@ -36,12 +40,22 @@ class Trainer(DefaultTrainer):
     Args:
         cfg: a full config, as `load_config` returns it.
         checkpoints: which of them to keep, and what to demand of those that are loaded.
+        step: how a step is computed, and what becomes of one that fails.
+        max_bad_images: images that may be unreadable, and are skipped.
     """
 
-    def __init__(self, cfg: CfgNode, checkpoints: CheckpointOptions | None = None) -> None:
+    def __init__(
+        self,
+        cfg: CfgNode,
+        checkpoints: CheckpointOptions | None = None,
+        step: StepOptions | None = None,
+        max_bad_images: int = MAX_BAD_IMAGES,
+    ) -> None:
         self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
+        self.step = self._build_step(step or StepOptions())
+        self._trainer.data_loader.limit = max_bad_images
         self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
@@ -64,6 +78,7 @@ class Trainer(DefaultTrainer):
         if options.keep_best and comm.is_main_process():
             period = self.cfg.TEST.EVAL_PERIOD
             found.append(KeepBest(self.checkpointer, options.keep_best, period))
+        self._watch_blocks(found)
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,6 +100,11 @@ class Trainer(DefaultTrainer):
                 "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
                 "momentum starts at 0"
             )
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> CountingLoader:
+        """Detectron2's loader, which skips images that cannot be read."""
+        return build_train_loader(cfg)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
@@ -123,6 +143,29 @@ class Trainer(DefaultTrainer):
                 f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
             )
         super().resume_or_load(resume=resume)
+
+    def _watch_blocks(self, found: list[HookBase | None]) -> None:
+        """Add the watch before the hook that writes, at its period; in the process that has one."""
+        blocks = nonlocal_blocks(self.model)
+        for place, hook in enumerate(found):
+            if isinstance(hook, hooks.PeriodicWriter) and blocks:
+                found.insert(place, BlockWatch(blocks, hook._period))
+                return
+
+    def _build_step(self, options: StepOptions) -> TrainingStep:
+        guard = NonFiniteGuard(
+            Path(self.cfg.OUTPUT_DIR),
+            limit=options.skip,
+            config=self.cfg.dump(),
+            made_by=self.checkpoints.made_by,
+        )
+        self.checkpointer.add_checkpointable("nonfinite", guard)
+        return TrainingStep(self._trainer, options, guard)
+
+    def run_step(self) -> None:
+        """One batch, by our step; the hooks' ``before_step`` have run."""
+        self._trainer.iter = self.iter
+        self.step.run()
 
 
 @contextmanager

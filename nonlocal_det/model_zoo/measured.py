@@ -80,7 +80,7 @@ def _measured(model: Json, results: Json) -> Json:
         "config_sha256": config_sha256(model["config"]),
     }
     measured |= {key: "; ".join(results[key]) for key in ("commit", "hardware", "versions")}
-    return {key: value for key, value in measured.items() if value not in (None, {})}
+    return {key: value for key, value in measured.items() if value not in (None, "", {})}
 
 
 def _paired(config: str, results: Json) -> Json:

@@ -28,7 +28,7 @@ def model(config: str, shift: float) -> dict:
 
 RESULTS = {
     "suite": "quick",
-    "schedule": None,
+    "schedule": "",  # the quick suite has its own
     "seeds": [1, 2, 3],
     "overrides": [],
     "mixed": [],
