@@ -2,7 +2,7 @@
 
 from .checkpointer import SafeCheckpointer
 from .errors import CheckpointError, DamagedError, RefusedError
-from .folder import BEST
+from .folder import BEST, has_checkpoint
 from .options import CheckpointOptions
 from .reading import read_checkpoint, read_torch
 from .report import LoadReport
@@ -18,6 +18,7 @@ __all__ = [
     "RefusedError",
     "SafeCheckpointer",
     "convert_weights",
+    "has_checkpoint",
     "load_weights",
     "read_checkpoint",
     "read_torch",

@@ -1,6 +1,7 @@
 """From the command line to a full config: the file, the user's data, the options, the device."""
 
 import argparse
+import datetime
 import difflib
 import math
 from collections.abc import Callable
@@ -17,11 +18,14 @@ from nonlocal_det.model_zoo import find_config
 
 from .checks import check_config
 from .data_checks import allow_own_data
+from .group import TIMEOUT
 from .own_data import follow_data
+from .scaling import REFERENCE
 
 EXAMPLES = """
 examples:
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8
+  torchrun --nproc-per-node 8 tools/train_net.py --config-file configs/nl_mask_rcnn_R50.yaml
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --eval-only MODEL.WEIGHTS model.pth
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8 \\
       --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
@@ -36,6 +40,7 @@ def build_argument_parser() -> argparse.ArgumentParser:
     _add_coco_data(parser)
     _add_bad_data(parser)
     _add_checkpoints(parser)
+    _add_processes(parser)
     _add_step(parser)
     parser.add_argument(
         "--oks-sigmas",
@@ -87,6 +92,34 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         help="load checkpoints by executing them: whoever made them can do on this machine "
         "whatever you can",
     )
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale-lr",
+        action="store_true",
+        help="keep the images a process: scale batch and learning rate by the number of processes, "
+        "the iterations inversely. The config's are for SOLVER.REFERENCE_WORLD_SIZE of them, or "
+        f"if that is 0 for {REFERENCE}",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_minutes,
+        default=TIMEOUT,
+        metavar="MINUTES",
+        help="how long a process waits for another that is hung, or still saves or evaluates, "
+        "before the training ends with an error (default: 30)",
+    )
+
+
+def _minutes(text: str) -> datetime.timedelta:
+    try:
+        found = datetime.timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        found = datetime.timedelta(0)
+    if found <= datetime.timedelta(0):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, above 0, as 30 or 0.5")
+    return found
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:
@@ -146,8 +179,6 @@ def load_config(args: argparse.Namespace) -> CfgNode:
         FileNotFoundError: no such config or data file; suggests near names.
         ValueError: an unknown key or a combination that cannot work; names key, value and cure.
     """
-    if not args.config_file:
-        raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
     options = list(args.opts or [])
     cfg = merge_config(args.config_file, options)
     entries = args.coco_data
@@ -162,6 +193,20 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
+def find_device(args: argparse.Namespace) -> str:
+    """The ``MODEL.DEVICE`` of a command line: it decides how processes talk, before they start.
+
+    Args:
+        args: with ``config_file`` and ``opts``.
+
+    Raises:
+        FileNotFoundError: see `merge_config`.
+        ValueError: likewise.
+    """
+    device: str = merge_config(args.config_file, list(args.opts or [])).MODEL.DEVICE
+    return device
+
+
 def merge_config(config_file: str, options: list[str]) -> CfgNode:
     """Detectron2's defaults, this project's, the file and the options; data is not looked at.
 
@@ -171,8 +216,10 @@ def merge_config(config_file: str, options: list[str]) -> CfgNode:
 
     Raises:
         FileNotFoundError: no such config; suggests near names.
-        ValueError: an unknown key or a value of another type.
+        ValueError: no config is named, an unknown key, or a value of another type.
     """
+    if not config_file:
+        raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
     cfg = get_cfg()
     add_nonlocal_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
