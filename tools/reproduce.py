@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpus-per-run", type=int, default=1, help="on the CPU: processes")
     parser.add_argument("--jobs", type=int, help="runs at a time, each with its share of the cores")
     parser.add_argument("--choose-lr", action="store_true", help="choose learning rates on val")
-    parser.add_argument("--lr-grid", help="rates to choose from, as 0.005,0.01 (default: + 0.02)")
+    parser.add_argument("--lr-grid", help="rates to choose from, as 0.01,0.02 (default: + 0.04)")
     parser.add_argument("--lr-file", type=Path, help="of chosen rates; default: the package's")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--report-only", dest="mode", action="store_const", const="report")

@@ -46,7 +46,7 @@ def make_plan(
         only: a question of the suite's, or what is in the name of the models to keep.
         choose_lr: try every model at every rate of the grid, evaluated on the split val under a
             seed of its own, instead of training the suite.
-        lr_grid: the rates to try, as "0.005,0.01".
+        lr_grid: the rates to try, as "0.01,0.02".
         lr_file: where the chosen rates are read and written; by default the package's.
         overrides: KEY VALUE pairs for every run.
 

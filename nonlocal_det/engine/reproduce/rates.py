@@ -6,7 +6,7 @@ from pathlib import Path
 from nonlocal_det.model_zoo.learning_rates import Entry, load_learning_rates
 from nonlocal_det.model_zoo.rows import config_sha256
 
-GRID = (0.005, 0.01, 0.02)
+GRID = (0.01, 0.02, 0.04)
 CHOOSING_SEED = 1000  # none of a test's
 
 
@@ -25,7 +25,7 @@ def parse_grid(text: str) -> tuple[float, ...]:
     except ValueError:
         rates = []
     if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 10 for rate in rates):
-        raise ValueError(f"--lr-grid {text!r}; expected different rates above 0, as 0.005,0.01")
+        raise ValueError(f"--lr-grid {text!r}; expected different rates above 0, as 0.01,0.02")
     return tuple(sorted(rates))
 
 

@@ -13,9 +13,9 @@ from nonlocal_det.model_zoo.rows import config_sha256
 
 BASE, CONTROL, NL = (f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_"))
 APS = {
-    **{f"{BASE} 0.005": 50.0, f"{BASE} 0.01": 60.0, f"{BASE} 0.02": 55.0},
-    **{f"{CONTROL} 0.005": 61.0, f"{CONTROL} 0.01": 61.0, f"{CONTROL} 0.02": 60.0},
-    **{f"{NL} 0.005": 80.0, f"{NL} 0.01": 81.0, f"{NL} 0.02": None},
+    **{f"{BASE} 0.01": 50.0, f"{BASE} 0.02": 60.0, f"{BASE} 0.04": 55.0},
+    **{f"{CONTROL} 0.01": 61.0, f"{CONTROL} 0.02": 61.0, f"{CONTROL} 0.04": 60.0},
+    **{f"{NL} 0.01": 80.0, f"{NL} 0.02": 81.0, f"{NL} 0.04": None},
 }
 
 
@@ -34,17 +34,17 @@ def test_the_best_rate_on_val_is_kept_with_all_that_was_tried(beacon, capsys):
     assert len(calls) == 9
     assert {call[1] for call in calls} == {1000}
     assert all("('long_range_beacon_val',)" in call[-1] for call in calls)
-    assert {entry["chosen"] for entry in entries(beacon).values()} == {0.01, 0.005}
-    assert [entries(beacon)[name]["chosen"] for name in (BASE, CONTROL, NL)] == [0.01, 0.005, 0.01]
+    assert {entry["chosen"] for entry in entries(beacon).values()} == {0.02, 0.01}
+    assert [entries(beacon)[name]["chosen"] for name in (BASE, CONTROL, NL)] == [0.02, 0.01, 0.02]
     entry = entries(beacon)[NL]
-    assert entry["tried"] == {"0.005": 80.0, "0.01": 81.0, "0.02": None}
+    assert entry["tried"] == {"0.01": 80.0, "0.02": 81.0, "0.04": None}
     assert (entry["metric"], entry["seed"], entry["overrides"]) == ("box AP", 1000, [])
     assert list(entry["data"]) == ["long_range_beacon_val"]
     assert entry["command"].startswith(
-        "python tools/reproduce.py --suite long-range --choose-lr --lr-grid 0.005,0.01,0.02 "
+        "python tools/reproduce.py --suite long-range --choose-lr --lr-grid 0.01,0.02,0.04 "
     )
     said = capsys.readouterr().out
-    assert f"| `{NL}` | box AP | 80.00 | 81.00 | none | **0.01** |" in said
+    assert f"| `{NL}` | box AP | 80.00 | 81.00 | none | **0.02** |" in said
     assert f"At the edge of the grid, so perhaps not the best: {CONTROL}." in said
     assert not (beacon.output / "results.json").exists()
 
@@ -53,13 +53,13 @@ def test_the_best_rate_on_val_is_kept_with_all_that_was_tried(beacon, capsys):
 
 
 def test_a_rate_that_diverges_loses_and_one_that_fails_leaves_the_choice_open(beacon, capsys):
-    faults = {f"{BASE} 0.02": "diverge", f"{CONTROL} 0.01": "fail"}
+    faults = {f"{BASE} 0.04": "diverge", f"{CONTROL} 0.02": "fail"}
     beacon.set_faults(ap=APS, **faults)
     assert choose(beacon) == 1
     assert entries(beacon).keys() == {BASE, NL}
-    assert entries(beacon)[BASE]["tried"] == {"0.005": 50.0, "0.01": 60.0, "0.02": None}
+    assert entries(beacon)[BASE]["tried"] == {"0.01": 50.0, "0.02": 60.0, "0.04": None}
     said = capsys.readouterr().out
-    assert f"| `{BASE}` | box AP | 50.00 | 60.00 | diverged | **0.01** |" in said
+    assert f"| `{BASE}` | box AP | 50.00 | 60.00 | diverged | **0.02** |" in said
     assert f"| `{CONTROL}` | box AP | 61.00 | - | 60.00 | - |" in said
     with pytest.raises(ValueError, match=f"{CONTROL}: no learning rate has been chosen"):
         beacon.run("2")
@@ -74,11 +74,11 @@ def test_each_model_is_trained_at_its_own_rate_on_the_test_split(beacon):
     (beacon.output / "calls.txt").unlink()
     assert beacon.run("1") == 0
     options = {call[0]: " ".join(call[-1]) for call in beacon.calls()}
-    assert "SOLVER.BASE_LR 0.005" in options[CONTROL]
-    assert "SOLVER.BASE_LR 0.01" in options[NL]
+    assert "SOLVER.BASE_LR 0.01" in options[CONTROL]
+    assert "SOLVER.BASE_LR 0.02" in options[NL]
     assert not any("val" in words for words in options.values())
     rates = {m["config"]: m["learning_rate"] for m in beacon.results()["models"]}
-    assert rates == {BASE: 0.01, CONTROL: 0.005, NL: 0.01}
+    assert rates == {BASE: 0.02, CONTROL: 0.01, NL: 0.02}
     costs = {m["parameters"] for m in beacon.results()["models"] if m["config"] != BASE}
     assert costs == {3339418}
 
@@ -137,7 +137,7 @@ def test_requests_that_cannot_be_are_refused(arguments, words):
 
 
 def test_the_grid_is_a_list_of_rates():
-    assert parse_grid("0.02,0.005") == (0.005, 0.02)
+    assert parse_grid("0.04,0.01") == (0.01, 0.04)
     for text in ("", "a", "0", "-1", "0.1,0.1", "nan"):
         with pytest.raises(ValueError, match="--lr-grid"):
             parse_grid(text)
