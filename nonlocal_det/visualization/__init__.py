@@ -1,5 +1,6 @@
 """Pictures of what a model does: predictions, losses, and where its non-local blocks look."""
 
+from .accuracy import Curve, draw_accuracy
 from .attention import record_inputs
 from .coco import CocoDetections
 from .figures import (
@@ -11,6 +12,7 @@ from .figures import (
 )
 from .instances import draw_instances
 from .look_figures import STYLES, TOP_K, draw_looks, figure_of_looks, paint_arrows, paint_heat
+from .looks import Look, compare_looks
 from .maps import AttentionMap
 from .placement import Placement
 from .recorded import AttentionMaps
@@ -23,13 +25,17 @@ __all__ = [
     "AttentionMap",
     "AttentionMaps",
     "CocoDetections",
+    "Curve",
+    "Look",
     "PLACES",
     "Placement",
     "STATISTICS",
     "STYLES",
     "TOP_K",
     "VideoFile",
+    "compare_looks",
     "describe_map",
+    "draw_accuracy",
     "draw_attention",
     "draw_instances",
     "draw_looks",

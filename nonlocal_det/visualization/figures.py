@@ -64,19 +64,23 @@ def draw_predictions(
 
 
 def draw_attention(
-    image: np.ndarray, weights: Tensor, cell: float, query: tuple[float, float], path: Path
+    image: np.ndarray,
+    weights: Tensor,
+    extent: tuple[float, float, float, float],
+    query: tuple[float, float],
+    path: Path,
 ) -> Path:
     """The affinities of one query as a heat map over the image.
 
     Args:
         image: RGB pixels (H, W, 3), as the network saw it, without padding.
-        weights: of the key positions (Hk, Wk); may reach beyond the image into its padding.
-        cell: the side of a key position in pixels of ``image``.
+        weights: of the key positions (Hk, Wk).
+        extent: what they cover: x0, y0, x1, y1 in pixels of ``image``, perhaps beyond it.
         query: the query point (x, y) in pixels of ``image``.
         path: the PNG to write.
     """
     height, width = image.shape[:2]
-    rows, columns = weights.shape
+    x0, y0, x1, y1 = extent
     figure = new_figure(9, 4.8)
     left, right = figure.subplots(1, 2)
     left.imshow(image)
@@ -84,7 +88,7 @@ def draw_attention(
     right.imshow(image)
     heat = right.imshow(
         weights.cpu().numpy(),
-        extent=(0, columns * cell, rows * cell, 0),
+        extent=(x0, x1, y1, y0),
         interpolation="bilinear",
         cmap="inferno",
         alpha=0.6,
