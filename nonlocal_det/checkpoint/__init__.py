@@ -6,7 +6,7 @@ from .folder import BEST
 from .options import CheckpointOptions
 from .reading import read_checkpoint
 from .report import LoadReport
-from .weights import convert_weights, load_weights
+from .weights import check_target, convert_weights, load_weights, read_tensors, write_weights
 
 __all__ = [
     "BEST",
@@ -16,7 +16,10 @@ __all__ = [
     "LoadReport",
     "RefusedError",
     "SafeCheckpointer",
+    "check_target",
     "convert_weights",
     "load_weights",
     "read_checkpoint",
+    "read_tensors",
+    "write_weights",
 ]

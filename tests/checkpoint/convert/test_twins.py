@@ -1,0 +1,129 @@
+"""A baseline becomes its twin and back, and the command says what it does."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import peer_blocks
+import pytest
+import torch
+from detectron2.modeling import build_model
+from small_models import small_config
+
+from nonlocal_det.checkpoint import read_checkpoint
+from nonlocal_det.checkpoint.convert import to_baseline, to_twin
+from nonlocal_det.modeling import nonlocal_blocks
+
+ROOT = Path(__file__).parents[3]
+NL = "quick/nl_mask_keypoint_rcnn_R18"
+BASELINE = "quick/mask_keypoint_rcnn_R18"
+
+
+@pytest.fixture
+def twin():
+    return build_model(small_config(NL)).eval()
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    return build_model(small_config(BASELINE)).eval()
+
+
+def image():
+    return [{"image": torch.randint(0, 255, (3, 64, 96), dtype=torch.uint8)}]
+
+
+def test_the_twin_computes_what_the_baseline_does(baseline, twin):
+    conversion = to_twin(baseline.state_dict(), twin)
+    twin.load_state_dict(conversion.state)
+    batch = image()
+    with torch.no_grad():
+        found, expected = twin(batch)[0]["instances"], baseline(batch)[0]["instances"]
+    assert len(expected) > 0
+    assert torch.equal(found.pred_boxes.tensor, expected.pred_boxes.tensor)
+    assert torch.equal(found.scores, expected.scores)
+    new = [row.ours for row in conversion.rows if row.how == "new: the identity"]
+    blocks = tuple(f"{name}." for name in nonlocal_blocks(twin))
+    assert new == [name for name in twin.state_dict() if name.startswith(blocks)]
+
+
+def test_and_back_again(baseline, twin):
+    state = to_twin(baseline.state_dict(), twin).state
+    back = to_baseline(state).state
+    assert {n: id(v) for n, v in back.items()} == {
+        n: id(v) for n, v in state.items() if n in baseline.state_dict()
+    }
+    block = "backbone.bottom_up.res4.nl0"
+    state[f"{block}.w_z.bias"] = torch.ones(256)
+    with pytest.raises(ValueError, match=f"{block} has learnt: .*--drop-learnt"):
+        to_baseline(state)
+    dropped = to_baseline(state, drop_learnt=True)
+    assert dropped.state.keys() == back.keys()
+    assert dropped.notes == (f"{block} had learnt: the result is another function",)
+    with pytest.raises(ValueError, match="a baseline already"):
+        to_baseline(back)
+
+
+def test_another_models_baseline_is_refused(baseline, twin):
+    state = dict(baseline.state_dict())
+    state["proposal_generator.anchor_generator.cell_anchors.0"] = torch.ones(1)  # in older files
+    assert to_twin(state, twin).unused == ("proposal_generator.anchor_generator.cell_anchors.0",)
+    gone = [name for name in state if name.startswith("backbone.bottom_up.res5")]
+    for name in gone:
+        state[f"other.{name}"] = state.pop(name)
+    state["backbone.fpn_lateral2.weight"] = torch.ones(1)
+    counted = [name for name in gone if not name.endswith("num_batches_tracked")]
+    said = (
+        f"another model than the twin: {len(counted)} missing: {', '.join(counted[:5])} and "
+        rf"{len(counted) - 5} more; {len(counted)} left over: .*; 1 of another shape: "
+        r"backbone.fpn_lateral2.weight \(1,\) for \(64, 64, 1, 1\)"
+    )
+    with pytest.raises(ValueError, match=said):
+        to_twin(state, twin)
+    with pytest.raises(ValueError, match="has no non-local block"):
+        to_twin(baseline.state_dict(), baseline)
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "tools" / "convert_checkpoint.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_tool_makes_a_twin_that_loads(tool, baseline, twin, tmp_path):
+    torch.save({"model": baseline.state_dict()}, tmp_path / "a.pth")
+    said = tool(tmp_path / "a.pth", tmp_path / "b.pth", "--from", "baseline", "--config-file", NL)
+    assert "new: the identity" in said
+    twin.load_state_dict(read_checkpoint(tmp_path / "b.pth")["model"])
+    tool(tmp_path / "b.pth", tmp_path / "c.safetensors", "--from", "twin")
+    back = read_checkpoint(tmp_path / "c.safetensors")["model"]
+    assert back.keys() == baseline.state_dict().keys()
+    with pytest.raises(SystemExit, match="error: --from baseline needs the twin: --config-file"):
+        tool(tmp_path / "a.pth", tmp_path / "d.pth", "--from", "baseline")
+
+
+def test_the_tool_brings_a_block_to_its_place(tool, tmp_path):
+    theirs = peer_blocks.shake(peer_blocks.Mmcv(256, "dot_product"))
+    state = {f"layer3.1.nonlocal_block.{n}": v for n, v in theirs.state_dict().items()}
+    torch.save({"meta": {"epoch": 1}, "state_dict": state}, tmp_path / "a.pth")  # mmengine's
+    to = ("--from", "mmcv", "--config-file", NL, "--pairwise", "dot_product")
+    with pytest.raises(SystemExit, match="error: mmdetection has the block 'layer3.1.nonlocal_bl"):
+        tool(tmp_path / "a.pth", tmp_path / "b.pth", *to)
+    to += ("--place", "layer3.1.nonlocal_block", "backbone.bottom_up.res4.nl0")
+    with pytest.raises(SystemExit, match="have PAIRWISE='dot_product', the model's"):
+        tool(tmp_path / "a.pth", tmp_path / "b.pth", *to)
+    assert not (tmp_path / "b.pth").exists()
+    to += ("MODEL.NONLOCAL.PAIRWISE", "dot_product", "MODEL.NONLOCAL.SUBSAMPLE", "none")
+    said = tool(tmp_path / "a.pth", tmp_path / "b.pth", *to)
+    assert re.search(
+        r"layer3.1.nonlocal_block.theta.conv.weight +\| \S+res4.nl0.theta.weight", said
+    )
+    assert 'MODEL.NONLOCAL.PAIRWISE "dot_product"' in said
+    loaded = read_checkpoint(tmp_path / "b.pth")["model"]
+    name = "backbone.bottom_up.res4.nl0.w_z.bias"
+    assert torch.equal(loaded[name], state["layer3.1.nonlocal_block.conv_out.conv.bias"])
