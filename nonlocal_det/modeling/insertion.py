@@ -45,7 +45,15 @@ def block_from_config(cfg: CfgNode) -> BlockFactory:
             "the config has no node MODEL.NONLOCAL; call nonlocal_det.add_nonlocal_config(cfg) "
             "right after get_cfg()"
         )
-    node = cfg.MODEL.NONLOCAL
+    return factory_of(cfg.MODEL.NONLOCAL)
+
+
+def factory_of(node: CfgNode) -> BlockFactory:
+    """The maker of the blocks that a node with the keys of ``MODEL.NONLOCAL`` describes.
+
+    Raises:
+        ValueError: when called, a value that the block refuses, by key.
+    """
 
     def build(channels: int) -> InsertedBlock:
         try:
