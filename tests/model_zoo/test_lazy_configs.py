@@ -120,6 +120,7 @@ def test_the_same_training(name):
         [(len(g["params"]), *(g[key] for key in keys)) for g in flat(one)] for one in (ours, theirs)
     ]
     assert groups[0] == groups[1]
+    assert torch.equal(steps(layer, ours), steps(layer, theirs))
     most = cfg.SOLVER.MAX_ITER
     assert lazy.train.max_iter == most
     ours = LRMultiplier(ours, instantiate(lazy.lr_multiplier), most)
@@ -131,6 +132,19 @@ def test_the_same_training(name):
     assert lazy.train.init_checkpoint == cfg.MODEL.WEIGHTS
     assert lazy.train.checkpointer.period == cfg.SOLVER.CHECKPOINT_PERIOD
     assert lazy.train.get("seed", -1) == cfg.SEED
+
+
+def steps(layer, optimizer):
+    """What a step with gradients beyond any clipping changes."""
+    before = [parameter.detach().clone() for parameter in layer.parameters()]
+    for parameter in layer.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)
+    optimizer.step()
+    changes = []
+    for parameter, old in zip(layer.parameters(), before, strict=True):
+        changes.append((parameter.detach() - old).flatten())
+        parameter.data.copy_(old)
+    return torch.cat(changes)
 
 
 def flat(optimizer):
