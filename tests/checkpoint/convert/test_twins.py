@@ -1,5 +1,6 @@
 """A baseline becomes its twin and back, and the command says what it does."""
 
+import pickle
 import re
 import runpy
 import sys
@@ -127,3 +128,47 @@ def test_the_tool_brings_a_block_to_its_place(tool, tmp_path):
     loaded = read_checkpoint(tmp_path / "b.pth")["model"]
     name = "backbone.bottom_up.res4.nl0.w_z.bias"
     assert torch.equal(loaded[name], state["layer3.1.nonlocal_block.conv_out.conv.bias"])
+
+
+def write_as(kind, state, path):
+    """As the projects write: Detectron2's zoo and Caffe2 pickle arrays, SlowFast saves more."""
+    arrays = {name: value.numpy() for name, value in state.items()}
+    if kind == "zoo":
+        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "Detectron2 Model Zoo"}))
+    elif kind == "caffe2":
+        arrays |= {f"{name}_momentum": value for name, value in arrays.items()}
+        path.write_bytes(pickle.dumps({"blobs": arrays}))
+    else:
+        torch.save({"epoch": 1, "model_state": state, "cfg": "NONLOCAL:"}, path)
+
+
+def test_the_tool_reads_what_the_projects_write(tool, baseline, tmp_path):
+    write_as("zoo", baseline.state_dict(), tmp_path / "a.pkl")
+    tool(tmp_path / "a.pkl", tmp_path / "a.pth", "--from", "baseline", "--config-file", NL)
+    found = read_checkpoint(tmp_path / "a.pth")["model"]
+    assert all(torch.equal(found[name], value) for name, value in baseline.state_dict().items())
+    video = peer_blocks.shake(peer_blocks.SlowFast(8, "softmax", True, True)).state_dict()
+    state = {f"s4.pathway0_nonlocal5.{name}": value for name, value in video.items()}
+    write_as("slowfast", state, tmp_path / "b.pyth")
+    tool(tmp_path / "b.pyth", tmp_path / "b.pth", "--from", "slowfast")
+    caffe2 = {}
+    for name, value in video.items():
+        layer, end = name.removeprefix("conv_").replace("norm.", "bn.").split(".")
+        ends = {"weight": "w", "bias": "b", "running_mean": "rm", "running_var": "riv"}
+        if end in ends:
+            short = "s" if (layer, end) == ("bn", "weight") else ends[end]
+            caffe2[f"nonlocal_conv4_5_{layer}_{short}"] = value
+    write_as("caffe2", caffe2, tmp_path / "c.pkl")
+    said = tool(tmp_path / "c.pkl", tmp_path / "c.pth", "--from", "caffe2")
+    assert "_momentum" not in said
+    one, other = (read_checkpoint(tmp_path / f"{name}.pth")["model"] for name in "bc")
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_file_that_is_a_program_is_refused(tool, tmp_path):
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02cos\nsystem\n(X\x02\x00\x00\x00lstR.")
+    with pytest.raises(SystemExit, match=r"error: .*a\.pkl is not .*refused os.system"):
+        tool(tmp_path / "a.pkl", tmp_path / "b.pth", "--from", "caffe2")
+    with pytest.raises(SystemExit, match=r"error: .*none\.pkl: no such file"):
+        tool(tmp_path / "none.pkl", tmp_path / "b.pth", "--from", "caffe2")
