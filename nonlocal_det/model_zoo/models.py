@@ -64,12 +64,15 @@ def build_config(config: str, overrides: Sequence[str] = (), *, device: str = "c
 
     Raises:
         FileNotFoundError: no such config.
-        KeyError: an override of no key.
+        ValueError: an override of no key, or of another type.
     """
     cfg = get_cfg()
     add_nonlocal_config(cfg)
     cfg.merge_from_file(find_config(config), allow_unsafe=False)
-    cfg.merge_from_list(list(overrides))
+    try:
+        cfg.merge_from_list(list(overrides))
+    except (KeyError, AssertionError, ValueError) as error:  # what yacs raises
+        raise ValueError(f"{config} with {' '.join(map(str, overrides))}: {error}") from error
     cfg.MODEL.DEVICE = device
     with torch.device(device):
         model: nn.Module = build_model(cfg)

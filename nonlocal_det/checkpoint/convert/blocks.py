@@ -33,9 +33,13 @@ class Block:
         """Whether any tensor is of our layer of this name."""
         return any(name == layer for name, _ in self.tensors)
 
-    def of(self, layer: str) -> str:
-        """The file's names of a layer's tensors, for the map."""
-        return ", ".join(name for (key, _), name in self.names.items() if key == layer)
+    def of(self, *layers: str) -> str:
+        """The file's names of some layers' tensors, for the map: ``a.{b.weight, b.bias}``."""
+        names = [name for (layer, _), name in self.names.items() if layer in layers]
+        if len(names) < 2:
+            return ", ".join(names)
+        start = len(self.place) + 1 if self.place else 0
+        return f"{names[0][:start]}{{{', '.join(name[start:] for name in names)}}}"
 
 
 def nonlocal_tensors(
@@ -71,7 +75,7 @@ def nonlocal_tensors(
         rows.append(Row(block.of("w_f"), "w_f", tuple(made["w_f"].shape), "flat"))
     output, how = _output(block, choices)
     made |= output
-    theirs = f"{block.of('w_z')}, {block.of('norm')}" if block.has("norm") else block.of("w_z")
+    theirs = block.of("w_z", "norm")
     rows += [Row(theirs, name, tuple(value.shape), how) for name, value in output.items()]
     options: dict[str, object] = {
         "OPERATION": "nonlocal",
