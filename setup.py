@@ -36,7 +36,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["nonlocal_det", "nonlocal_det.*"]),
-    package_data={"nonlocal_det": ["py.typed"], "nonlocal_det.model_zoo": ["zoo.json"]},
+    package_data={"nonlocal_det": ["py.typed"], "nonlocal_det.model_zoo": ["*.json"]},
     python_requires=">=3.10",
     # Detectron2 has no release on PyPI under its own name, and OpenCV has two names of which only
     # one may be installed: README.md, "Install", says how to get both.
@@ -52,6 +52,7 @@ setup(
         "safetensors>=0.4.3",
         "scipy>=1.10",
         "tabulate>=0.9",
+        "tqdm>=4.60",
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],

@@ -7,7 +7,7 @@ from matplotlib.colors import rgb_to_hsv
 
 from nonlocal_det.data.long_range import LEVELS, Recipe, draw_image
 from nonlocal_det.data.long_range.draft import Item, Scene
-from nonlocal_det.data.long_range.recipe import DEFAULT_SIZES
+from nonlocal_det.data.long_range.sets import DATA_SETS
 from nonlocal_det.data.pose import JOINT
 
 FIELD = 211
@@ -15,7 +15,7 @@ PAIRS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
 
 
 def recipe(level: str = "beacon", **changes: object) -> Recipe:
-    height, width = DEFAULT_SIZES.get(level, (64, 320))
+    height, width = DATA_SETS[level].height, DATA_SETS[level].width
     given = {
         **{"level": level, "num_train": 4, "num_val": 2, "num_test": 3, "height": height},
         **{"width": width, "object_size": 24, "receptive_field": FIELD, "seed": 0},

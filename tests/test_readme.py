@@ -52,7 +52,8 @@ def test_commands_name_what_exists(command):
     if words[0] == "pip":
         assert words[1] == "install"
         return
-    assert words[0] == "python"
+    assert words[0] in ("python", "torchrun")
+    words = words[words.index(next(word for word in words if word.endswith(".py"))) - 1 :]
     tool = ROOT / words[1]
     assert tool.is_file()
     usage = usage_of(tool)

@@ -1,4 +1,4 @@
-"""Make a drawn data set OUT/long_range/LEVEL whose objects are told by what is far away.
+"""Make a drawn data set OUT/long_range/NAME whose objects are told by what is far away.
 
 Example: python tools/make_long_range.py beacon datasets
 Larger:  python tools/make_long_range.py beacon datasets --width 1344 --height 256 --object-size 48
@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.cli import one_line_errors
-from nonlocal_det.data.long_range import LEVELS
+from nonlocal_det.data.long_range import DATA_SETS
 from nonlocal_det.engine.long_range import make_long_range_for
 
 
@@ -17,18 +17,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("level", help=", ".join(LEVELS))
+    parser.add_argument("name", help=", ".join(DATA_SETS))
     parser.add_argument("out", type=Path, help="folder of all data sets, e.g. datasets")
     parser.add_argument(
         "--config-file",
-        default="long_range/beacon_R18",
-        help="whose backbone's receptive field is the unit of the annotated distances",
+        help="whose backbone's receptive field is the unit of the annotated distances; by default "
+        "the data set's own",
     )
     parser.add_argument("--train", type=int, default=600, help="number of training images")
     parser.add_argument("--val", type=int, default=100, help="to choose learning rates on")
     parser.add_argument("--test", type=int, default=300, help="to choose nothing on")
-    parser.add_argument("--height", type=int, help="pixels; by default the level's own")
-    parser.add_argument("--width", type=int, help="pixels; by default the level's own")
+    parser.add_argument("--height", type=int, help="pixels; by default the data set's own")
+    parser.add_argument("--width", type=int, help="pixels; by default the data set's own")
     parser.add_argument("--object-size", type=int, default=24, help="of a shape, pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace data made otherwise")
@@ -37,7 +37,7 @@ def main() -> None:
         said = make_long_range_for(
             args.config_file,
             args.out,
-            args.level,
+            args.name,
             num_train=args.train,
             num_val=args.val,
             num_test=args.test,

@@ -1,6 +1,8 @@
-"""The paper's tables: every model and its baseline twin under several seeds, paired.
+"""A suite's tables: every model and its baseline twin under several seeds, paired.
 
 Examples:
+    python tools/reproduce.py --suite long-range --only beacon --jobs 2
+    python tools/reproduce.py --suite long-range --only beacon --jobs 2 --choose-lr
     python tools/reproduce.py --suite table5 --seeds 3 --gpus 0-7 --gpus-per-run 8
     python tools/reproduce.py --suite table6 --seeds 1,5,7 --schedule 3x --dry-run
     python tools/reproduce.py --suite quick --seeds 3
@@ -13,7 +15,7 @@ import sys
 from pathlib import Path
 
 from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.reproduce import SCHEDULES, SUITES, make_plan, reproduce
+from nonlocal_det.engine.reproduce import QUESTIONS, SCHEDULES, SUITES, make_plan, reproduce
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,12 +24,21 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--suite", required=True, help=", ".join(SUITES))
-    parser.add_argument("--seeds", default="3", help="how many, as 3, or which, as 1,5,7 or 5,")
+    parser.add_argument("--seeds", help="how many, as 3 (default), or which, as 1,5,7 or 5,")
     parser.add_argument("--schedule", help=f"{', '.join(SCHEDULES)}; by default 1x")
-    parser.add_argument("--only", default="", help="the pairs with this in their name, as R50")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="the models with this in their name, as R50, or those of a question of long-range: "
+        + ", ".join(QUESTIONS),
+    )
     parser.add_argument("--output", type=Path, help="default: output/reproduce/SUITE-SCHEDULE")
     parser.add_argument("--gpus", default="", help="as 0-3: several runs at a time")
     parser.add_argument("--gpus-per-run", type=int, default=1, help="on the CPU: processes")
+    parser.add_argument("--jobs", type=int, help="runs at a time, each with its share of the cores")
+    parser.add_argument("--choose-lr", action="store_true", help="choose learning rates on val")
+    parser.add_argument("--lr-grid", help="rates to choose from, as 0.01,0.02 (default: + 0.04)")
+    parser.add_argument("--lr-file", type=Path, help="of chosen rates; default: the package's")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--report-only", dest="mode", action="store_const", const="report")
     mode.add_argument("--dry-run", dest="mode", action="store_const", const="dry-run")
@@ -45,6 +56,9 @@ if __name__ == "__main__":
             schedule=args.schedule,
             output=args.output,
             only=args.only,
+            choose_lr=args.choose_lr,
+            lr_grid=args.lr_grid,
+            lr_file=args.lr_file,
             overrides=args.opts,
         )
         status = reproduce(
@@ -52,6 +66,7 @@ if __name__ == "__main__":
             args.mode or "train",
             gpus=args.gpus,
             gpus_per_run=args.gpus_per_run,
+            jobs=args.jobs,
             force=args.force,
         )
     sys.exit(status)

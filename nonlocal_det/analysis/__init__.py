@@ -3,6 +3,7 @@
 from .benchmark import Case, compare, measure_apart
 from .module_costs import Cost, layer_cost
 from .peers import IMPLEMENTATIONS, build, check_equal
+from .reach import Reach, detection_reach
 from .receptive_field import ReceptiveField, receptive_fields
 from .report import Report, analyze
 from .variants import analyze_variants
@@ -11,6 +12,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "Case",
     "Cost",
+    "Reach",
     "ReceptiveField",
     "Report",
     "analyze",
@@ -18,6 +20,7 @@ __all__ = [
     "build",
     "check_equal",
     "compare",
+    "detection_reach",
     "layer_cost",
     "measure_apart",
     "receptive_fields",

@@ -6,6 +6,7 @@ Nothing is looked up or derived from layer tables, so it holds for any ResNet an
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from detectron2.layers import FrozenBatchNorm2d
@@ -15,7 +16,10 @@ from torch import Tensor, nn
 from nonlocal_det.modeling import nonlocal_blocks
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, FrozenBatchNorm2d)
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _LARGEST = 2**15
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
     Note:
         The theoretical field is a bound. What a trained network uses of it is smaller.
     """
-    probe = _one_channel(backbone)
+    probe = one_channel(backbone)
     strides: dict[str, int] = {n: shape.stride for n, shape in backbone.output_shape().items()}
     coarsest = max(strides.values())
     fields = {}
@@ -71,9 +75,18 @@ def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
     return fields
 
 
-def _one_channel(backbone: nn.Module) -> nn.Module:
-    """The copy of the same geometry."""
-    probe = copy.deepcopy(backbone)
+def one_channel(network: Network) -> Network:
+    """A copy of the same geometry with one channel, without norms and inserted blocks.
+
+    All weights are positive: an output is above 0 exactly where it sees an input that is.
+
+    Args:
+        network: convolutions, poolings, norms; on any device, not changed.
+
+    Raises:
+        ValueError: a layer whose reach is not known.
+    """
+    probe = copy.deepcopy(network)
     for name in nonlocal_blocks(probe):
         parent, _, leaf = name.rpartition(".")
         setattr(probe.get_submodule(parent), leaf, nn.Identity())
@@ -84,7 +97,7 @@ def _one_channel(backbone: nn.Module) -> nn.Module:
     for path, module in probe.named_modules():
         if not any(True for _ in module.parameters(recurse=False)):
             continue
-        if not isinstance(module, nn.Conv2d) or len(set(module.kernel_size)) > 1:
+        if not isinstance(module, _CONVOLUTIONS) or len(set(module.kernel_size)) > 1:
             raise ValueError(
                 f"{path} is a {module}; receptive fields are known here for square plain "
                 "convolutions, poolings and norms"

@@ -2,11 +2,12 @@
 
 from .checkpointer import SafeCheckpointer
 from .errors import CheckpointError, DamagedError, RefusedError
-from .folder import BEST
+from .folder import BEST, has_checkpoint
 from .options import CheckpointOptions
-from .reading import read_checkpoint
+from .reading import read_checkpoint, read_torch
 from .report import LoadReport
 from .weights import check_target, convert_weights, load_weights, read_tensors, write_weights
+from .writing import write_checkpoint
 
 __all__ = [
     "BEST",
@@ -18,8 +19,11 @@ __all__ = [
     "SafeCheckpointer",
     "check_target",
     "convert_weights",
+    "has_checkpoint",
     "load_weights",
     "read_checkpoint",
     "read_tensors",
     "write_weights",
+    "read_torch",
+    "write_checkpoint",
 ]

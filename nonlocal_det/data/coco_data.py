@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 
 from .coco_json import read_coco_json
@@ -90,6 +90,40 @@ def register_coco_data(
         DatasetCatalog.register(name, _completing(DatasetCatalog.pop(name), len(schema.names)))
     _registered[name] = json_path, root
     return _describe(name, content, metadata["thing_classes"], schema)
+
+
+def completes_keypoints(name: str) -> bool:
+    """Whether a data set's annotations all have keypoints, completed where the json has none."""
+    return name in _registered
+
+
+def replace_json(name: str, json_file: Path) -> None:
+    """Let a registered data set have another annotation file, with the same images and classes.
+
+    Args:
+        name: of a data set registered by `register_coco_instances` or `register_coco_data`.
+        json_file: the other file.
+
+    Raises:
+        ValueError: it was registered otherwise, so that its own function reads its file.
+    """
+    metadata = MetadataCatalog.get(name).as_dict()
+    if metadata.get("evaluator_type") != "coco":
+        raise ValueError(
+            f"data set {name!r} is read by a function of its own, which cannot be given another "
+            "file; repair its json, or let its function read the copy of "
+            "`python tools/check_dataset.py JSON IMAGES --clean COPY`"
+        )
+    kept = {
+        key: value
+        for key, value in metadata.items()
+        if key not in ("name", "json_file", "image_root", "evaluator_type")
+    }
+    forget(name)
+    register_coco_instances(name, kept, str(json_file), metadata["image_root"])
+    if name in _registered and "keypoint_names" in kept:
+        load = _completing(DatasetCatalog.pop(name), len(kept["keypoint_names"]))
+        DatasetCatalog.register(name, load)
 
 
 def _completing(

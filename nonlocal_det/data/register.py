@@ -10,8 +10,9 @@ from detectron2.data.datasets.builtin_meta import (
     KEYPOINT_CONNECTION_RULES,
 )
 
-from .long_range.recipe import LEVELS, SPLITS
+from .long_range.recipe import SPLITS
 from .long_range.records import CATEGORIES
+from .long_range.sets import DATA_SETS, PREFIX
 from .records import CATEGORY_IDS
 
 KEYPOINT_METADATA = {
@@ -54,7 +55,7 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
 
 
 def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
-    """Register `long_range_{beacon,pairs,pose,local}_{train,val,test}`.
+    """Register `long_range_NAME_{train,val,test}` for every NAME of `DATA_SETS`.
 
     The files may be made later (`tools/make_long_range.py`). Called again, it points the names to
     the root it is given.
@@ -62,15 +63,15 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
     Args:
         root: the folder that holds `long_range/`; see `register_mini_coco`.
     """
-    for level in LEVELS:
-        folder = _folder(root, os.path.join("long_range", level))
+    for key, data in DATA_SETS.items():
+        folder, level = _folder(root, os.path.join("long_range", key)), data.level
         metadata = {
             "thing_classes": list(CATEGORIES[level]),
             "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
             **(KEYPOINT_METADATA if level == "pose" else {}),
         }
         for split in SPLITS:
-            name = f"long_range_{level}_{split}"
+            name = f"{PREFIX}{key}_{split}"
             forget(name)
             json_file = os.path.join(folder, "annotations", f"{split}.json")
             register_coco_instances(name, metadata, json_file, os.path.join(folder, split))

@@ -4,11 +4,14 @@ import logging
 import os
 from pathlib import Path
 
+import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from torch import nn
 
 from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.data.long_range import set_of
+from nonlocal_det.layers import NonLocalBlock
 from nonlocal_det.modeling import nonlocal_blocks
 
 logger = logging.getLogger("nonlocal_det")
@@ -72,8 +75,8 @@ def check_data(name: str, config_file: str) -> None:
     )
     if name.startswith("mini_coco"):
         how = f"draw it with `python tools/make_mini_coco.py {root}`"
-    if name.startswith("long_range_"):
-        how = f"draw it with `python tools/make_long_range.py {name.split('_')[2]} {root}`"
+    if drawn := set_of(name):
+        how = f"draw it with `python tools/make_long_range.py {drawn} {root}`"
     raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
 
 
@@ -99,6 +102,47 @@ def check_model(cfg: CfgNode, model: nn.Module, config_file: str = "") -> None:
             "MODEL.NONLOCAL was changed but the model has no non-local block, so it does nothing; "
             "choose MODEL.BACKBONE.NAME build_nonlocal_resnet_fpn_backbone"
         )
+
+
+def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a training in which a non-local block could never become more than the identity.
+
+    Frozen stages, frozen norms and positions that do not exist are refused as the model is built.
+
+    Args:
+        model: before any weights are loaded into it: its blocks are the identity.
+        optimizer: of the training.
+
+    Raises:
+        ValueError: what starts at 0 in a block does not learn: it is frozen, it is not in the
+            optimizer or has the rate 0, or all that it is multiplied with is 0 too.
+    """
+    learning = {
+        id(parameter)
+        for group in optimizer.param_groups
+        if group.get("initial_lr", group["lr"]) > 0  # the warm-up's first rate may be 0
+        for parameter in group["params"]
+        if parameter.requires_grad
+    }
+    for name, block in nonlocal_blocks(model).items():
+        weight = block.gate.weight
+        assert isinstance(weight, torch.Tensor)
+        if weight.any():
+            continue
+        if id(weight) not in learning:
+            raise ValueError(
+                f"{name} would stay the identity for ever: the weight that starts at 0 in it does "
+                "not learn; let the optimizer have it, unfrozen, with SOLVER.BASE_LR above 0"
+            )
+        if not isinstance(block, NonLocalBlock):
+            continue
+        # a product of two layers that are both 0 has no gradient in either
+        other = "g" if block.gate is block.w_z else "w_z"
+        if not any(parameter.any() for parameter in getattr(block, other).parameters()):
+            raise ValueError(
+                f"{name} would stay the identity for ever: {other} is 0 too, as what follows it "
+                "is at the start, so neither has a gradient; call its reset_parameters()"
+            )
 
 
 def warn_without_weights(cfg: CfgNode) -> None:

@@ -1,12 +1,16 @@
 """The long-range data for a backbone: its receptive field is measured, then the data is drawn."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from detectron2.modeling import build_backbone
+from detectron2.modeling import build_backbone, build_model
 
-from nonlocal_det.analysis import ReceptiveField, receptive_fields
+from nonlocal_det.analysis import Reach, ReceptiveField, detection_reach, receptive_fields
 from nonlocal_det.data import make_long_range
+from nonlocal_det.data.long_range import VERSION, find_set
+from nonlocal_det.data.made_folder import RECORD
 
 from .setup import merge_config
 
@@ -32,10 +36,31 @@ def field_of_config(config_file: str) -> tuple[str, ReceptiveField]:
     return name, fields[name]
 
 
+def reach_of_config(
+    config_file: str, width: float, height: float, options: Sequence[str] = ()
+) -> Reach:
+    """How far a detection of a config's model can see without its inserted blocks.
+
+    Args:
+        config_file: a path, or the name of a packaged config.
+        width: of the region in pixels.
+        height: likewise.
+        options: KEY VALUE pairs of the config.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: see `detection_reach`.
+    """
+    cfg = merge_config(config_file, [*options, "MODEL.DEVICE", "meta"])
+    with torch.device("meta"):
+        model = build_model(cfg)
+    return detection_reach(model, width, height)
+
+
 def make_long_range_for(
-    config_file: str,
+    config_file: str | None,
     out: Path,
-    level: str,
+    name: str,
     *,
     num_train: int = 600,
     num_val: int = 100,
@@ -46,12 +71,12 @@ def make_long_range_for(
     seed: int = 0,
     force: bool = False,
 ) -> str:
-    """Draw `out`/long_range/`level` with distances in units of a config's receptive field.
+    """Draw `out`/long_range/`name` with distances in units of a config's receptive field.
 
     Args:
-        config_file: whose backbone is meant.
+        config_file: whose backbone is meant; None: the data set's own.
         out: see `make_long_range`, as all that follow.
-        level: likewise.
+        name: likewise.
         num_train: likewise.
         num_val: likewise.
         num_test: likewise.
@@ -68,10 +93,10 @@ def make_long_range_for(
         FileNotFoundError: no such config.
         ValueError: see `make_long_range`.
     """
-    name, field = field_of_config(config_file)
+    output, field = field_of_config(config_file or find_set(name).config)
     target = make_long_range(
         out,
-        level,
+        name,
         receptive_field=field.size,
         num_train=num_train,
         num_val=num_val,
@@ -82,4 +107,43 @@ def make_long_range_for(
         seed=seed,
         force=force,
     )
-    return f"{target} (receptive field of {name}: {field.size} px)"
+    return f"{target} (receptive field of {output}: {field.size} px)"
+
+
+def prepare_long_range(out: Path, name: str) -> str:
+    """Draw `out`/long_range/`name` if it is not there; else see that it is this version's.
+
+    Other sizes and counts than ours are the user's choice; another version of the drawing, or
+    distances in the unit of another backbone, are not.
+
+    Args:
+        out: the folder of all data sets.
+        name: of `DATA_SETS`.
+
+    Returns:
+        A sentence if it was drawn, else "".
+
+    Raises:
+        ValueError: what is there does not fit; says what differs.
+    """
+    record = Path(out) / "long_range" / name / RECORD
+    if not record.parent.exists():
+        return f"drawn: {make_long_range_for(None, out, name)}"
+    data = find_set(name)
+    wanted = {
+        "level": data.level,
+        "version": VERSION,
+        "receptive_field": field_of_config(data.config)[1].size,
+    }
+    found = json.loads(record.read_text()) if record.is_file() else {}
+    differs = [
+        f"{key} {found.get(key)}, not {value}"
+        for key, value in wanted.items()
+        if found.get(key) != value
+    ]
+    if differs:
+        raise ValueError(
+            f"{record}: {'; '.join(differs)}: results on it would not compare; draw it again with "
+            f"`python tools/make_long_range.py {name} {out} --force`, or move it away"
+        )
+    return ""

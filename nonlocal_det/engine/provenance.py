@@ -28,12 +28,14 @@ def commit() -> str:
     """The commit of this package's checkout; "-" outside one.
 
     Uncommitted changes of the code or the configs follow it as "+" and a hash of the difference.
+    What was measured (the zoo's json files) is no code: to record it changes nothing here.
     """
     # asked of a file of ours: site-packages may lie inside the checkout of another project
     if not _git("ls-files", "__init__.py"):
         return "-"
-    changes = _git("diff", "HEAD", "--", ".", "../configs").encode()
-    for name in _git("ls-files", "--others", "--exclude-standard", ".", "../configs").split("\n"):
+    files = ("--", ".", "../configs", ":(exclude)model_zoo/*.json")
+    changes = _git("diff", "HEAD", *files).encode()
+    for name in _git("ls-files", "--others", "--exclude-standard", *files).split("\n"):
         changes += (PACKAGE / name).read_bytes() if name else b""
     mark = f"+{hashlib.sha256(changes).hexdigest()[:7]}" if changes else ""
     return _git("rev-parse", "--short=12", "HEAD").strip() + mark

@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data import detection_utils as utils
 from detectron2.engine import DefaultPredictor
 
-from nonlocal_det.checkpoint import load_weights
 from nonlocal_det.data import make_mini_coco
-from nonlocal_det.layers import known_padding
 from nonlocal_det.modeling import nonlocal_blocks
 from nonlocal_det.visualization import (
     draw_attention,
     draw_losses,
     draw_predictions,
     read_metrics,
-    record_inputs,
 )
 
+from .looking import build_predictor, find_attention
 from .setup import build_argument_parser, load_config
 from .train import main
 
@@ -80,11 +77,7 @@ def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
         count: validation images in the picture of predictions.
     """
     out = Path(cfg.OUTPUT_DIR)
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.WEIGHTS = ""  # Detectron2's predictor would unpickle them
-    predictor = DefaultPredictor(cfg)
-    load_weights(predictor.model, out / "model_final.pth")
+    predictor = build_predictor(cfg, out / "model_final.pth")
     name = cfg.DATASETS.TEST[0]
     records = [r for r in DatasetCatalog.get(name) if r["annotations"]][:count]
     samples = []
@@ -104,19 +97,7 @@ def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
 def _draw_attention(predictor: DefaultPredictor, record: dict[str, Any], path: Path) -> Path:
     """What the backbone's block looks at from the middle of the first person's box."""
     image = utils.read_image(record["file_name"], format="BGR")
-    with record_inputs(predictor.model) as inputs:
-        predictor(image)
-    name = next(name for name in inputs if "bottom_up" in name)
-    block, features = nonlocal_blocks(predictor.model)[name], inputs[name]
-    seen = predictor.aug.get_transform(image).apply_image(image)[:, :, ::-1]
+    name = next(name for name in nonlocal_blocks(predictor.model) if "bottom_up" in name)
     x, y, width, height = record["annotations"][0]["bbox"]
-    factor = seen.shape[0] / image.shape[0]
-    point = ((x + width / 2) * factor, (y + height / 2) * factor)
-    stage = name.split(".")[-2]  # backbone.bottom_up.res4.nl0
-    stride = predictor.model.backbone.bottom_up.output_shape()[stage].stride
-    at = (int(point[1] / stride), int(point[0] / stride))
-    padded = [side * stride for side in features.shape[2:]]
-    with torch.no_grad(), known_padding(block, [seen.shape[:2]], padded):
-        weights = block.attention(features, at)[0]
-    cell = stride * (features.shape[2] / weights.shape[0])
-    return draw_attention(np.ascontiguousarray(seen), weights, cell, point, path)
+    found = find_attention(predictor, image, (x + width / 2, y + height / 2), name)
+    return draw_attention(found.image, found.weights, found.extent, found.point, path)

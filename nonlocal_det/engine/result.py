@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
+
+from nonlocal_det.data.long_range import set_of
+from nonlocal_det.evaluation import accuracy_by_distance
 
 from . import provenance
 from .trainer import Trainer
@@ -47,10 +52,12 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
     Returns:
         ``metrics`` by task (None where COCO has no number), ``seed``, ``commit``, ``versions``,
         ``hardware``, ``command``, ``config_hash``, ``data`` (sha256 of each
-        annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there),
+        annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there), ``inexact``
+        (why that did not continue exactly; empty if it did),
         ``s_per_iter`` (seconds, the mean since then without the first three; None for shorter
         runs), ``s_per_image`` (seconds, of the evaluations), ``memory_mib`` (the main process's
-        peak: of the GPU, else resident).
+        peak: of the GPU, else resident), ``by_distance`` (of long-range data, see
+        `accuracy_by_distance`; None of other data).
     """
     cfg = trainer.cfg
     times = trainer.storage.histories().get("time")
@@ -68,11 +75,22 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,
+        "inexact": trainer.exact_resume.inexact,
         "s_per_iter": times.global_avg() if times else None,
         "s_per_image": trainer.inference_timer.s_per_image,
         "memory_mib": round(_peak_memory(cfg.MODEL.DEVICE)),
+        "by_distance": _by_distance(cfg),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def _by_distance(cfg: CfgNode) -> dict[str, Any] | None:
+    """Of the evaluation that has just ended."""
+    if len(cfg.DATASETS.TEST) != 1 or set_of(cfg.DATASETS.TEST[0]) is None:
+        return None
+    annotations = Path(MetadataCatalog.get(cfg.DATASETS.TEST[0]).json_file)
+    found = Path(cfg.OUTPUT_DIR, "inference", "coco_instances_results.json")
+    return accuracy_by_distance(annotations, found)
 
 
 def _finite(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """From the command line to a full config: the file, the user's data, the options, the device."""
 
 import argparse
+import datetime
 import difflib
 import math
 from collections.abc import Callable
@@ -12,14 +13,19 @@ from detectron2.engine import default_argument_parser
 
 from nonlocal_det.config import add_nonlocal_config
 from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.model_zoo import find_config
 
 from .checks import check_config
+from .data_checks import allow_own_data
+from .group import TIMEOUT
 from .own_data import follow_data
+from .scaling import REFERENCE
 
 EXAMPLES = """
 examples:
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8
+  torchrun --nproc-per-node 8 tools/train_net.py --config-file configs/nl_mask_rcnn_R50.yaml
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --eval-only MODEL.WEIGHTS model.pth
   train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8 \\
       --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
@@ -29,10 +35,13 @@ examples:
 
 
 def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, those of data and evaluation, and those of checkpoints."""
+    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step."""
     parser = default_argument_parser(epilog=EXAMPLES)
     _add_coco_data(parser)
+    _add_bad_data(parser)
     _add_checkpoints(parser)
+    _add_processes(parser)
+    _add_step(parser)
     parser.add_argument(
         "--oks-sigmas",
         type=_numbers,
@@ -40,6 +49,23 @@ def build_argument_parser() -> argparse.ArgumentParser:
         help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
     )
     return parser
+
+
+def _add_bad_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-bad-data",
+        action="store_true",
+        help="leave out and count the images and annotations that would stop or spoil the "
+        "training, instead of refusing to start",
+    )
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        default=MAX_BAD_IMAGES,
+        metavar="N",
+        help="during the training, skip up to N images that cannot be read, in each process "
+        "(default: %(default)s)",
+    )
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +91,53 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="load checkpoints by executing them: whoever made them can do on this machine "
         "whatever you can",
+    )
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale-lr",
+        action="store_true",
+        help="keep the images a process: scale batch and learning rate by the number of processes, "
+        "the iterations inversely. The config's are for SOLVER.REFERENCE_WORLD_SIZE of them, or "
+        f"if that is 0 for {REFERENCE}",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_minutes,
+        default=TIMEOUT,
+        metavar="MINUTES",
+        help="how long a process waits for another that is hung, or still saves or evaluates, "
+        "before the training ends with an error (default: 30)",
+    )
+
+
+def _minutes(text: str) -> datetime.timedelta:
+    try:
+        found = datetime.timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        found = datetime.timedelta(0)
+    if found <= datetime.timedelta(0):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, above 0, as 30 or 0.5")
+    return found
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="K",
+        help="compute each process's batch in K parts, one after the other, and add their "
+        "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
+        "schedule and learning rate stay as they are",
+    )
+    parser.add_argument(
+        "--on-nonfinite",
+        default="stop",
+        metavar="POLICY",
+        help="what to do with a step whose losses or gradients are not finite: stop (default), or "
+        "skip-N: leave it out, at most N times in the whole training, restarts included",
     )
 
 
@@ -106,17 +179,32 @@ def load_config(args: argparse.Namespace) -> CfgNode:
         FileNotFoundError: no such config or data file; suggests near names.
         ValueError: an unknown key or a combination that cannot work; names key, value and cure.
     """
-    if not args.config_file:
-        raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
     options = list(args.opts or [])
     cfg = merge_config(args.config_file, options)
-    data = [register_coco_data(*entry) for entry in args.coco_data]
+    entries = args.coco_data
+    if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
+        entries = allow_own_data(cfg, entries)
+    data = [register_coco_data(*entry) for entry in entries]
     follow_data(cfg, data, given=options[::2])
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
         _set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)
     cfg.freeze()
     return cfg
+
+
+def find_device(args: argparse.Namespace) -> str:
+    """The ``MODEL.DEVICE`` of a command line: it decides how processes talk, before they start.
+
+    Args:
+        args: with ``config_file`` and ``opts``.
+
+    Raises:
+        FileNotFoundError: see `merge_config`.
+        ValueError: likewise.
+    """
+    device: str = merge_config(args.config_file, list(args.opts or [])).MODEL.DEVICE
+    return device
 
 
 def merge_config(config_file: str, options: list[str]) -> CfgNode:
@@ -128,8 +216,10 @@ def merge_config(config_file: str, options: list[str]) -> CfgNode:
 
     Raises:
         FileNotFoundError: no such config; suggests near names.
-        ValueError: an unknown key or a value of another type.
+        ValueError: no config is named, an unknown key, or a value of another type.
     """
+    if not config_file:
+        raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
     cfg = get_cfg()
     add_nonlocal_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

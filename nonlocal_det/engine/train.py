@@ -1,6 +1,7 @@
 """What one process of ``tools/train_net.py`` does: train and evaluate, or evaluate only."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
@@ -12,10 +13,14 @@ from detectron2.utils.logger import setup_logger
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.model_zoo import find_config
 
-from .checks import check_model, logger, warn_without_weights
+from .checks import check_blocks_learn, check_model, logger, warn_without_weights
+from .data_checks import check_data
 from .provenance import commit, made_by
+from .restart import was_restarted
 from .result import write_result
+from .scaling import describe_scaling, fit_to_processes
 from .setup import load_config
+from .step import StepOptions, parse_policy
 from .trainer import Trainer
 
 
@@ -29,18 +34,28 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
         The results of the evaluation: a dictionary of metrics for each task; empty in all
         processes but the first.
     """
-    cfg = load_config(args)
+    given = load_config(args)
+    processes = comm.get_world_size()
+    cfg = given if args.eval_only else fit_to_processes(given, processes, scale_lr=args.scale_lr)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
     args.config_file = find_config(args.config_file)  # default_setup logs the file itself
     default_setup(cfg, args)
-    return evaluate(cfg, args) if args.eval_only else train(cfg, args)
+    check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
+    if args.eval_only:
+        return evaluate(cfg, args)
+    logger.info(describe_scaling(given, cfg, processes))
+    return train(cfg, args)
 
 
 def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
+    A resumed training goes on exactly (`ExactResume`); SIGTERM and SIGINT end it after a step.
+    A training that torchrun has restarted resumes in any case.
+
     ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
     """
+    resume = args.resume or was_restarted(Path(cfg.OUTPUT_DIR))
     code = commit()  # now: the checkout may change before the training ends
     checkpoints = CheckpointOptions(
         keep_last=args.keep_checkpoints,
@@ -49,9 +64,11 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         allow_unmatched=args.allow_unmatched,
         made_by=made_by(cfg, code),
     )
-    trainer = Trainer(cfg, checkpoints)
+    step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
+    trainer = Trainer(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
     check_model(cfg, trainer.model, args.config_file)
-    trainer.resume_or_load(resume=args.resume)
+    check_blocks_learn(trainer.model, trainer.optimizer)
+    trainer.resume_or_load(resume=resume)
     trainer.train()
     write_result(trainer, code)
     return trainer.last_results

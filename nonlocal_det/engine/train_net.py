@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from nonlocal_det.cli import one_line_errors
 
+from .group import told_once
 from .launch import launch
-from .setup import build_argument_parser
+from .setup import build_argument_parser, find_device
 from .train import main
 
 
 def train_net(arguments: Sequence[str] | None = None) -> None:
-    """Parse a command line and train or evaluate in as many processes as it says.
+    """Parse a command line and train or evaluate in as many processes as it, or torchrun, says.
 
     Args:
         arguments: by default those of this process.
@@ -19,13 +20,15 @@ def train_net(arguments: Sequence[str] | None = None) -> None:
         SystemExit: with a line that says what is wrong.
     """
     args = build_argument_parser().parse_args(arguments)
-    with one_line_errors():
+    with told_once(), one_line_errors():
         launch(
             main,
             args.num_gpus,
             num_machines=args.num_machines,
             machine_rank=args.machine_rank,
             dist_url=args.dist_url,
+            device=find_device(args),
+            timeout=args.timeout,
             args=(args,),
         )
 

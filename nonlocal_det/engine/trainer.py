@@ -4,31 +4,38 @@ import logging
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, defaults, hooks
+from detectron2.engine import HookBase, TrainerBase, defaults, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.data import TrainStream, build_train_stream
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.modeling import nonlocal_blocks
 
+from .exact_resume import ExactResume
 from .keep_best import KeepBest
+from .logged import repeat_last_step
+from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep
+from .stoppable import StoppableTrainer
 from .timing import InferenceTimer
 
 logger = logging.getLogger("nonlocal_det")
 
 
-class Trainer(DefaultTrainer):
-    """Detectron2's `DefaultTrainer` for this project's models.
+class Trainer(StoppableTrainer):
+    """Detectron2's `DefaultTrainer` for this project's models; resumes exactly (`ExactResume`).
 
     Its ``checkpointer`` is a `SafeCheckpointer`. What else a resumed training needs can be added by
     ``trainer.checkpointer.add_checkpointable(name, object)`` before `resume_or_load`.
@@ -36,12 +43,23 @@ class Trainer(DefaultTrainer):
     Args:
         cfg: a full config, as `load_config` returns it.
         checkpoints: which of them to keep, and what to demand of those that are loaded.
+        step: how a step is computed, and what becomes of one that fails.
+        max_bad_images: images that may be unreadable, and are skipped.
     """
 
-    def __init__(self, cfg: CfgNode, checkpoints: CheckpointOptions | None = None) -> None:
+    def __init__(
+        self,
+        cfg: CfgNode,
+        checkpoints: CheckpointOptions | None = None,
+        step: StepOptions | None = None,
+        max_bad_images: int = MAX_BAD_IMAGES,
+    ) -> None:
         self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
         with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
+        self.step = self._build_step(step or StepOptions())
+        if isinstance(self.data_loader, TrainStream):
+            self.data_loader.skipped.limit = max_bad_images
         self.inference_timer = InferenceTimer(self.model)
         if cfg.TEST.AUG.ENABLED:
             self.register_hooks(
@@ -49,7 +67,7 @@ class Trainer(DefaultTrainer):
             )
 
     def build_hooks(self) -> list[HookBase | None]:
-        """Detectron2's hooks with our checkpointer, and the keeper of the best checkpoint."""
+        """Detectron2's hooks with our checkpointer, and those of the exact resume and the best."""
         options = self.checkpoints
         self.checkpointer = SafeCheckpointer(
             self.model,
@@ -60,11 +78,18 @@ class Trainer(DefaultTrainer):
             require="nothing" if options.allow_unmatched else "backbone",
             trust=options.trust,
         )
-        found: list[HookBase | None] = super().build_hooks()
+        self.exact_resume = ExactResume(self.cfg)
+        found: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
         if options.keep_best and comm.is_main_process():
             period = self.cfg.TEST.EVAL_PERIOD
             found.append(KeepBest(self.checkpointer, options.keep_best, period))
+        self._watch_blocks(found)
         return found
+
+    def before_train(self) -> None:
+        """Run the hooks, then what the resumed training may not have come to."""
+        super().before_train()
+        repeat_last_step(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
@@ -85,6 +110,11 @@ class Trainer(DefaultTrainer):
                 "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
                 "momentum starts at 0"
             )
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
+        """A stream that is taken up where it was; overwritten by another, that starts anew."""
+        return build_train_stream(cfg)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
@@ -123,6 +153,29 @@ class Trainer(DefaultTrainer):
                 f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
             )
         super().resume_or_load(resume=resume)
+
+    def _watch_blocks(self, found: list[HookBase | None]) -> None:
+        """Add the watch before the hook that writes, at its period; in the process that has one."""
+        blocks = nonlocal_blocks(self.model)
+        for place, hook in enumerate(found):
+            if isinstance(hook, hooks.PeriodicWriter) and blocks:
+                found.insert(place, BlockWatch(blocks, hook._period))
+                return
+
+    def _build_step(self, options: StepOptions) -> TrainingStep:
+        guard = NonFiniteGuard(
+            Path(self.cfg.OUTPUT_DIR),
+            limit=options.skip,
+            config=self.cfg.dump(),
+            made_by=self.checkpoints.made_by,
+        )
+        self.checkpointer.add_checkpointable("nonfinite", guard)
+        return TrainingStep(self._trainer, options, guard)
+
+    def run_step(self) -> None:
+        """One batch, by our step; the hooks' ``before_step`` have run."""
+        self._trainer.iter = self.iter
+        self.step.run()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from .analysis import analyze, analyze_files, format_analysis, format_comparison
 from .benchmark import benchmark_evaluation
 from .box_errors import find_box_mistakes
 from .breakdown import by_crowdedness, by_size
+from .by_distance import accuracy_by_distance
 from .coco import COCOEvaluator, build_evaluator
 from .drawn import draw_evaluation
 from .errors import error_table
@@ -18,6 +19,7 @@ from .summary import evaluate_results, summary
 __all__ = [
     "COCOEvaluator",
     "Pose",
+    "accuracy_by_distance",
     "analyze",
     "analyze_files",
     "benchmark_evaluation",

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nonlocal_det.data import find_keypoint_schema
-
 from .breakdown import Row, by_crowdedness, by_size
 from .errors import error_table
 from .keypoint_kinds import Pose
-from .results import read_results, read_truth
+from .results import read_pose, read_results, read_truth
 from .summary import Result, evaluate_results, summary
 
 Analysis = dict[str, dict[str, Row]]
@@ -107,7 +105,7 @@ def analyze_files(
         ValueError: one cannot be evaluated; names the entry.
     """
     truth = read_truth(annotations, task)
-    pose = _pose(truth, Path(annotations)) if task == "keypoints" else None
+    pose = read_pose(truth, annotations) if task == "keypoints" else None
     paths = {"this": results} | ({"other": against} if against else {})
     lists = {name: read_results(path, truth, task) for name, path in paths.items()}
     analyses = {name: analyze(truth, entries, task, pose) for name, entries in lists.items()}
@@ -118,13 +116,6 @@ def analyze_files(
     if against:
         return format_comparison(analyses["this"], analyses["other"])
     return format_analysis(analyses["this"])
-
-
-def _pose(truth: dict[str, Any], path: Path) -> Pose:
-    schema = find_keypoint_schema(truth, path)
-    if schema is None:
-        raise ValueError(f"{path}: no keypoint is labelled; use --task bbox, or another file")
-    return Pose.of(schema.names, schema.flip_map, schema.oks_sigmas)
 
 
 def _plain(value: Any) -> Any:

@@ -58,6 +58,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
     ) -> None:
         """Fill ``self._results``: a dictionary of metrics for each of bbox, segm, keypoints."""
+        predictions = self._once_each(predictions)
         results = list(itertools.chain(*[image["instances"] for image in predictions]))
         self._restore_category_ids(results)
         if self._output_dir:
@@ -73,6 +74,20 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             self._results[task] = self._derive_coco_results(
                 summary, task, class_names=self._metadata.get("thing_classes")
             )
+
+    def _once_each(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One prediction of each image, in the order of their ids, however processes shared them.
+
+        A sampler that fills up uneven shards, as torch's DistributedSampler does, repeats images.
+        Counted twice, an image's detections would be false ones the second time.
+        """
+        first = {image["image_id"]: image for image in reversed(predictions)}
+        if twice := len(predictions) - len(first):
+            self._logger.warning(
+                f"{self._metadata.name}: {twice} predictions are of images that others are of; the "
+                "first of each image counts"
+            )
+        return [first[image_id] for image_id in sorted(first)]
 
     def _restore_category_ids(self, results: list[Result]) -> None:
         mapping = self._metadata.get("thing_dataset_id_to_contiguous_id")

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nonlocal_det.data import find_keypoint_schema
+
+from .keypoint_kinds import Pose
 from .summary import TASKS, Result
 
 FIELDS = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
@@ -39,21 +42,41 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
     return content
 
 
-def read_results(path: str | os.PathLike[str], truth: dict[str, Any], task: str) -> list[Result]:
+def read_results(
+    path: str | os.PathLike[str], truth: dict[str, Any], task: str, *, may_be_empty: bool = False
+) -> list[Result]:
     """Read a results file in COCO's format and check every entry.
 
     Args:
         path: as the evaluator's ``coco_instances_results.json``.
         truth: the COCO json that it belongs to.
         task: bbox, segm or keypoints; entries must have what it needs.
+        may_be_empty: whether a model that has found nothing at all is no error.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not a list of results, or as `check_results`.
     """
     results = _read(path, "a results file, as inference/coco_instances_results.json")
-    check_results(results, truth, task, str(path))
+    if results != [] or not may_be_empty:
+        check_results(results, truth, task, str(path))
     return results
+
+
+def read_pose(truth: dict[str, Any], path: str | os.PathLike[str]) -> Pose:
+    """The mirrored keypoints and OKS sigmas of a COCO json.
+
+    Args:
+        truth: the json.
+        path: its own, for messages.
+
+    Raises:
+        ValueError: no keypoint is labelled, or its category does not describe them.
+    """
+    schema = find_keypoint_schema(truth, Path(path))
+    if schema is None:
+        raise ValueError(f"{path}: no keypoint is labelled; use --task bbox, or another file")
+    return Pose.of(schema.names, schema.flip_map, schema.oks_sigmas)
 
 
 def _read(path: str | os.PathLike[str], what: str) -> Any:

@@ -16,9 +16,11 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     A row's ``measured`` then has, where the suite has them: for each task ``[AP, AP50, AP75]``,
     the means over the seeds; ``std``, the same of the standard deviations; ``paired``, for each
     task the ``mean`` difference of AP to the baseline under equal seeds, its 95 % interval
-    ``ci95`` and the number of ``seeds``; ``seeds``, ``s_per_iter``, ``s_per_image``,
-    ``memory_mib``, ``command``, ``commit``, ``hardware``, ``versions``, ``schedule`` and the
-    ``config_sha256`` of now.
+    ``ci95`` and the number of ``seeds``; ``over_control``, the same to the row's control of equal
+    cost; ``by_distance``, ``chance`` and the accuracy in each of ``bins`` in percent, and in the
+    last of them the difference ``farthest_over_control``; ``learning_rate``, ``seeds``,
+    ``s_per_iter``, ``s_per_image``, ``memory_mib``, ``command``, ``commit``, ``hardware``,
+    ``versions``, ``schedule`` and the ``config_sha256`` of now.
 
     Args:
         rows: of the zoo.
@@ -43,7 +45,8 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     unknown = sorted(found.keys() - {row["config"] for row in rows})
     if unknown:
         raise ValueError(f"suite {results['suite']!r}: {unknown} are no rows of the zoo")
-    measured = {name: _measured(model, results) for name, model in found.items()}
+    by_name = {row["config"]: row for row in rows}
+    measured = {name: _measured(by_name[name], m, results) for name, m in found.items()}
     return [{**row, "measured": measured.get(row["config"], row["measured"])} for row in rows]
 
 
@@ -60,7 +63,7 @@ def _value(model: Json, metric: str, field: str) -> float | None:
     return value
 
 
-def _measured(model: Json, results: Json) -> Json:
+def _measured(row: Row, model: Json, results: Json) -> Json:
     tasks = _tasks(model)
 
     def triples(field: str) -> Json:
@@ -70,7 +73,10 @@ def _measured(model: Json, results: Json) -> Json:
     measured = {
         **triples("mean"),
         "std": triples("std"),
-        "paired": _paired(model["config"], results),
+        "paired": _paired(row, row["baseline"], results),
+        "over_control": _paired(row, row.get("control"), results),
+        "by_distance": _distance(row, model, results),
+        "learning_rate": model.get("learning_rate"),
         "seeds": results["seeds"],
         "s_per_iter": model.get("s_per_iter"),
         "s_per_image": model.get("s_per_image"),
@@ -80,19 +86,46 @@ def _measured(model: Json, results: Json) -> Json:
         "config_sha256": config_sha256(model["config"]),
     }
     measured |= {key: "; ".join(results[key]) for key in ("commit", "hardware", "versions")}
-    return {key: value for key, value in measured.items() if value not in (None, {})}
+    return {key: value for key, value in measured.items() if value not in (None, "", {})}
 
 
-def _paired(config: str, results: Json) -> Json:
-    """The difference of AP to the baseline, by task; empty for a baseline."""
+def _paired(row: Row, other: str | None, results: Json) -> Json:
+    """The difference of AP to another config, by task; empty where there is none."""
     found = {}
     for pair in results["pairs"]:
         task, metric = pair["metric"].rsplit(" ", 1)
         difference = pair["difference"]
-        if pair["config"] == config and metric == "AP" and difference["count"]:
-            found[task] = {
-                "mean": difference["mean"],
-                "ci95": difference["interval"],
-                "seeds": difference["count"],
-            }
+        if _is_of(pair, row, other) and metric == "AP" and difference["count"]:
+            found[task] = _short(difference)
+    return found
+
+
+def _is_of(pair: Json, row: Row, other: str | None) -> bool:
+    return bool(pair["config"] == row["config"] and pair["baseline"] == other)
+
+
+def _short(difference: Json) -> Json:
+    return {
+        "mean": difference["mean"],
+        "ci95": difference["interval"],
+        "seeds": difference["count"],
+    }
+
+
+def _distance(row: Row, model: Json, results: Json) -> Json:
+    """Mean and spread of each range, farthest last, and the difference to the control there."""
+    content = model.get("by_distance")
+    if not content:
+        return {}
+    bins = [
+        {key: b[key] for key in ("range", "count")}
+        | {key: b["accuracy"][key] for key in ("mean", "std")}
+        for b in content["bins"]
+    ]
+    found = {"chance": content["chance"], "bins": bins}
+    for pair in results["distance_pairs"]:
+        difference = pair["difference"]
+        last = pair["range"] == bins[-1]["range"] and difference["count"]
+        if last and _is_of(pair, row, row.get("control")):
+            found["farthest_over_control"] = _short(difference)
     return found

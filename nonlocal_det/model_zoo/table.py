@@ -2,7 +2,9 @@
 
 from nonlocal_det.analysis.cost_tables import summary_table
 
+from .cells import difference, line, provenance, triple, values_of
 from .costs import costs_of
+from .long_range_table import long_range_section
 from .rows import Row, load_rows
 
 __all__ = ["Row", "load_rows", "render"]
@@ -41,7 +43,6 @@ SECTIONS = (
     ("mask", "Object detection and instance segmentation, COCO", ("box", "mask")),
     ("keypoint", "Human keypoints, COCO", ("keypoint",)),
     ("quick", "The drawn mini-COCO, two CPU cores", ("box", "mask", "keypoint")),
-    ("long-range", "The drawn long-range data, two CPU cores", ("box",)),
 )
 
 
@@ -51,10 +52,13 @@ def render(rows: list[Row]) -> str:
     by_name = {row["config"]: row for row in rows}
     for task, title, metrics in SECTIONS:
         chosen = [row for row in rows if row["task"] == task]
+        if not chosen:
+            continue
         parts.append(f"\n## {title}\n")
         parts.append(_table(chosen, by_name, metrics))
-        parts += [_provenance(row) for row in chosen if row["measured"]]
+        parts += [provenance(row) for row in chosen if row["measured"]]
         parts += [_weights(row) for row in chosen if row.get("weights")]
+    parts += long_range_section([row for row in rows if row["task"] == "long-range"])
     parts.append(_costs([row for row in rows if row.get("cost")]))
     return "\n".join(parts).rstrip() + "\n"
 
@@ -64,64 +68,23 @@ def _table(rows: list[Row], by_name: dict[str, Row], metrics: tuple[str, ...]) -
     for metric in metrics:
         head += [f"{metric} AP / AP50 / AP75, paper", "ΔAP, paper"]
         head += [f"{metric} AP / AP50 / AP75, here", "ΔAP, here"]
-    lines = [_line(head), _line(["---", "---"] + ["--:"] * (len(head) - 2))]
+    lines = [line(head), line(["---", "---"] + ["--:"] * (len(head) - 2))]
     for row in rows:
         cells = [f"`{row['config']}`", row["note"] or "baseline"]
         for metric in metrics:
             for source in ("paper", "measured"):
-                cells += [_triple(row, source, metric), _delta(row, by_name, source, metric)]
-        lines.append(_line(cells))
+                cells += [triple(row, source, metric), _delta(row, by_name, source, metric)]
+        lines.append(line(cells))
     return "\n".join(lines)
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _values(row: Row, source: str, metric: str) -> list[float]:
-    values: list[float] = (row[source] or {}).get(metric, [])
-    return values
-
-
-def _triple(row: Row, source: str, metric: str) -> str:
-    values = [f"{value:.1f}" for value in _values(row, source, metric)]
-    spread = (row[source] or {}).get("std", {}).get(metric)
-    if spread:
-        values = [f"{value} ± {std:.1f}" for value, std in zip(values, spread, strict=True)]
-    return " / ".join(values) or "-"
 
 
 def _delta(row: Row, by_name: dict[str, Row], source: str, metric: str) -> str:
     paired = (row[source] or {}).get("paired", {}).get(metric)
     if paired:
-        interval = "".join(f", {end:+.1f}" for end in paired["ci95"] or ())[2:]
-        return f"{paired['mean']:+.1f}" + (f" [{interval}]" if interval else "")
-    own = _values(row, source, metric)
-    base = _values(by_name[row["baseline"]], source, metric) if row["baseline"] else []
+        return difference(paired)
+    own = values_of(row, source, metric)
+    base = values_of(by_name[row["baseline"]], source, metric) if row["baseline"] else []
     return f"{own[0] - base[0]:+.1f}" if own and base else "-"
-
-
-def _provenance(row: Row) -> str:
-    """Where a row's measured numbers come from, and whether its config is still the same."""
-    m = row["measured"]
-    seeds = ", ".join(map(str, m["seeds"]))
-    said = [f"`{m['command']}`", f"seed{'s' * (len(m['seeds']) > 1)} {seeds}"]
-    for key, text in (
-        ("schedule", "schedule {}"),
-        ("minutes", "{} minutes of training"),
-        ("s_per_iter", "{:.3g} s/iter"),
-        ("s_per_image", "{:.3g} s/image"),
-        ("memory_mib", "{} MiB"),
-        ("commit", "commit {}"),
-        ("versions", "{}"),
-        ("hardware", "{}"),
-        ("log", "[log]({})"),
-    ):
-        if m.get(key) is not None:
-            said.append(text.format(m[key]))
-    if m.get("config_sha256", row.get("config_sha256")) != row.get("config_sha256"):
-        said.append("**its config has changed since**")
-    return f"\n`{row['config']}` here: " + ", ".join(said)
 
 
 def _weights(row: Row) -> str:

@@ -18,7 +18,8 @@ SCALE = 4.0
 """Detectron2's Visualizer draws the small images of the mini-COCO so many times larger."""
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that needs no display."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # no pyplot: no global state, no display
     return figure
@@ -46,7 +47,7 @@ def draw_predictions(
     from detectron2.utils.visualizer import Visualizer
 
     rows = (len(samples) + 1) // 2
-    figure = _new_figure(14, 3.4 * rows)
+    figure = new_figure(14, 3.4 * rows)
     axes = figure.subplots(rows, 4, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
@@ -63,27 +64,31 @@ def draw_predictions(
 
 
 def draw_attention(
-    image: np.ndarray, weights: Tensor, cell: float, query: tuple[float, float], path: Path
+    image: np.ndarray,
+    weights: Tensor,
+    extent: tuple[float, float, float, float],
+    query: tuple[float, float],
+    path: Path,
 ) -> Path:
     """The affinities of one query as a heat map over the image.
 
     Args:
         image: RGB pixels (H, W, 3), as the network saw it, without padding.
-        weights: of the key positions (Hk, Wk); may reach beyond the image into its padding.
-        cell: the side of a key position in pixels of ``image``.
+        weights: of the key positions (Hk, Wk).
+        extent: what they cover: x0, y0, x1, y1 in pixels of ``image``, perhaps beyond it.
         query: the query point (x, y) in pixels of ``image``.
         path: the PNG to write.
     """
     height, width = image.shape[:2]
-    rows, columns = weights.shape
-    figure = _new_figure(9, 4.8)
+    x0, y0, x1, y1 = extent
+    figure = new_figure(9, 4.8)
     left, right = figure.subplots(1, 2)
     left.imshow(image)
     left.set_title("query position", fontsize=10)
     right.imshow(image)
     heat = right.imshow(
         weights.cpu().numpy(),
-        extent=(0, columns * cell, rows * cell, 0),
+        extent=(x0, x1, y1, y0),
         interpolation="bilinear",
         cmap="inferno",
         alpha=0.6,
@@ -122,7 +127,7 @@ def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:
     """
     rows = [row for row in rows if "total_loss" in row]
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
-    figure = _new_figure(8, 4.5)
+    figure = new_figure(8, 4.5)
     axis = figure.subplots()
     for name in ["total_loss", *names]:
         points = [(row["iteration"], row[name]) for row in rows if name in row]

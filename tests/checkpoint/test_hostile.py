@@ -23,10 +23,10 @@ def in_a_child(work: Callable[[], str]) -> dict:
     pid = os.fork()
     if pid == 0:
         try:
-            signal.setitimer(signal.ITIMER_REAL, 5 * SECONDS)  # then the process is killed
-            before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 30 * SECONDS)  # then the process is killed
+            before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
             said = work()
-            seconds = time.monotonic() - start
+            seconds = time.process_time() - start  # of the processor: others use the machine
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
             os.write(writer, json.dumps({"said": said, "s": seconds, "mib": grown}).encode())
         finally:

@@ -46,6 +46,20 @@ def test_commit_is_that_of_the_checkout_and_marks_changes(checkout):
     assert len(marks) == 3
 
 
+def test_what_is_measured_is_no_change_of_the_code(checkout):
+    package, git = checkout
+    (package / "model_zoo").mkdir()
+    (package / "model_zoo" / "zoo.json").write_text("[]")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = provenance.commit()
+    (package / "model_zoo" / "zoo.json").write_text("[1]")
+    (package / "model_zoo" / "learning_rates.json").write_text("[1]")
+    assert provenance.commit() == clean
+    (package / "model_zoo" / "rows.py").write_text("a = 1")
+    assert provenance.commit() != clean
+
+
 def test_without_git_there_is_no_commit(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert provenance.commit() == "-"

@@ -30,9 +30,6 @@ BLOCKS = {
     "nl_keypoint_rcnn_R50": [RES4["R50"], *HEAD],
     "nl_keypoint_rcnn_R101": [RES4["R101"], *HEAD],
     "quick/nl_mask_keypoint_rcnn_R18": [RES4["R18"], *HEAD],
-    "long_range/nl_beacon_R18": [RES4["R18"]],
-    "long_range/control_beacon_R18": [RES4["R18"]],
-    "long_range/gcnet_beacon_R18": [RES4["R18"]],
     "ablations/nl_mask_rcnn_R50_gaussian": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_dot_product": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_concatenation": [RES4["R50"]],
@@ -48,6 +45,27 @@ BLOCKS = {
         *(f"{STAGE}3.nl{k}" for k in range(4)),
         *(f"{STAGE}4.nl{k}" for k in range(6)),
     ],
+}
+LONG_RANGE = {  # by the model's name without its role: its control has its blocks
+    **dict.fromkeys(("beacon_R18", "beacon_wide_R18", "pairs_R18", "local_R18"), [RES4["R18"]]),
+    **{
+        f"beacon_R18_{what}": [RES4["R18"]]
+        for what in ("gaussian", "dot_product", "concatenation", "unsubsampled")
+    },
+    **{f"beacon_R18_res{stage}": [f"{STAGE}{stage}.nl0"] for stage in (2, 3)},
+    "beacon_wide_R18_res5": [STAGE + "5.nl0"],
+    "pairs_R18_2blocks": [STAGE + "4.nl0", STAGE + "4.nl1"],
+    "beacon_deep_R50": [RES4["R50"]],
+    "beacon_deep_R50_5blocks": BLOCKS["ablations/nl_mask_rcnn_R50_5blocks"],
+    "beacon_deep_R50_10blocks": BLOCKS["ablations/nl_mask_rcnn_R50_10blocks"],
+    **{f"{level}_R18_head": HEAD for level in ("pose", "pose_short")},
+    **{"pose_R18_res4": [STAGE + "4.nl0"], "pose_R18": [STAGE + "4.nl0", *HEAD]},
+    **{"pose_short_R18_res3": [STAGE + "3.nl0"], "pose_short_R18": [STAGE + "3.nl0", *HEAD]},
+}
+BLOCKS |= {
+    f"long_range/{role}_{name}": blocks
+    for name, blocks in LONG_RANGE.items()
+    for role in ("nl", "control", "gcnet")
 }
 
 

@@ -37,7 +37,9 @@ def test_attention_is_drawn_where_it_is(corner, tmp_path):
     weights = torch.zeros(4, 4)
     weights[corner, corner] = 1.0
     image = np.zeros((64, 64, 3), np.uint8)
-    drawn = pixels(draw_attention(image, weights, 16, (32.0, 32.0), tmp_path / "a.png")).sum(-1)
+    drawn = pixels(
+        draw_attention(image, weights, (0, 0, 64, 64), (32.0, 32.0), tmp_path / "a.png")
+    ).sum(-1)
     height, width = drawn.shape
     right = drawn[:, width // 2 : int(width * 0.85)]  # without the colour bar
     third, half = height // 3, right.shape[1] // 3

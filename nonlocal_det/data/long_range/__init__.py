@@ -1,7 +1,22 @@
 """Drawn data whose objects can only be told by what lies far away from them."""
 
+from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
-from .recipe import LEVELS, SPLITS, Recipe
+from .recipe import LEVELS, SPLITS, VERSION, Recipe
 from .records import CATEGORIES
+from .sets import DATA_SETS, find_set, set_of, split_name
 
-__all__ = ["CATEGORIES", "LEVELS", "SPLITS", "Recipe", "draw_image", "make_long_range"]
+__all__ = [
+    "CATEGORIES",
+    "DATA_SETS",
+    "LEVELS",
+    "LIMB_JOINTS",
+    "SPLITS",
+    "VERSION",
+    "Recipe",
+    "draw_image",
+    "find_set",
+    "make_long_range",
+    "set_of",
+    "split_name",
+]

@@ -8,8 +8,9 @@ import numpy as np
 from nonlocal_det.data.made_folder import make_folder, write_json
 from nonlocal_det.data.opencv import import_cv2
 
-from .recipe import DEFAULT_SIZES, LEVELS, SPLITS, Recipe, check
+from .recipe import LEVELS, SPLITS, Recipe, check
 from .records import annotation, content
+from .sets import find_set
 
 if TYPE_CHECKING:
     from .draft import Scene
@@ -19,7 +20,7 @@ _ARRANGEMENTS = 100
 
 def make_long_range(
     out: Path,
-    level: str,
+    name: str,
     *,
     receptive_field: int,
     num_train: int = 600,
@@ -31,42 +32,43 @@ def make_long_range(
     seed: int = 0,
     force: bool = False,
 ) -> Path:
-    """Draw the data set `out`/long_range/`level`, whose objects are told by what is far away.
+    """Draw the data set `out`/long_range/`name`, whose objects are told by what is far away.
 
     Equal parameters give equal bytes (with equal versions of numpy and OpenCV), and image k of a
     split does not depend on the number of images.
 
     Args:
         out: the folder of all data sets, e.g. what `DETECTRON2_DATASETS` names; made if absent.
-        level: ``"beacon"`` (one far cue), ``"pairs"`` (each object's twin), ``"pose"`` (a long
-            figure's left and right) or ``"local"`` (the answer is near).
+        name: ``"beacon"`` (one far cue), ``"pairs"`` (each object's twin), ``"pose"`` (a long
+            figure's left and right), ``"local"`` (the answer is near), or another of `DATA_SETS`:
+            one of these at the size for another backbone.
         receptive_field: side of the backbone's theoretical receptive field in pixels, see
             `nonlocal_det.analysis.receptive_fields`: the unit of the annotated distances.
         num_train: images to learn from.
         num_val: images on which learning rates are chosen.
         num_test: images on which nothing is chosen; one object in ten is beyond the field, so that
             a few hundred images are needed to tell chance from better.
-        height: of every image in pixels; None: the level's own.
+        height: of every image in pixels; None: the data set's own.
         width: likewise.
         object_size: of a shape in pixels, at least 12; figures follow the image's size.
         seed: not negative.
         force: replace a data set that was made with other parameters.
 
     Returns:
-        The folder `out`/long_range/`level`.
+        The folder `out`/long_range/`name`.
 
     Raises:
-        ValueError: a recipe of which no task can come (no room, nothing beyond the receptive
-            field), with the numbers; or the folder was made with other parameters.
+        ValueError: an unknown name; a recipe of which no task can come (no room, nothing beyond the
+            receptive field), with the numbers; or the folder was made with other parameters.
     """
-    own = DEFAULT_SIZES.get(level, (1, 1))  # an unknown level is refused below
+    own = find_set(name)
     recipe = Recipe(
-        level=level,
+        level=own.level,
         num_train=num_train,
         num_val=num_val,
         num_test=num_test,
-        height=own[0] if height is None else height,
-        width=own[1] if width is None else width,
+        height=own.height if height is None else height,
+        width=own.width if width is None else width,
         object_size=object_size,
         receptive_field=receptive_field,
         seed=seed,
@@ -78,7 +80,7 @@ def make_long_range(
         for split in SPLITS:
             _write_split(made, recipe, split)
 
-    target = Path(out) / "long_range" / level
+    target = Path(out) / "long_range" / name
     return make_folder(target, recipe.as_dict(), write, "make_long_range", force)
 
 

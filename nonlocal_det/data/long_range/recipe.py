@@ -9,7 +9,6 @@ VERSION = 1
 
 LEVELS = ("beacon", "pairs", "pose", "local")
 SPLITS = ("train", "val", "test")
-DEFAULT_SIZES = {"beacon": (64, 320), "pairs": (64, 320), "pose": (192, 192), "local": (64, 320)}
 
 MIN_OBJECT_SIZE = 12
 MOST_SHAPES = {"beacon": 4, "pairs": 3, "local": 4}

@@ -5,9 +5,10 @@ from typing import Literal
 
 import torch
 
+from .choose import write_choice
 from .datasets import prepare_data
 from .estimate import describe
-from .gpus import parse_gpus
+from .gpus import parse_gpus, parse_jobs, usable_cores
 from .origin import find_mixed, refuse_mixed
 from .plan import Plan
 from .report import write_report
@@ -23,6 +24,7 @@ def reproduce(
     *,
     gpus: str = "",
     gpus_per_run: int = 1,
+    jobs: int | None = None,
     force: bool = False,
     train: Sequence[str] = TRAIN,
 ) -> int:
@@ -33,6 +35,8 @@ def reproduce(
         mode: "train" what is not finished, "report" on what is, or a "dry-run" that writes nothing.
         gpus: as "0-3"; "" for one run at a time on what is visible.
         gpus_per_run: GPUs (on the CPU: processes) of each run.
+        jobs: runs at a time that share the cores of this machine (and the GPU that they see); None
+            for one run at a time.
         force: mix results of several commits, configs or data sets; the report says so.
         train: the training command, without arguments.
 
@@ -41,33 +45,41 @@ def reproduce(
         1 when one failed, 128 + n after signal n.
 
     Raises:
-        ValueError: bad GPUs, or results that cannot stand in one table.
+        ValueError: bad GPUs or jobs, or results that cannot stand in one table.
         FileNotFoundError: a data set is not there.
     """
     # a dry run may plan for another machine
     available = _MANY if mode == "dry-run" else torch.cuda.device_count()
+    threads = parse_jobs(jobs, gpus, usable_cores())
     runner = Runner(
         plan,
-        parse_gpus(gpus, gpus_per_run, available),
+        parse_gpus(gpus, gpus_per_run, available) * (jobs or 1),
         gpus_per_run=gpus_per_run,
+        threads=threads,
         train=train,
         say=_say,
-        after_each=lambda: write_report(plan),
+        after_each=lambda: _write(plan),
     )
     if mode == "dry-run":
         _say(describe(plan, runner))
         return 0
     if mode == "train":
-        prepare_data(plan)
+        for line in prepare_data(plan):
+            _say(line)
     if force:
         for line in find_mixed(plan, training=mode == "train"):
             _say(f"mixed: {line}")
     else:
         refuse_mixed(plan, training=mode == "train")
     status = runner.run() if mode == "train" else 0
-    _say(write_report(plan))
-    _say(f"written: {plan.output / 'results.json'} and results.md")
+    _say(_write(plan))
+    if not plan.grid:
+        _say(f"written: {plan.output / 'results.json'} and results.md")
     return status
+
+
+def _write(plan: Plan) -> str:
+    return write_choice(plan) if plan.grid else write_report(plan)
 
 
 def _say(line: str) -> None:

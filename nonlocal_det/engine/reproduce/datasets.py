@@ -6,12 +6,16 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from nonlocal_det.data import make_mini_coco
+from nonlocal_det.data.long_range import set_of
+from nonlocal_det.engine.long_range import prepare_long_range
 
 from .plan import Plan
 
 
 def missing_data(plan: Plan) -> str:
     """What is not there, and the tree that is expected; "" when all data sets are found.
+
+    Long-range data of which nothing is there is not missing: `prepare_data` draws it.
 
     Raises:
         ValueError: a data set is not registered.
@@ -21,6 +25,8 @@ def missing_data(plan: Plan) -> str:
         if name not in DatasetCatalog.list():
             raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
         metadata = MetadataCatalog.get(name)
+        if set_of(name) and not Path(metadata.json_file).parents[1].exists():
+            continue  # it is drawn before anything is trained
         for path in (Path(metadata.json_file), Path(metadata.image_root)):
             there = path.exists()
             tree.append(f"  {path}{'/' * (not path.suffix)}{'' if there else '   <- missing'}")
@@ -34,15 +40,22 @@ def missing_data(plan: Plan) -> str:
     )
 
 
-def prepare_data(plan: Plan) -> None:
-    """Draw the mini-COCO if the suite uses it and it is not there; check that the rest is.
+def prepare_data(plan: Plan) -> list[str]:
+    """Draw what is drawn and not there yet; check that the rest is.
+
+    Returns:
+        A line for each long-range data set that was drawn.
 
     Raises:
         FileNotFoundError: a data set is missing; prints the expected tree.
+        ValueError: long-range data is there that another version has drawn.
     """
     root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
     drawn = all(name.startswith("mini_coco") for name in plan.datasets)
     if drawn and not (root / "mini_coco").exists():
         make_mini_coco(root)
+    sets = dict.fromkeys(found for name in plan.datasets if (found := set_of(name)))
+    said = [prepare_long_range(root, name) for name in sets]
     if message := missing_data(plan):
         raise FileNotFoundError(message)
+    return [line for line in said if line]

@@ -24,7 +24,7 @@ def describe(plan: Plan, runner: Runner) -> str:
     for number, run in enumerate(plan.runs, 1):
         slot = runner.slots[(number - 1) % len(runner.slots)]
         lines.append(f"# run {number} of {len(plan.runs)}: {run.name}, {run.status()}")
-        lines.append(shell_line(runner.command(run), slot))
+        lines.append(shell_line(runner.command(run), runner.variables(slot)))
     lines += ["", f"# hours: {_hours(plan, runner)}", f"# disk: {_disk(plan)}"]
     if message := missing_data(plan):
         lines.append("\n".join(f"# {line}" for line in message.splitlines()))
@@ -40,7 +40,9 @@ def _hours(plan: Plan, runner: Runner) -> str:
         return f"- (no s/iter has been measured for {', '.join(unknown)})"
     seconds = sum(run.iterations * measured[run.config] for run in waiting)
     used = ", ".join(f"{name} {measured[name]:.3f} s/iter" for name in plan.configs)
-    return f"{seconds / 3600 * runner.gpus_per_run:.1f} GPU hours (iterations x {used})"
+    hours, at_a_time = seconds / 3600, len(runner.slots)
+    together = f", {hours / at_a_time:.1f} with {at_a_time} runs at a time" * (at_a_time > 1)
+    return f"{hours * runner.gpus_per_run:.1f} GPU hours{together} (iterations x {used})"
 
 
 def _from_zoo(plan: Plan) -> dict[str, float]:
@@ -57,7 +59,7 @@ def _disk(plan: Plan) -> str:
     total = sum(
         checkpoint_bytes(cfg) * checkpoint_count(cfg) * len(plan.seeds)
         for cfg in plan.configs.values()
-    )
+    ) * max(1, len(plan.grid))
     return (
         f"at most {total / 2**30:.1f} GiB (each run keeps a checkpoint of weights and momentum "
         "every SOLVER.CHECKPOINT_PERIOD iterations, and the final one)"

@@ -1,4 +1,4 @@
-"""Which GPUs each of the runs that go on at the same time may see."""
+"""What each of the runs that go on at the same time may use: GPUs, or a share of the cores."""
 
 import os
 import re
@@ -45,6 +45,38 @@ def parse_gpus(text: str, gpus_per_run: int, available: int) -> list[Slot]:
     return [
         tuple(names[first : first + gpus_per_run]) for first in range(0, len(names), gpus_per_run)
     ]
+
+
+def parse_jobs(jobs: int | None, gpus: str, cores: int) -> int:
+    """The threads of each run, so that ``jobs`` of them share the cores; 0: as each run finds best.
+
+    Args:
+        jobs: runs at a time; None: one, with all cores.
+        gpus: of ``--gpus``, which says itself how many go on at a time.
+        cores: that this process may use.
+
+    Raises:
+        ValueError: fewer than 1 or more than the cores, or together with GPUs.
+    """
+    if jobs is None:
+        return 0
+    if gpus:
+        raise ValueError(
+            f"--jobs {jobs} with --gpus {gpus!r}, which says how many runs go on at a time; leave "
+            "one of them out"
+        )
+    if not 1 <= jobs <= cores:
+        raise ValueError(
+            f"--jobs {jobs}: there are {cores} cores, and a run needs one; give 1 to {cores}"
+        )
+    return cores // jobs
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _numbers(text: str) -> list[int]:

@@ -5,19 +5,16 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from .gpus import Slot
 
-
-def shell_line(command: Sequence[str], slot: Slot = ()) -> str:
-    """A command for a user to repeat in a shell."""
+def shell_line(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    """A command, with the environment variables that it is given, for a user to repeat."""
     words = ["python" if word == sys.executable else word for word in command]
-    prefix = f"CUDA_VISIBLE_DEVICES={','.join(slot)} " if slot else ""
-    return prefix + shlex.join(words)
+    return "".join(f"{key}={value} " for key, value in variables.items()) + shlex.join(words)
 
 
 def kill_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -48,6 +45,8 @@ def reason(code: int) -> str:
     """How a process ended that has not finished its work."""
     if code == 0:
         return "ended without a result.json"
+    if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        return f"stopped by {signal.Signals(code - 128).name} and saved"
     return f"exit status {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
 
 

@@ -28,6 +28,7 @@ class Run:
         options: KEY VALUE pairs besides the seed and the folder.
         iterations: ``SOLVER.MAX_ITER``.
         config_hash: of the full config.
+        rate: the learning rate where several are tried, else None.
     """
 
     config: str
@@ -36,11 +37,13 @@ class Run:
     options: tuple[str, ...]
     iterations: int
     config_hash: str
+    rate: float | None = None
 
     @property
     def name(self) -> str:
         """As messages call it."""
-        return f"{self.config} seed {self.seed}"
+        rate = "" if self.rate is None else f" lr {self.rate:g}"
+        return f"{self.config}{rate} seed {self.seed}"
 
     def arguments(self) -> list[str]:
         """What follows the training command; ``--resume`` once there is something to resume."""

@@ -5,7 +5,9 @@ from typing import Any
 
 from nonlocal_det.analysis.paired import paired_differences, summarize
 from nonlocal_det.engine.result import write_json
+from nonlocal_det.model_zoo.rows import load_rows
 
+from .distance import by_distance, distance_pairs
 from .markdown import render
 from .origin import find_mixed
 from .plan import Plan
@@ -44,6 +46,7 @@ def collect(plan: Plan) -> Json:
         ),
         "models": [_model(plan, name) for name in plan.suite.configs],
         "pairs": [row for pair in plan.suite.pairs for row in _pair(plan, pair)],
+        "distance_pairs": [r for pair in plan.suite.pairs for r in distance_pairs(plan, pair)],
         "runs": [_run(run) for run in plan.runs],
     }
 
@@ -59,6 +62,7 @@ def _run(run: Run) -> Json:
         "seed": run.seed,
         "status": run.status(),
         "error": starts[-1]["error"] if starts else "",
+        "by_distance": (run.result() or {}).get("by_distance"),
         "result": run.result(),
     }
 
@@ -72,19 +76,36 @@ def _model(plan: Plan, config: str) -> Json:
             f"{task} {metric}": asdict(
                 summarize(list(_by_seed(plan, config, task, metric).values()))
             )
-            for task in plan.suite.tasks
+            for task in _tasks(plan, config)
             for metric in METRICS
         },
+        "learning_rate": plan.configs[config].SOLVER.BASE_LR,
+        **_cost(plan, config),
+        "by_distance": by_distance(plan, config),
         "s_per_iter": summarize([r["s_per_iter"] for r in results if r["s_per_iter"]]).mean,
         "s_per_image": summarize([r["s_per_image"] for r in results if r["s_per_image"]]).mean,
         "memory_mib": max((r["memory_mib"] for r in results), default=None),
     }
 
 
+def _tasks(plan: Plan, config: str) -> list[str]:
+    """The suite's tasks that the model has a head for."""
+    node = plan.configs[config].MODEL
+    has = {"box": True, "mask": node.MASK_ON, "keypoint": node.KEYPOINT_ON}
+    return [task for task in plan.suite.tasks if has[task]]
+
+
+def _cost(plan: Plan, config: str) -> Json:
+    """Parameters and multiply-adds of an inference; None where options may have changed them."""
+    rows = {} if plan.overrides else {row["config"]: row for row in load_rows()}
+    total = rows[config]["cost"]["total"] if config in rows else {}
+    return {key: total.get(key) for key in ("parameters", "multiply_adds")}
+
+
 def _pair(plan: Plan, pair: Pair) -> list[Json]:
     """A row for each metric: both means, and the difference seed by seed."""
     rows = []
-    for task in plan.suite.tasks:
+    for task in _tasks(plan, pair.config):
         for metric in METRICS:
             base = _by_seed(plan, pair.baseline, task, metric)
             model = _by_seed(plan, pair.config, task, metric)

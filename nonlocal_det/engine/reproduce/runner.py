@@ -17,7 +17,7 @@ from .record import Run
 
 TRAIN = (sys.executable, "-m", "nonlocal_det.engine.train_net")
 POLL = 0.1  # seconds between looks at the processes
-GRACE = 20.0  # seconds from SIGTERM to SIGKILL
+GRACE = 60.0  # seconds from SIGTERM to SIGKILL: a step, and the checkpoint after it
 
 Say = Callable[[str], None]
 
@@ -36,6 +36,7 @@ class Runner:
         plan: what to train.
         slots: of `parse_gpus`.
         gpus_per_run: the ``--num-gpus`` of each run.
+        threads: of each run, see `parse_jobs`; 0: as many as it takes by itself.
         train: the training command, without arguments.
         say: prints a line.
         after_each: called when a run has ended, however it ended.
@@ -48,6 +49,7 @@ class Runner:
         slots: Sequence[Slot],
         *,
         gpus_per_run: int = 1,
+        threads: int = 0,
         train: Sequence[str] = TRAIN,
         say: Say = print,
         after_each: Callable[[], object] = lambda: None,
@@ -56,6 +58,7 @@ class Runner:
         self.plan = plan
         self.slots = list(slots)
         self.gpus_per_run = gpus_per_run
+        self.threads = threads
         self.train = list(train)
         self.say = say
         self.after_each = after_each
@@ -100,18 +103,24 @@ class Runner:
         at = len(self.train)
         several = ["--num-gpus", str(self.gpus_per_run)]
         # runs that go on at the same time must not meet at one port
-        several += ["--dist-url", "auto"] if self.slots[0] else []
+        several += ["--dist-url", "auto"] if self.slots != [()] else []
         return [*words[:at], *several, *words[at:]]
+
+    def variables(self, slot: Slot) -> dict[str, str]:
+        """The environment variables of a run in a slot, besides those that are there.
+
+        Runs are not pinned to cores: one that is could not leave a core that others use.
+        """
+        found = {"CUDA_VISIBLE_DEVICES": ",".join(slot)} if slot else {}
+        return found | ({"OMP_NUM_THREADS": str(self.threads)} if self.threads else {})
 
     def _start(self, run: Run, slot: Slot) -> None:
         command = self.command(run)
         resumes = "" if run.status() == "new" else ", resumed"
         number = self.plan.runs.index(run) + 1
         lock = run.lock()
-        environment = {**os.environ}
-        if slot:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(slot)
-        run.note_start(current_origin(self.plan, run), shell_line(command, slot))
+        variables = self.variables(slot)
+        run.note_start(current_origin(self.plan, run), shell_line(command, variables))
         self.say(f"run {number} of {len(self.plan.runs)}: {run.name}{resumes}: {run.folder}")
         try:
             with open(run.folder / "console.txt", "ab") as console:
@@ -120,7 +129,7 @@ class Runner:
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=subprocess.STDOUT,
-                    env=environment,
+                    env={**os.environ, **variables},
                     pass_fds=(lock,),
                     start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on
                 )
@@ -145,7 +154,7 @@ class Runner:
         return ended
 
     def _stop(self, number: int) -> None:
-        """End the children and what they have started; they resume from their last checkpoints."""
+        """End the children and what they have started; they save, and resume exactly there."""
         self.say(f"{signal.Signals(number).name}: ending {len(self._children)} runs")
         for child in self._children:
             kill_group(child.process, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Which models a table of the paper compares, read from the zoo's rows: written once."""
+"""Which models a suite compares, read from the zoo's rows: written once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,16 +14,17 @@ SCHEDULES = {
     "3x": {"SOLVER.MAX_ITER": "270000", "SOLVER.STEPS": "(210000, 250000)"},
 }
 METRICS = ("AP", "AP50", "AP75")  # as the paper's tables have them
+LONG_RANGE = "long-range"
 TASKS = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}  # the zoo's word: Detectron2's
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A non-local model and its baseline twin.
+    """A model and what it is compared with, under equal seeds.
 
     Attributes:
-        baseline: name of a config.
-        config: name of its non-local twin.
+        baseline: name of a config: the baseline twin, or the control of equal cost without reach.
+        config: name of the model's.
         paper: the paper's difference in AP points by task and metric, as ("box", "AP"); empty
             where the paper has none.
     """
@@ -35,15 +36,31 @@ class Pair:
 
 @dataclass(frozen=True)
 class Suite:
-    """The pairs of one table, and the tasks it reports."""
+    """The pairs of one table, and the tasks it reports.
+
+    Attributes:
+        name: one of `SUITES`.
+        tasks: of `TASKS`.
+        pairs: what is compared.
+    """
 
     name: str
     tasks: tuple[str, ...]
     pairs: tuple[Pair, ...]
 
     @property
+    def has_schedules(self) -> bool:
+        """Whether the paper's COCO schedules apply; else the configs have their own."""
+        return self.name.startswith("table")
+
+    @property
+    def has_val(self) -> bool:
+        """Whether there is a split on which learning rates are chosen, apart from the tested."""
+        return self.name == LONG_RANGE
+
+    @property
     def configs(self) -> tuple[str, ...]:
-        """Every config once, a baseline before its twins."""
+        """Every config once, what is compared with before its twins."""
         names = [name for pair in self.pairs for name in (pair.baseline, pair.config)]
         return tuple(dict.fromkeys(names))
 
@@ -52,8 +69,11 @@ _CHOICE: dict[str, tuple[tuple[str, ...], Callable[[Row], bool]]] = {
     "table5": (("box", "mask"), lambda row: "box" in (row.get("paper") or {})),
     "table6": (("keypoint",), lambda row: "keypoint" in (row.get("paper") or {})),
     "quick": (("box", "mask", "keypoint"), lambda row: row["config"].startswith("quick/")),
+    LONG_RANGE: (("box", "keypoint"), lambda row: row["task"] == LONG_RANGE),
 }
 SUITES = tuple(_CHOICE)
+QUESTIONS = tuple(dict.fromkeys(q for row in load_rows() for q in row.get("questions", ())))
+"""Parts of the suite long-range that one can run by themselves."""
 
 
 def find_suite(name: str, only: str = "") -> Suite:
@@ -61,23 +81,30 @@ def find_suite(name: str, only: str = "") -> Suite:
 
     Args:
         name: one of `SUITES`.
-        only: keep the pairs whose non-local config has this in its name.
+        only: a question of the rows, as "beacon", or else what the models that are kept have in
+            their names; what they are compared with stays.
 
     Raises:
-        ValueError: there is no such suite, or no such pair in it.
+        ValueError: there is no such suite, or no such model in it.
     """
     if name not in _CHOICE:
         raise ValueError(f"--suite {name!r}: unknown; expected one of {', '.join(SUITES)}")
     tasks, belongs = _CHOICE[name]
     rows = {row["config"]: row for row in load_rows()}
     chosen = [row for row in rows.values() if row.get("baseline") and belongs(row)]
-    kept = [row for row in chosen if only in row["config"]]
+    asked = [row for row in chosen if only in row.get("questions", ())]
+    kept = asked or [row for row in chosen if only in row["config"]]
     if not kept:
         names = ", ".join(row["config"] for row in chosen)
         raise ValueError(
             f"--only {only!r}: no pair of {name} has it in its name; there are {names}"
         )
-    pairs = (Pair(r["baseline"], r["config"], _paper(rows[r["baseline"]], r)) for r in kept)
+    pairs = [
+        Pair(other, row["config"], _paper(rows[other], row))
+        for row in kept
+        for other in (row["baseline"], row.get("control"))
+        if other
+    ]
     return Suite(name, tasks, tuple(pairs))
 
 

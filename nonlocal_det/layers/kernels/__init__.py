@@ -82,11 +82,29 @@ def response(
         ValueError: an unknown name, a kernel that cannot serve the function, no w_f for the
             concatenation, operands of different dtypes, or a mask of another shape or with an image
             that has no key.
+        torch.cuda.OutOfMemoryError: torch's own, with the kernel and the sizes.
     """
     check_kernel(kernel, pairwise)
     operands = Operands(theta, phi, g, pairwise, scale, w_f, key_mask)
     operands.check()
-    y = KERNELS[choose(operands) if kernel == "auto" else kernel][0](operands)
+    chosen = choose(operands) if kernel == "auto" else kernel
+    try:
+        y = KERNELS[chosen][0](operands)
+    except torch.cuda.OutOfMemoryError as error:
+        raise type(error)(f"{error}\n{_sizes(operands, chosen)}") from error
     if g.dtype == torch.float16 and pairwise not in SOFTMAX:
         return y
     return y.to(g.dtype)
+
+
+def _sizes(o: Operands, chosen: str) -> str:
+    """What a kernel ran out of memory with, and which one needs less."""
+    (n, p), q = o.theta.shape[:2], o.phi.shape[1]
+    mib = n * p * q * max(4, o.theta.element_size()) / 2**20
+    leaner = [name for name in ("factored", "sorted", "chunked") if o.pairwise in KERNELS[name][1]]
+    cure = f"kernel={leaner[0]!r} does not build it; " if chosen in ("dense", "sdpa") else ""
+    return (
+        f"Out of memory in a non-local block: pairwise={o.pairwise!r}, kernel={chosen!r}, {n} x "
+        f"{p} queries x {q} keys of width {o.theta.shape[2]}, {mib:.0f} MiB as a matrix; {cure}"
+        "subsample='after' takes a quarter of the keys, smaller images take fewer of both"
+    )

@@ -92,7 +92,7 @@ def test_bad_seeds_are_refused(text):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"suite": "table7"}, ["'table7'", "table5, table6, quick"]),
+        ({"suite": "table7"}, ["'table7'", "table5, table6, quick, long-range"]),
         ({"suite": "table5", "only": "R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
         ({"suite": "table5", "schedule": "2x"}, ["--schedule '2x'", "1x, 3x"]),
         ({"suite": "quick", "schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),

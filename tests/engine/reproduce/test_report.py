@@ -25,11 +25,15 @@ def test_means_and_paired_differences_are_those_of_the_runs(suite):
     assert (low, high) == pytest.approx((1.375 - half, 1.375 + half), abs=1e-3)
     assert row["paper_difference"] is None
     assert (
-        f"| `quick/{NL}` | box AP | 41.50 +- 0.71 | 42.88 +- 0.88 | +1.38 | -0.21 .. +2.96 "
-        "| +1.25, +1.50 | - |"
+        f"| `quick/{NL}` | `quick/{BASE}` | box AP | 41.50 +- 0.71 | 42.88 +- 0.88 | +1.38 "
+        "| -0.21 .. +2.96 | +1.25, +1.50 | - |"
     ) in suite.table()
-    assert f"| `quick/{NL}` | keypoint AP | - | - | - | - | - | - |" in suite.table()
-    assert f"| `quick/{NL}` | box AP75 | - | - | - | - | - | - |" in suite.table()  # null
+    assert (
+        f"| `quick/{NL}` | `quick/{BASE}` | keypoint AP | - | - | - | - | - | - |" in suite.table()
+    )
+    assert (
+        f"| `quick/{NL}` | `quick/{BASE}` | box AP75 | - | - | - | - | - | - |" in suite.table()
+    )  # null
     assert results["hardware"] == ["a machine"]
     assert results["versions"] == ["torch 2"]
     assert results["command"].startswith("python tools/reproduce.py --suite quick --seeds 1,2 ")

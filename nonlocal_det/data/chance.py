@@ -1,0 +1,51 @@
+"""Chance as a function of numbers: generators are seeded from what a draw is for.
+
+A training that is resumed has no past, but it knows which image or step it draws for.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+SAMPLER, SAMPLE, STEP = range(3)
+"""What a draw is for; the second number of a key."""
+
+
+def _seeds(key: tuple[int, ...]) -> tuple[int, int, int]:
+    words = [int(word) for word in np.random.SeedSequence(key).generate_state(4)]
+    return words[0], words[1], words[2] << 32 | words[3]
+
+
+def seed_everything(*key: int) -> None:
+    """Seed the generators of python, numpy and torch, on all devices.
+
+    Args:
+        key: numbers of 0 and more; another key is another, unrelated chance.
+    """
+    python, numpy, everywhere = _seeds(key)
+    random.seed(python)
+    np.random.seed(numpy)
+    torch.manual_seed(everywhere)
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Seed the CPU's generators inside, and give them back as they were.
+
+    Args:
+        key: as `seed_everything`.
+    """
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    python, numpy, cpu = _seeds(key)
+    random.seed(python)
+    np.random.seed(numpy)
+    torch.default_generator.manual_seed(cpu)  # torch.manual_seed would reach the GPU's too
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])

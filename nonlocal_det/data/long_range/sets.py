@@ -1,0 +1,66 @@
+"""The named data sets: a level, the size of its images, and the backbone that it is for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What `make_long_range` draws under a name unless it is told otherwise.
+
+    Args:
+        level: one of `LEVELS`.
+        height, width: of every image, in pixels; wider than the backbone's receptive field.
+        config: of a model whose backbone's receptive field is the unit of the distances.
+    """
+
+    level: str
+    height: int
+    width: int
+    config: str
+
+
+DATA_SETS = {
+    "beacon": DataSet("beacon", 64, 320, "long_range/beacon_R18"),
+    "pairs": DataSet("pairs", 64, 320, "long_range/pairs_R18"),
+    "pose": DataSet("pose", 192, 192, "long_range/pose_R18"),
+    "local": DataSet("local", 64, 320, "long_range/local_R18"),
+    "beacon_wide": DataSet("beacon", 64, 640, "long_range/beacon_wide_R18"),
+    "beacon_deep": DataSet("beacon", 64, 448, "long_range/beacon_deep_R50"),
+    "pose_short": DataSet("pose", 192, 192, "long_range/pose_short_R18"),
+}
+"""By the name of their folder; each level has one of its own name."""
+
+PREFIX = "long_range_"
+
+
+def find_set(name: str) -> DataSet:
+    """The data set of a name.
+
+    Raises:
+        ValueError: there is none of that name; says which there are.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(f"level={name!r}; expected one of {', '.join(DATA_SETS)}")
+    return DATA_SETS[name]
+
+
+def set_of(registered: str) -> str | None:
+    """The data set of a split's registered name; None for names of other data.
+
+    Example:
+        >>> set_of("long_range_beacon_wide_test"), set_of("coco_2017_val")
+        ('beacon_wide', None)
+    """
+    if not registered.startswith(PREFIX):
+        return None
+    return registered.removeprefix(PREFIX).rpartition("_")[0]
+
+
+def split_name(registered: str, split: str) -> str:
+    """The registered name of another split of the same data.
+
+    Example:
+        >>> split_name("long_range_beacon_test", "val")
+        'long_range_beacon_val'
+    """
+    return f"{registered.rpartition('_')[0]}_{split}"

@@ -1,0 +1,178 @@
+"""Where the arms of a long-range comparison look, from the checkpoints of one seed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.data import detection_utils as utils
+
+from nonlocal_det.data.long_range import LIMB_JOINTS
+from nonlocal_det.layers import PerPositionBlock
+from nonlocal_det.modeling import nonlocal_blocks
+from nonlocal_det.visualization import Look, draw_looks
+
+from .long_range_arms import LABELS, Comparison, Json, overrides_of
+from .looking import build_predictor, find_attention
+from .setup import merge_config
+
+CHECKPOINT = "model_final.pth"
+
+
+@dataclass(frozen=True)
+class Query:
+    """The object, or the joint, that is asked about.
+
+    Attributes:
+        file: of the image.
+        image_id: its number.
+        point: x, y in pixels: an object's middle, or a joint.
+        box: around the object: x0, y0, x1, y1.
+        fields: how far its evidence is, in receptive fields.
+    """
+
+    file: Path
+    image_id: int
+    point: tuple[float, float]
+    box: tuple[float, float, float, float]
+    fields: float
+
+
+def find_seed(suite: Json, comparison: Comparison, folder: Path) -> int | None:
+    """The lowest seed whose checkpoints of all arms lie in the suite's folder; None: there is none.
+
+    Args:
+        suite: of `read_suite`.
+        comparison: the arms.
+        folder: where the suite's ``results.json`` is.
+    """
+    for seed in sorted({run["seed"] for run in suite["runs"]}):
+        if all(_checkpoint(folder, name, seed).is_file() for name in comparison.arms.values()):
+            return int(seed)
+    return None
+
+
+def _checkpoint(folder: Path, config: str, seed: int) -> Path:
+    """As `engine.reproduce` lays out its runs."""
+    return folder / config.rsplit("/", 1)[-1] / f"seed{seed}" / CHECKPOINT
+
+
+def find_query(annotations: Path, images: Path, image_id: int = 0) -> Query:
+    """The farthest object of an image, or of a figure the farthest joint of a limb.
+
+    Args:
+        annotations: of a long-range split.
+        images: the folder of its images.
+        image_id: of the image; 0: the first one with an object, or joint, more than one receptive
+            field from its evidence, else that with the farthest one. So no image is picked by hand.
+
+    Raises:
+        ValueError: no such image, or it has no object.
+    """
+    content = json.loads(annotations.read_text())
+    files = {one["id"]: one["file_name"] for one in content["images"]}
+    field = content["info"]["recipe"]["receptive_field"]
+    queries = [
+        Query(images / files[one["image_id"]], one["image_id"], point, box, distance / field)
+        for one in content["annotations"]
+        for point, box, distance in [_farthest(one)]
+        if image_id in (0, one["image_id"])
+    ]
+    if not queries:
+        raise ValueError(
+            f"{annotations}: no object in image {image_id}; there are the images "
+            f"{min(files)} to {max(files)}"
+        )
+    beyond = [query for query in queries if query.fields > 1]
+    first = min((query.image_id for query in beyond), default=0)
+    return max((q for q in queries if first in (0, q.image_id)), key=lambda query: query.fields)
+
+
+def _farthest(one: Json) -> tuple[tuple[float, float], tuple[float, float, float, float], float]:
+    """Point, box and distance in pixels of one annotation."""
+    x, y, width, height = one["bbox"]
+    box = (x, y, x + width, y + height)
+    if "keypoint_evidence_distances" not in one:
+        return (x + width / 2, y + height / 2), box, one["evidence_distance"]
+    distances = one["keypoint_evidence_distances"]
+    joint = max(LIMB_JOINTS, key=lambda k: float(distances[k]))
+    joint_x, joint_y = one["keypoints"][3 * joint : 3 * joint + 2]
+    return (joint_x + 0.5, joint_y + 0.5), box, distances[joint]
+
+
+def draw_comparison_looks(
+    suite: Json,
+    comparison: Comparison,
+    seed: int,
+    folder: Path,
+    path: Path,
+    *,
+    image_id: int = 0,
+    reach: float | None = None,
+) -> Path:
+    """Ask the last block of each arm about the same place of a test image.
+
+    Args:
+        suite: of `read_suite`.
+        comparison: the arms.
+        seed: of `find_seed`.
+        folder: where the suite's ``results.json`` is.
+        path: the PNG to write.
+        image_id: see `find_query`.
+        reach: pixels that a detection sees to either side without a block.
+
+    Raises:
+        FileNotFoundError: the test images or a checkpoint are not there.
+        ValueError: see `find_query` and `find_attention`.
+    """
+    configs = {
+        arm: merge_config(name, overrides_of(suite)) for arm, name in comparison.arms.items()
+    }
+    query = _query_of(next(iter(configs.values())), image_id)
+    image = utils.read_image(str(query.file), format="BGR")
+    looks = [
+        _look(LABELS[arm], cfg, _checkpoint(folder, comparison.arms[arm], seed), image, query)
+        for arm, cfg in configs.items()
+    ]
+    return draw_looks(
+        np.ascontiguousarray(image[:, :, ::-1]),
+        query.point,
+        looks,
+        path,
+        box=query.box,
+        reach=reach,
+        title=(
+            f"{query.file.parent.name} image {query.image_id}: the evidence is {query.fields:.2f} "
+            "receptive fields away"
+        ),
+    )
+
+
+def _query_of(cfg: CfgNode, image_id: int) -> Query:
+    metadata: Any = MetadataCatalog.get(cfg.DATASETS.TEST[0])
+    annotations = Path(metadata.json_file)
+    if not annotations.is_file():
+        raise FileNotFoundError(
+            f"{annotations}: no such file; say where the data is by DETECTRON2_DATASETS, or draw "
+            "it again by tools/make_long_range.py"
+        )
+    return find_query(annotations, Path(metadata.image_root), image_id)
+
+
+def _look(label: str, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query) -> Look:
+    predictor = build_predictor(cfg, checkpoint)
+    names = list(nonlocal_blocks(predictor.model))
+    if not names:
+        return Look(f"{label}: no block", None, query.box)
+    found = find_attention(predictor, image, query.point, names[-1])
+    if found.image.shape != image.shape:
+        raise ValueError(
+            f"the network sees an image of {image.shape[:2]} pixels at {found.image.shape[:2]}; "
+            "set INPUT.MIN_SIZE_TEST and INPUT.MAX_SIZE_TEST to the size it was drawn at"
+        )
+    block = nonlocal_blocks(predictor.model)[names[-1]]
+    itself = ": itself alone" if isinstance(block, PerPositionBlock) else ""
+    return Look(f"{label}{itself}", found.weights.numpy(), found.extent)

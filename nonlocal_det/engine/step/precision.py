@@ -1,0 +1,56 @@
+"""How a model is called in training: in which precision, and with which factor on its losses."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Full precision, or torch's automatic mixed one.
+
+    Args:
+        device: where the model is.
+        dtype: of autocast; None: full precision.
+        scale: the factor on the losses that keeps small gradients in float16's range.
+    """
+
+    device: torch.device
+    dtype: torch.dtype | None = None
+    scale: float = 1.0
+
+    def losses(self, model: nn.Module, data: Any) -> dict[str, Tensor]:
+        """Call a model in training mode.
+
+        Returns:
+            Its losses by name, ``total_loss`` if it gives but a number.
+        """
+        region: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if self.dtype is not None:
+            region = torch.autocast(self.device.type, dtype=self.dtype)
+        with region:
+            losses = model(data)
+        return {"total_loss": losses} if isinstance(losses, Tensor) else dict(losses)
+
+
+def add_losses(losses: dict[str, Tensor]) -> Tensor:
+    """Their sum, which is what is made small."""
+    total = sum(losses.values())
+    assert isinstance(total, Tensor)
+    return total
+
+
+def precision_of(trainer: Any) -> Precision:
+    """How Detectron2's inner trainer means its model to be called.
+
+    Args:
+        trainer: a `SimpleTrainer` or `AMPTrainer`; the 0.6 release's has no choice of precision.
+    """
+    device = next(trainer.model.parameters()).device
+    scaler = getattr(trainer, "grad_scaler", None)
+    if scaler is None:
+        return Precision(device)
+    return Precision(device, getattr(trainer, "precision", torch.float16))

@@ -1,0 +1,42 @@
+"""The lines are where the numbers are: read back from the pixels."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from nonlocal_det.visualization import Curve, draw_accuracy
+from nonlocal_det.visualization.accuracy import STYLES
+
+DISTANCES = np.array([0.2, 0.6, 1.2])
+
+
+def height_of(path, style: int) -> float:
+    """Mean height of an arm's colour left of the legend's words, 0 at the bottom, 1 on top."""
+    image = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    image = image[: int(image.shape[0] * 0.8)]  # without the legend
+    color = np.array(to_rgb(STYLES[style][0])) * 255
+    rows = np.flatnonzero((np.abs(image - color).sum(-1) < 20).sum(1) > 60)
+    assert len(rows)
+    return float(1 - rows.mean() / len(image))
+
+
+def curve(*levels: float, style: int) -> Curve:
+    return Curve("an arm", DISTANCES, [np.full(3, level) for level in levels], style)
+
+
+def test_an_arm_is_its_mean_over_seeds_in_its_own_color(tmp_path):
+    high, low = curve(0.7, 0.9, style=3), curve(0.5, 0.3, style=1)
+    path = draw_accuracy([high, low], tmp_path / "a.png", chance=0.5, reach=0.6)
+    alone = draw_accuracy([curve(0.8, style=3)], tmp_path / "b.png", chance=0.5, reach=0.6)
+    assert height_of(path, 3) == pytest.approx(height_of(alone, 3), abs=0.03)
+    assert height_of(path, 1) < height_of(path, 3) - 0.3
+
+
+def test_an_empty_bin_is_no_point(tmp_path):
+    seeds = [np.array([0.8, np.nan, 0.8]), np.array([0.8, np.nan, np.nan])]
+    path = draw_accuracy(
+        [Curve("an arm", DISTANCES, seeds, 3)], tmp_path / "a.png", chance=0.5, reach=None
+    )
+    alone = draw_accuracy([curve(0.8, style=3)], tmp_path / "b.png", chance=0.5)
+    assert height_of(path, 3) == pytest.approx(height_of(alone, 3), abs=0.01)

@@ -1,0 +1,29 @@
+"""Draw the long-range suite's figures: accuracy against distance, and where each arm looks.
+
+Example: python tools/draw_long_range.py output/reproduce/long-range/results.json --out figures
+"""
+
+import argparse
+from pathlib import Path
+
+from nonlocal_det.cli import one_line_errors
+from nonlocal_det.engine.long_range_figures import draw_long_range
+
+
+def main() -> None:
+    """Parse the command line, draw and print what was drawn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, help="results.json of the suite long-range")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--only", default="", help="comparisons with this in their name")
+    parser.add_argument("--image", type=int, default=0, help="id of the test image to look at")
+    args = parser.parse_args()
+    with one_line_errors():
+        said = draw_long_range(args.results, args.out, args.only, args.image)
+    print("\n".join(said))
+
+
+if __name__ == "__main__":
+    main()
