@@ -6,7 +6,7 @@ from .folder import BEST, has_checkpoint
 from .options import CheckpointOptions
 from .reading import read_checkpoint, read_torch
 from .report import LoadReport
-from .weights import convert_weights, load_weights
+from .weights import check_target, convert_weights, load_weights, read_tensors, write_weights
 from .writing import write_checkpoint
 
 __all__ = [
@@ -17,10 +17,13 @@ __all__ = [
     "LoadReport",
     "RefusedError",
     "SafeCheckpointer",
+    "check_target",
     "convert_weights",
     "has_checkpoint",
     "load_weights",
     "read_checkpoint",
+    "read_tensors",
+    "write_weights",
     "read_torch",
     "write_checkpoint",
 ]

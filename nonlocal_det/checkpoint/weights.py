@@ -1,11 +1,12 @@
 """Weights alone, between formats: out of a training's checkpoints, to and from safetensors."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from .checkpointer import SafeCheckpointer
 from .files import Sink, write_atomically
@@ -52,22 +53,68 @@ def convert_weights(source: Path, target: Path, *, trust: bool = False) -> int:
         FileNotFoundError: there is no such source.
         ValueError: the target's ending, or the source is no file of weights.
     """
+    check_target(target)
+    model, said = read_tensors(source, trust=trust)
+    write_weights(model, target, said)
+    return len(model)
+
+
+def check_target(target: Path) -> None:
+    """Refuse a name that `write_weights` could not write, before any work.
+
+    Raises:
+        ValueError: it ends in neither ``.safetensors`` nor ``.pth``.
+    """
     if target.suffix not in _ENDINGS:
         raise ValueError(f"{target}: expected a name that ends in {' or '.join(_ENDINGS)}")
+
+
+def read_tensors(source: Path, *, trust: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A file's tensors, each with memory of its own, and what `write_weights` notes beside them.
+
+    Args:
+        source: as `read_checkpoint` reads it; of another project too, whose tensors are in a node
+            ``state_dict``.
+        trust: as there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no file of weights.
+    """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file; give the path of a file of weights")
     loaded = read_checkpoint(source, trust=trust)
+    state = loaded["model"]
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     # copies: safetensors refuses tensors that share memory
     model = {
         name: value.clone(memory_format=torch.contiguous_format)
-        for name, value in as_tensors(loaded["model"], str(source)).items()
+        for name, value in as_tensors(state, str(source)).items()
     }
     said: dict[str, Any] = {"__author__": str(loaded.get("__author__", ""))}
     if loaded.get("matching_heuristics"):
         said["matching_heuristics"] = True
+    return model, said
+
+
+def write_weights(
+    model: dict[str, Tensor], target: Path, said: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors as `.safetensors` or `.pth`, atomically.
+
+    Args:
+        model: by name; no two share memory.
+        target: the file.
+        said: perhaps ``__author__`` and ``matching_heuristics``; see `read_checkpoint`.
+
+    Raises:
+        OSError: there is no room, or a write has failed; what was there is there still.
+    """
+    said = dict(said or {"__author__": ""})
     if target.suffix == ".pth":
         write_checkpoint(target, {"model": model, **said})
-        return len(model)
+        return
     notes = {"author": said["__author__"], "format": "pt"}
     if "matching_heuristics" in said:
         notes["matching_heuristics"] = "true"
@@ -77,4 +124,3 @@ def convert_weights(source: Path, target: Path, *, trust: bool = False) -> int:
         sink.write(content)
 
     write_atomically(target, write)
-    return len(model)

@@ -40,7 +40,7 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
             "augmentation does not support keypoints; set TEST.AUG.ENABLED False"
         )
     for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
-        _check_data(name, config_file)
+        check_present(name, config_file)
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():
         raise FileNotFoundError(
@@ -63,10 +63,20 @@ def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
     if not cfg.DATASETS.TEST:
         raise ValueError(f"DATASETS.TEST of {config_file or 'the config'} is empty; name one")
     for name in cfg.DATASETS.TEST:
-        _check_data(name, config_file)
+        check_present(name, config_file)
 
 
-def _check_data(name: str, config_file: str) -> None:
+def check_present(name: str, config_file: str) -> None:
+    """Refuse a data set that is not registered or whose annotations are not there.
+
+    Args:
+        name: of a registered data set.
+        config_file: named in messages.
+
+    Raises:
+        ValueError: it is not registered.
+        FileNotFoundError: its annotations are not there; says how to get them.
+    """
     if name not in DatasetCatalog.list():
         raise ValueError(
             f"DATASETS of {config_file or 'the config'} names {name!r}, which is not registered; "

@@ -2,7 +2,7 @@
 
 from .block import NonLocalBlock
 from .global_context import GlobalContextBlock
-from .inserted import InsertedBlock
+from .inserted import InsertedBlock, insert_after
 from .kernels import KERNELS, response
 from .non_local import NonLocal
 from .padding import Padding, known_padding, set_padding
@@ -29,6 +29,7 @@ __all__ = [
     "NonLocalBlock",
     "Preset",
     "affinity",
+    "insert_after",
     "known_padding",
     "response",
     "set_padding",

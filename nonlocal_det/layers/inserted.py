@@ -54,3 +54,35 @@ class InsertedBlock(nn.Module):
         """Set the mode; once frozen, the norm keeps its statistics in either."""
         super().train(mode and not self.frozen)
         return self
+
+
+def insert_after(parent: nn.Sequential, after: str, name: str, module: nn.Module) -> None:
+    """Put a named child behind another one, so that no other child changes its name.
+
+    Args:
+        parent: runs its children in their order; changed in place.
+        after: name of the child to follow.
+        name: of the new child.
+        module: the new child.
+
+    Raises:
+        ValueError: the name is taken already, or there is no child to follow.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> insert_after(net, "0", "nl0", nn.Identity())
+        >>> [name for name, _ in net.named_children()]
+        ['0', 'nl0', '1']
+    """
+    if after not in parent._modules:
+        raise ValueError(
+            f"there is no module {after!r} to follow; {', '.join(parent._modules)} are"
+        )
+    if name in parent._modules:
+        raise ValueError(f"there is a module {name!r} already; each block needs its own position")
+    children = list(parent.named_children())
+    parent._modules.clear()
+    for child_name, child in children:
+        parent.add_module(child_name, child)
+        if child_name == after:
+            parent.add_module(name, module)

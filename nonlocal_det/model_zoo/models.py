@@ -2,16 +2,19 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from nonlocal_det.checkpoint import load_weights
+from nonlocal_det.config import add_nonlocal_config
 
-from .configs import get_config
+from .configs import find_config, get_config
 from .rows import Row, get_row
 
 WEIGHTS_DIR = "NONLOCAL_DET_WEIGHTS"
@@ -49,6 +52,31 @@ def get(
         return model
     load_weights(model, path)
     return model.eval()
+
+
+def build_config(config: str, overrides: Sequence[str] = (), *, device: str = "cpu") -> nn.Module:
+    """Build the model of a config.
+
+    Args:
+        config: a path, or the name of a packaged config.
+        overrides: KEY VALUE pairs merged into it.
+        device: ``"meta"`` for names and shapes without memory.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: an override of no key, or of another type.
+    """
+    cfg = get_cfg()
+    add_nonlocal_config(cfg)
+    cfg.merge_from_file(find_config(config), allow_unsafe=False)
+    try:
+        cfg.merge_from_list(list(overrides))
+    except (KeyError, AssertionError, ValueError) as error:  # what yacs raises
+        raise ValueError(f"{config} with {' '.join(map(str, overrides))}: {error}") from error
+    cfg.MODEL.DEVICE = device
+    with torch.device(device):
+        model: nn.Module = build_model(cfg)
+    return model
 
 
 def _find_weights(row: Row, weights_dir: str | Path | None) -> Path:

@@ -14,7 +14,19 @@ from nonlocal_det.layers import (
     InsertedBlock,
     NonLocalBlock,
     PerPositionBlock,
+    insert_after,
 )
+
+__all__ = [
+    "OPERATIONS",
+    "BlockFactory",
+    "block_from_config",
+    "detection_block",
+    "factory_of",
+    "generator_of",
+    "insert_after",
+    "nonlocal_blocks",
+]
 
 BlockFactory = Callable[[int], InsertedBlock]
 """Makes the block for a map of so many channels."""
@@ -45,7 +57,15 @@ def block_from_config(cfg: CfgNode) -> BlockFactory:
             "the config has no node MODEL.NONLOCAL; call nonlocal_det.add_nonlocal_config(cfg) "
             "right after get_cfg()"
         )
-    node = cfg.MODEL.NONLOCAL
+    return factory_of(cfg.MODEL.NONLOCAL)
+
+
+def factory_of(node: CfgNode) -> BlockFactory:
+    """The maker of the blocks that a node with the keys of ``MODEL.NONLOCAL`` describes.
+
+    Raises:
+        ValueError: when called, a value that the block refuses, by key.
+    """
 
     def build(channels: int) -> InsertedBlock:
         try:
@@ -83,28 +103,6 @@ def _build(node: CfgNode, channels: int) -> InsertedBlock:
         norm=node.NORM,
         bottleneck_ratio=node.BOTTLENECK_RATIO,
     )
-
-
-def insert_after(parent: nn.Sequential, after: str, name: str, module: nn.Module) -> None:
-    """Put a named child behind another one, so that no other child changes its name.
-
-    Args:
-        parent: runs its children in their order; changed in place.
-        after: name of the child to follow.
-        name: of the new child.
-        module: the new child.
-
-    Raises:
-        ValueError: the name is taken already.
-    """
-    if name in parent._modules:
-        raise ValueError(f"there is a module {name!r} already; each block needs its own position")
-    children = list(parent.named_children())
-    parent._modules.clear()
-    for child_name, child in children:
-        parent.add_module(child_name, child)
-        if child_name == after:
-            parent.add_module(name, module)
 
 
 @contextmanager

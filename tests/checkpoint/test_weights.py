@@ -71,8 +71,8 @@ def test_a_conversion_that_cannot_be_is_refused(run, tmp_path):
 
 def test_the_tool_converts_and_says_what_is_wrong(run, tmp_path, monkeypatch, capsys):
     def tool(*arguments: object) -> None:
-        monkeypatch.setattr(sys, "argv", ["convert_weights.py", *map(str, arguments)])
-        runpy.run_path(str(ROOT / "tools" / "convert_weights.py"), run_name="__main__")
+        monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "tools" / "convert_checkpoint.py"), run_name="__main__")
 
     tool(run.folder / "model_0000002.pth", tmp_path / "a.safetensors")
     assert capsys.readouterr().out.startswith(f"{tmp_path}/a.safetensors: 2 tensors of ")

@@ -1,0 +1,18 @@
+"""Weights of other projects, as ours: pure functions from dictionaries to dictionaries."""
+
+from .conversion import Choices, Conversion, Row, Source
+from .convert import SOURCES, convert_state
+from .fit import check_fit
+from .twins import to_baseline, to_twin
+
+__all__ = [
+    "SOURCES",
+    "Choices",
+    "Conversion",
+    "Row",
+    "Source",
+    "check_fit",
+    "convert_state",
+    "to_baseline",
+    "to_twin",
+]
