@@ -33,12 +33,13 @@ class ParsedError(Exception):
 def test_the_tool_takes_the_command(command, monkeypatch):
     python, tool, *words = shlex.split(command)
     assert python == "python"
-    take = argparse.ArgumentParser.parse_args
+    for method in ("parse_args", "parse_intermixed_args"):
+        take = getattr(argparse.ArgumentParser, method)
 
-    def stop(parser, args=None, namespace=None):
-        raise ParsedError(take(parser, args, namespace))
+        def stop(parser, args=None, namespace=None, take=take):
+            raise ParsedError(take(parser, args, namespace))
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        monkeypatch.setattr(argparse.ArgumentParser, method, stop)
     monkeypatch.setattr(sys, "argv", [tool, *words])
     with pytest.raises(ParsedError) as parsed:
         runpy.run_path(str(ROOT / tool), run_name="__main__")

@@ -155,12 +155,14 @@ class Trainer(StoppableTrainer):
         super().resume_or_load(resume=resume)
 
     def _watch_blocks(self, found: list[HookBase | None]) -> None:
-        """Add the watch before the hook that writes, at its period; in the process that has one."""
+        """Add the watch in the process that writes, at its period.
+
+        It comes before the hook that saves: a checkpoint has what is logged up to its iteration.
+        """
         blocks = nonlocal_blocks(self.model)
-        for place, hook in enumerate(found):
-            if isinstance(hook, hooks.PeriodicWriter) and blocks:
-                found.insert(place, BlockWatch(blocks, hook._period))
-                return
+        writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
+        if blocks and writers:
+            found.insert(1, BlockWatch(blocks, writers[0]._period))
 
     def _build_step(self, options: StepOptions) -> TrainingStep:
         guard = NonFiniteGuard(

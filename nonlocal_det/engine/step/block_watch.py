@@ -19,7 +19,8 @@ class BlockWatch(HookBase):
     """Logs ``||w_z y|| / ||x||`` of every block when the metrics are written.
 
     In the other iterations nothing is hooked. With a norm in the block it is ``||norm(w_z y)||``:
-    what is added to x in any case. It has to come before the hook that writes.
+    what is added to x in any case. It has to come before the hooks that save
+    and write.
 
     Args:
         blocks: by their names.
