@@ -1,6 +1,7 @@
 """Every config has a lazy twin with the same tensors, losses, data and schedule."""
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,9 @@ def check_first_losses(name):
         torch.nn.init.normal_(block.gate.weight, std=0.1)
     theirs.load_state_dict(ours.state_dict())
     found, expected = losses(ours, data), losses(theirs, data)
-    assert min(expected.values()) > 0
+    assert all(math.isfinite(value) for value in expected.values())
+    # the logits of a fresh R101 are so large that its softmax may be one-hot, and right
+    assert sum(value > 0 for value in expected.values()) >= len(expected) - 1
     assert found == expected
 
 
