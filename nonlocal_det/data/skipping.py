@@ -3,6 +3,7 @@
 import logging
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from detectron2.data.detection_utils import SizeMismatchError
@@ -15,7 +16,7 @@ SKIPPED = "skipped_images"
 """The entry of a sample that names the images in whose place it stands."""
 MAX_BAD_IMAGES = 10
 NUM_OTHERS = 64
-ATTEMPTS = 8
+ATTEMPTS = 16
 
 Sample = dict[str, Any]
 
@@ -23,7 +24,8 @@ Sample = dict[str, Any]
 class SkippingMapper:
     """Detectron2's mapper, which takes another image where one cannot be read.
 
-    Which one depends on the unreadable image's name alone, so a resumed run takes the same.
+    Which one depends on the unreadable file's name alone, so a resumed run takes the same, also
+    from another folder; if that one cannot be read either, the next.
     (`MapDataset` could do it, but it fails on Python 3.11 and draws at random.)
 
     Args:
@@ -47,14 +49,14 @@ class SkippingMapper:
             ValueError: many others cannot be read either.
         """
         name = _name(record)
+        first = zlib.crc32(Path(name).name.encode())
         skipped: list[tuple[str, str]] = []
         for attempt in range(ATTEMPTS):
             try:
                 sample = self.mapper(record)
             except (*READ_ERRORS, SizeMismatchError) as error:
                 skipped.append((_name(record), f"{type(error).__name__}: {error}"))
-                key = f"{name} {attempt}".encode()
-                record = self.others[zlib.crc32(key) % len(self.others)]
+                record = self.others[(first + attempt) % len(self.others)]
             else:
                 return {**sample, SKIPPED: skipped} if sample and skipped else sample
         raise ValueError(

@@ -268,6 +268,20 @@ def test_the_image_in_its_place_depends_on_its_name_alone():
     assert "skipped_images" not in one(records[1])
 
 
+def test_the_image_in_its_place_is_the_same_wherever_the_data_lies():
+    def taken(folder):
+        def read(record):
+            if int(record["file_name"][-2:]) < 7:
+                raise OSError("broken data stream")
+            return dict(record)
+
+        records = [{"file_name": f"{folder}/{k:02}"} for k in range(12)]
+        mapper = SkippingMapper(read, records)
+        return [mapper(record)["file_name"][-2:] for record in records]
+
+    assert taken("/here") == taken("/else/where")
+
+
 def test_other_errors_of_the_mapper_are_not_hidden():
     def read(record):
         raise KeyError("bbox")
