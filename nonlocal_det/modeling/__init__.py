@@ -14,7 +14,6 @@ from .insertion import (
     nonlocal_blocks,
 )
 from .keypoint_head import NonLocalKRCNNConvDeconvUpsampleHead
-from .lazy import make_block, put_in_backbone, put_in_keypoint_head, resnext_stages
 from .rcnn import NonLocalGeneralizedRCNN
 from .short_fpn import build_short_resnet_fpn_backbone, fit_top_block
 
@@ -31,9 +30,5 @@ __all__ = [
     "build_short_resnet_fpn_backbone",
     "detection_block",
     "fit_top_block",
-    "make_block",
     "nonlocal_blocks",
-    "put_in_backbone",
-    "put_in_keypoint_head",
-    "resnext_stages",
 ]

@@ -68,10 +68,10 @@ def python(code: str) -> subprocess.Popen:
 
 
 DEAF = """
-import hashlib
+import hashlib, threading
 signals.DEAF, signals.TOGETHER = 1.0, 0.5
 with signals.StopSignals():
-    print("ready", flush=True)
+    threading.Timer(0.5, lambda: print("ready", flush=True)).start()  # from within the next line
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes in C, as a collective
 """
 
