@@ -57,6 +57,7 @@ setup(
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],
         "dev": ["pytest>=8", "ruff==0.17.5", "mypy==2.4.1"],
+        "export": ["onnx>=1.16", "onnxruntime>=1.18"],
         "bench": ["mmcv-lite>=2.1", "timm>=1.0"],
     },
     cmdclass={"build_py": BuildWithConfigs},

@@ -19,9 +19,10 @@ ROOMS = {  # room -> the rooms of the package it may import
     "evaluation": {"layers", "modeling", "data"},
     "analysis": {"config", "layers", "modeling"},
     "visualization": {"layers", "modeling", "data"},
+    "export": {"layers", "modeling", "checkpoint"},
     "engine": {
-        "analysis", "checkpoint", "cli", "config", "data", "evaluation", "layers", "model_zoo",
-        "modeling", "version", "visualization",
+        "analysis", "checkpoint", "cli", "config", "data", "evaluation", "export", "layers",
+        "model_zoo", "modeling", "version", "visualization",
     },
     "cli": set(),
     "requirement": {"install"},

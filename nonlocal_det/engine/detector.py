@@ -83,10 +83,11 @@ class Detector:
         """
         if not images:
             return []
-        found = [one["instances"].to("cpu") for one in self.model([*map(self._input, images)])]
+        found = [one["instances"].to("cpu") for one in self.model([*map(self.prepare, images)])]
         return [one[one.scores >= threshold] for one in found]
 
-    def _input(self, image: np.ndarray) -> dict[str, Any]:
+    def prepare(self, image: np.ndarray) -> dict[str, Any]:
+        """What the model takes of RGB pixels (H, W, 3): resized, in its order of channels."""
         order = image[:, :, ::-1] if self.cfg.INPUT.FORMAT == "BGR" else image
         seen = self._resize.get_transform(order).apply_image(np.ascontiguousarray(order))
         pixels = torch.as_tensor(np.ascontiguousarray(seen.transpose(2, 0, 1)))  # (C, H, W)

@@ -1,0 +1,157 @@
+"""Whether an exported file finds what the model finds: detections matched one to one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from .eager import eager_outputs
+from .formats import Outputs, Runner
+
+TOLERANCE = {"boxes": 1e-3, "scores": 1e-5, "masks": 1e-4, "keypoints": 1e-3}
+"""Largest differences: boxes and keypoints in pixels, scores and masks as probabilities."""
+
+HEAT_TOLERANCE = 1e-4
+"""Of a heat map's logits, as a share of their largest size."""
+
+MOVED_JOINTS = 0.02
+"""The share of joints that may be elsewhere, where a heat map has two places as high."""
+
+LEAST = 3
+"""Detections an image that a check needs to say something, as a mean."""
+
+
+@dataclass
+class Comparison:
+    """What has been compared, and how far apart it was.
+
+    Attributes:
+        images: their number.
+        detections: in all of them.
+        threshold: detections scored more.
+        worst: the largest difference of each output.
+        joints: the number of keypoints.
+        moved: keypoints that are elsewhere, at a place of the same score.
+    """
+
+    images: int = 0
+    detections: int = 0
+    threshold: float = 0.0
+    worst: dict[str, float] = field(default_factory=dict)
+    joints: int = 0
+    moved: int = 0
+
+    def note(self, name: str, difference: Tensor) -> None:
+        """Remember the largest difference of an output."""
+        largest = float(difference.max()) if difference.numel() else 0.0
+        self.worst[name] = max(self.worst.get(name, 0.0), largest)
+
+    def __str__(self) -> str:
+        """In a line, for a tool to print."""
+        worst = ", ".join(f"{name} {value:.1e}" for name, value in self.worst.items())
+        moved = f", {self.moved} of {self.joints} joints at an equal place" if self.moved else ""
+        return f"{self.images} images, {self.detections} detections, apart by {worst}{moved}"
+
+
+def compare(
+    model: nn.Module, run: Runner, images: Sequence[Tensor], threshold: float
+) -> Comparison:
+    """Run a model and its exported file on the same images.
+
+    Args:
+        model: in evaluation mode.
+        run: the file.
+        images: (3, H, W) each; at least one.
+        threshold: detections score more than this; lowered where too few do to compare anything.
+            Also compared: the first image with a threshold of 1, where nothing is found.
+
+    Returns:
+        What was compared.
+
+    Raises:
+        ValueError: the two differ by more than `TOLERANCE`; says in what, where, by how much.
+    """
+    threshold = _telling(model, images, threshold)
+    result = Comparison(threshold=threshold)
+    for n, image in enumerate(images):
+        _compare_one(result, model, run, image, threshold, f"image {n}")
+    _compare_one(result, model, run, images[0], 1.0, "no detection")
+    if result.moved > max(1, MOVED_JOINTS * result.joints):
+        raise ValueError(f"{result.moved} of {result.joints} joints are elsewhere")
+    return result
+
+
+def _telling(model: nn.Module, images: Sequence[Tensor], threshold: float) -> float:
+    """The highest threshold, of the one given and lower ones, that leaves enough to compare."""
+    for lower in (threshold, threshold / 10, threshold / 100):
+        found = [len(eager_outputs(model, image, lower)["scores"]) for image in images]
+        if sum(found) >= LEAST * len(images):
+            return lower
+    return 0.0
+
+
+def _compare_one(
+    result: Comparison, model: nn.Module, run: Runner, image: Tensor, threshold: float, where: str
+) -> None:
+    expected = eager_outputs(model, image, threshold)
+    found = {name: value.cpu() for name, value in run(image, threshold).items()}
+    where += f" ({image.shape[1]} x {image.shape[2]})"
+    count, other = len(expected["scores"]), len(found["scores"])
+    if count != other:
+        raise ValueError(f"{where}: {other} detections; the model has {count}")
+    order = _partners(expected, found, where)
+    for name, value in found.items():
+        if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
+            raise ValueError(
+                f"{where}: {name} is {value.dtype} {tuple(value.shape)}; the model gives "
+                f"{expected[name].dtype} {tuple(expected[name].shape)}"
+            )
+        _compare_output(result, name, expected[name], value[order], where)
+    result.images += 1
+    result.detections += count
+
+
+def _partners(expected: Outputs, found: Outputs, where: str) -> Tensor:
+    """For each detection of the model the file's own; equal scores may come in another order."""
+    far = torch.cdist(expected["boxes"], found["boxes"], p=torch.inf)  # (R, R)
+    far = far + 1e6 * (expected["classes"].unsqueeze(1) != found["classes"])
+    far = far + 1e3 * (expected["scores"].unsqueeze(1) - found["scores"]).abs()
+    if not len(far):
+        return torch.zeros(0, dtype=torch.long)
+    order = far.argmin(1)
+    if len(order.unique()) < len(order):
+        raise ValueError(f"{where}: detections of the model that the file has not")
+    return order
+
+
+def _compare_output(
+    result: Comparison, name: str, expected: Tensor, found: Tensor, where: str
+) -> None:
+    if not found.isfinite().all():
+        raise ValueError(f"{where}: {name} are not finite")
+    difference = (found - expected).abs()
+    if name == "keypoints":
+        score = difference[..., 2]
+        result.note("keypoint scores", score)
+        _refuse("keypoint scores", score, TOLERANCE["scores"], where)
+        elsewhere = (difference[..., :2] > TOLERANCE[name]).any(-1)
+        result.joints += elsewhere.numel()
+        result.moved += int(elsewhere.sum())
+        result.note(name, difference[..., :2][~elsewhere])
+        return
+    result.note(name, difference)
+    if name == "keypoint_heatmaps":
+        most = HEAT_TOLERANCE * float(expected.abs().max()) if expected.numel() else 0.0
+        _refuse(name, difference, most, where)
+    elif name == "classes":
+        _refuse(name, difference, 0, where)
+    else:
+        _refuse(name, difference, TOLERANCE[name], where)
+
+
+def _refuse(name: str, difference: Tensor, most: float, where: str) -> None:
+    if difference.numel() and float(difference.max()) > most:
+        raise ValueError(
+            f"{where}: {name} differ by {float(difference.max()):.2g}, more than {most:.2g}"
+        )

@@ -1,0 +1,41 @@
+"""What can be exported in which format: data that a test proves, for the README's table."""
+
+from .formats import FORMATS, OPSET
+
+MODELS = {
+    "mask": ("quick/mask_keypoint_rcnn_R18", "MODEL.KEYPOINT_ON", False),
+    "keypoint": ("quick/mask_keypoint_rcnn_R18", "MODEL.MASK_ON", False),
+    "nl_mask": ("quick/nl_mask_keypoint_rcnn_R18", "MODEL.KEYPOINT_ON", False),
+    "nl_keypoint": ("quick/nl_mask_keypoint_rcnn_R18", "MODEL.MASK_ON", False),
+    "nl_mask_keypoint": ("quick/nl_mask_keypoint_rcnn_R18",),
+}
+"""The kinds of model: a small config of each, and the options that make it so."""
+
+STATUS = {
+    "torchscript": dict.fromkeys(MODELS, "any size"),
+    "onnx": dict.fromkeys(MODELS, f"any size, opset {OPSET}"),
+    "torch_export": {
+        kind: "one size" + (", heat maps" if "keypoint" in kind else "") for kind in MODELS
+    },
+    "weights": dict.fromkeys(MODELS, "all tensors"),
+}
+"""Format -> kind of model -> what of it works."""
+
+REASONS = {
+    "torch_export": "an image of another size needs a file of its own, because torch.export cannot "
+    "prove how the FPN's sides follow from the image's; and the file gives the keypoints' heat "
+    "maps, because it cannot keep decode_keypoints' loop over the detections "
+    "(export.to_instances decodes them)",
+    "scripted": "torch.jit.script is not offered: it cannot compile the blocks' kernels, which are "
+    "chosen from a table of functions, nor torch.autograd.Function; traced files take every size",
+}
+"""Format -> what it cannot do, and why, in a sentence."""
+
+
+def status_table() -> str:
+    """The table format x model of `STATUS`, in Markdown, and a line for each reason."""
+    head = ["format", *(kind.replace("_", " ").replace("nl", "NL") for kind in MODELS)]
+    rows = [head, ["---"] * len(head)]
+    rows += [[f"`{name}`", *(STATUS[name][kind] for kind in MODELS)] for name in FORMATS]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([*lines, "", *(f"- `{name}`: {why}" for name, why in REASONS.items())])

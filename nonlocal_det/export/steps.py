@@ -1,0 +1,153 @@
+"""The steps of a two-stage detector whose result has a length of its own, without a branch on it.
+
+Detectron2's own branch on values and lengths, which a graph cannot keep; its modules do the rest.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from detectron2.modeling.poolers import ROIPooler, assign_boxes_to_levels
+from detectron2.modeling.proposal_generator import RPN
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.structures import Boxes
+from torch import Tensor
+from torchvision.ops import nms
+
+Side = int | Tensor  # while TorchScript records, a size is a tensor
+
+
+def propose(rpn: RPN, features: list[Tensor], size: tuple[Side, Side]) -> Tensor:
+    """The proposals of one image, the best first.
+
+    Args:
+        rpn: the proposal generator.
+        features: its maps (1, C, H_l, W_l), one a level.
+        size: (height, width) of the image without its padding.
+
+    Returns:
+        Boxes (R, 4) in pixels of the image.
+    """
+    anchors = rpn.anchor_generator(features)
+    logits, deltas = rpn.rpn_head(features)
+    boxes, scores = [], []
+    for level, anchor in enumerate(anchors):
+        score = logits[level].permute(0, 2, 3, 1).flatten()  # (1, A, H, W) -> (H W A)
+        _, channels, height, width = deltas[level].shape
+        delta = deltas[level].view(channels // 4, 4, height, width)  # (1, A 4, H, W)
+        delta = delta.permute(2, 3, 0, 1).reshape(-1, 4)  # (A, 4, H, W) -> (H W A, 4)
+        score, best = score.topk(at_most(score.shape[0], rpn.pre_nms_topk[False]))
+        box = rpn.box2box_transform.apply_deltas(delta[best], anchor.tensor[best])
+        box, score = _real(clip(box, size), score, box, rpn.min_box_size)
+        kept = suppress(box, score, rpn.nms_thresh)  # levels do not suppress each other
+        boxes.append(box[kept])
+        scores.append(score[kept])
+    every = torch.cat(scores)
+    _, best = every.topk(at_most(every.shape[0], rpn.post_nms_topk[False]))
+    return torch.cat(boxes)[best]
+
+
+def _real(box: Tensor, score: Tensor, raw: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """Without boxes that are not finite or have a side of at most ``least`` pixels."""
+    sides = box[:, 2:] - box[:, :2]
+    real = torch.isfinite(raw).all(1) & torch.isfinite(score) & (sides > least).all(1)
+    index = real.nonzero().squeeze(1)
+    return box[index], score[index]
+
+
+def detect(
+    predictor: FastRCNNOutputLayers,
+    pooled: Tensor,
+    proposals: Tensor,
+    size: tuple[Side, Side],
+    threshold: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is in the proposals, the best first.
+
+    Args:
+        predictor: the last layers of the box head.
+        pooled: what they see of each proposal, (R, C).
+        proposals: boxes (R, 4).
+        size: (height, width) of the image without its padding.
+        threshold: detections score more than this.
+
+    Returns:
+        Boxes (D, 4), scores (D) and classes (D) of the detections.
+    """
+    logits, deltas = predictor(pooled)
+    every = predictor.box2box_transform.apply_deltas(deltas, proposals)  # (R, K * 4) or (R, 4)
+    scores = logits.softmax(1)
+    real = torch.isfinite(every).all(1) & torch.isfinite(scores).all(1)
+    found = (scores[:, :-1] > threshold) & real.unsqueeze(1)  # (R, K): the last is background
+    row, kind = found.nonzero().unbind(1)
+    per_class = every.view(every.shape[0], every.shape[1] // 4, 4)
+    which = kind if per_class.shape[1] > 1 else torch.zeros_like(kind)
+    box, score = clip(per_class[row, which], size), scores[row, kind]
+    # classes do not suppress each other: each has a place of its own
+    apart = (kind * (1 + larger(*size))).to(box.dtype).unsqueeze(1)
+    kept = suppress(box + apart, score, predictor.test_nms_thresh)
+    if predictor.test_topk_per_image >= 0:
+        kept = kept[: predictor.test_topk_per_image]
+    return box[kept], score[kept], kind[kept]
+
+
+def pool(pooler: ROIPooler, features: Sequence[Tensor], boxes: Tensor) -> Tensor:
+    """What each box of one image holds.
+
+    Args:
+        pooler: with a pooler a level.
+        features: maps (1, C, H_l, W_l).
+        boxes: (R, 4) in pixels.
+
+    Returns:
+        (R, C, S, S), each from the level of its box's size.
+    """
+    rois = torch.cat([torch.zeros_like(boxes[:, :1]), boxes], dim=1)  # the first image
+    if len(features) == 1:
+        return pooler.level_poolers[0](features[0], rois)
+    levels = assign_boxes_to_levels(
+        [Boxes(boxes)],
+        pooler.min_level,
+        pooler.max_level,
+        pooler.canonical_box_size,
+        pooler.canonical_level,
+    )
+    pooled = features[0].new_zeros(rois.shape[0], features[0].shape[1], *pooler.output_size)
+    for n, map_ in enumerate(features):
+        index = (levels == n).nonzero().squeeze(1)
+        # (R_n, C, S, S) to their places in (R, C, S, S)
+        pooled = pooled.index_put((index,), pooler.level_poolers[n](map_, rois[index]))
+    return pooled
+
+
+def suppress(boxes: Tensor, scores: Tensor, most: float) -> Tensor:
+    """The boxes (R, 4), at no negative place, that no better one overlaps by more than ``most``.
+
+    Returns:
+        Their indices, the best first; none for R = 0.
+    """
+    # torch.export takes it that two boxes at least are kept: two that touch none, the worst of all
+    apart = torch.tensor([[-4.0, -4.0, -3.0, -3.0], [-2.0, -2.0, -1.0, -1.0]], device=boxes.device)
+    worst = torch.full((2,), float("-inf"), device=scores.device)
+    return nms(torch.cat([boxes, apart]), torch.cat([scores, worst]), most)[:-2]
+
+
+def clip(boxes: Tensor, size: tuple[Side, Side]) -> Tensor:
+    """Boxes (..., 4) cut at the edges of the image."""
+    height, width = size
+    cut = [
+        side.clamp(min=0).minimum(torch.ones_like(side) * most)
+        for side, most in zip(boxes.unbind(-1), (width, height, width, height), strict=True)
+    ]
+    return torch.stack(cut, dim=-1)
+
+
+def at_most(count: Side, most: int) -> Side:
+    """The smaller one, without asking which it is."""
+    if isinstance(count, Tensor):
+        return count.clamp(max=most)
+    return torch.sym_min(count, most)
+
+
+def larger(a: Side, b: Side) -> Side:
+    """The larger one, without asking which it is."""
+    return torch.maximum(a, b) if isinstance(a, Tensor) else torch.sym_max(a, b)

@@ -1,0 +1,178 @@
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lively_model import SIZES, lively_model, noise_images
+from trained_model import NAME, SMALL, save_picture, save_weights
+
+from nonlocal_det.export import FORMATS, MODELS, STATUS, export_model, status_table
+
+ROOT = Path(__file__).parents[2]
+PAIRS = [(name, kind) for name in FORMATS for kind in MODELS if name != "torch_export"]
+SLOW = [("torch_export", kind) for kind in MODELS]
+
+
+@pytest.fixture(scope="module")
+def lively():
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            config, *options = MODELS[kind]
+            made[kind] = lively_model(config, *options)
+        return made[kind]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [*PAIRS, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
+)
+def test_the_status_is_true(name, kind, lively, tmp_path):
+    path = tmp_path / f"model{FORMATS[name].endings[0]}"
+    done = export_model(lively(kind), name, path, noise_images(), 0.01)
+    assert done.path == path
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    any_size = STATUS[name][kind].startswith(("any size", "all tensors"))
+    assert done.comparison.images == (6 if any_size else 2)  # with that of no detection
+    assert done.comparison.detections >= 3 * (done.comparison.images - 1)
+    decoded = "heat maps" not in STATUS[name][kind]
+    points = "keypoints" if decoded else "keypoint_heatmaps"
+    expected = ["boxes", "scores", "classes"]
+    expected += ["masks"] * (kind != "keypoint" and kind != "nl_keypoint")
+    expected += [points] * ("keypoint" in kind)
+    assert list(done.outputs) == expected
+
+
+def test_the_table_has_every_format_and_model():
+    lines = status_table().splitlines()
+    assert lines[0] == "| format | mask | keypoint | NL mask | NL keypoint | NL mask keypoint |"
+    for name in FORMATS:
+        assert any(line.startswith(f"| `{name}` | ") and line.count("|") == 7 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["PAIRWISE", "gaussian", "SUBSAMPLE", "none"],
+        ["PAIRWISE", "dot_product", "NORM", "BN"],
+        ["PAIRWISE", "concatenation", "KERNEL", "sorted"],
+        ["PRESET", "authors_code"],
+        ["OPERATION", "per_position"],
+        ["OPERATION", "global_context"],
+    ],
+    ids=lambda options: options[1],
+)
+@pytest.mark.parametrize("name", ["torchscript", "onnx"])
+def test_every_block_is_exported(name, options, tmp_path):
+    keys = [f"MODEL.NONLOCAL.{one}" if n % 2 == 0 else one for n, one in enumerate(options)]
+    model = lively_model(NAME, *keys, "MODEL.MASK_ON", False)
+    path = tmp_path / f"model{FORMATS[name].endings[0]}"
+    images = noise_images()
+    assert export_model(model, name, path, [images[0], *images[3:5]], 0.01).comparison.images == 3
+
+
+def write_nothing(graph, image, path):
+    path.write_text("new")
+
+
+def test_a_file_that_disagrees_is_not_kept(lively, tmp_path, monkeypatch):
+    from nonlocal_det.export import eager_outputs
+
+    model = lively("mask")
+
+    def read(path, graph):
+        def run(image, threshold):
+            found = eager_outputs(model, image, threshold)
+            return {name: found[name] + (name == "boxes") for name in ("boxes", "scores")}
+
+        return run
+
+    wrong = replace(FORMATS["onnx"], write=write_nothing, read=read)
+    monkeypatch.setitem(FORMATS, "onnx", wrong)
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with pytest.raises(ValueError, match=r"onnx: the file does not find .* not kept: image 0 .*"):
+        export_model(model, "onnx", path, noise_images())
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("model.onnx", "old")]
+
+
+def test_what_torch_cannot_write_is_said_in_a_sentence(lively, tmp_path, monkeypatch):
+    def write(graph, image, path):
+        raise torch.onnx.errors.UnsupportedOperatorError("aten::searchsorted", 17, None)
+
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=write))
+    with pytest.raises(ValueError, match=r"onnx: torch cannot write .*aten::searchsorted") as error:
+        export_model(lively("mask"), "onnx", tmp_path / "model.onnx", noise_images())
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "said"),
+    [
+        ("tflite", "m.tflite", "format 'tflite'; expected one of torchscript, onnx, torch_export"),
+        ("onnx", "m.pt", r"m.pt: a file of format onnx ends in \.onnx$"),
+        ("weights", "m.onnx", r"ends in \.safetensors or \.pth$"),
+    ],
+)
+def test_a_format_that_is_not_there_is_refused(name, file, said, lively, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        export_model(lively("mask"), name, tmp_path / file, noise_images())
+
+
+def test_a_training_model_and_too_few_images_are_refused(lively, tmp_path):
+    model, path = lively("mask"), tmp_path / "m.onnx"
+    with pytest.raises(ValueError, match="1 images; one is the example"):
+        export_model(model, "onnx", path, noise_images()[:1])
+    model.train()
+    try:
+        with pytest.raises(ValueError, match=r"training mode; call model.eval\(\)"):
+            export_model(model, "onnx", path, noise_images())
+    finally:
+        model.eval()
+
+
+def test_onnx_without_its_runtime_says_how_to_get_it(lively, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match=r"not installed; pip install 'nonlocal_det\[export\]'"):
+        export_model(lively("mask"), "onnx", tmp_path / "m.onnx", noise_images())
+
+
+def run_tool(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["export_model.py", *map(str, words)])
+    runpy.run_path(str(ROOT / "tools" / "export_model.py"), run_name="__main__")
+
+
+def test_the_tool_exports_a_checkpoint(tmp_path, monkeypatch, capsys):
+    weights = save_weights(tmp_path / "model_final.pth")
+    for n, size in enumerate(SIZES[:3]):
+        save_picture(tmp_path / f"{n}.png", *size, seed=n)
+    words = ["--config-file", NAME, "--weights", weights, "--format", "torchscript"]
+    out = tmp_path / "out" / "model.ts"
+    run_tool(monkeypatch, *words, "--output", out, "--images", tmp_path / "*.png", *SMALL)
+    assert out.is_file()
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}: ")
+    assert "checked: 3 images, " in said
+    out = tmp_path / "weights.safetensors"
+    words[-1] = "weights"
+    run_tool(monkeypatch, *words, "--output", out, *SMALL)  # with drawn pictures
+    assert "checked: 7 images, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--format", "tflite", "--output", "m.tflite"], "format 'tflite'; expected one of torch"),
+        (["--format", "onnx", "--output", "m.onnx"], "baseline.pth is of another model: 40 missi"),
+    ],
+)
+def test_the_tool_says_in_one_line_what_is_wrong(words, said, tmp_path, monkeypatch):
+    baseline = save_weights(tmp_path / "baseline.pth", "quick/mask_keypoint_rcnn_R18")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=f"^error: .*{said}"):
+        run_tool(monkeypatch, "--config-file", NAME, "--weights", baseline, *words, *SMALL)
