@@ -18,14 +18,15 @@ def lively_model(name: str, *options: object) -> nn.Module:
     with torch.no_grad():
         for norm in norms:
             norm.train().momentum = 1.0  # the statistics of what follows
-        model.backbone(torch.randn(2, 3, 96, 128) * 75)
+        maps = model.backbone(torch.randn(2, 3, 96, 128) * 75)
         for block in nonlocal_blocks(model).values():  # no longer the identity
             for parameter in block.gate.parameters():
-                nn.init.normal_(parameter, std=0.1)
+                nn.init.normal_(parameter, std=0.02)
         heads = model.roi_heads
         heads.box_predictor.cls_score.weight.mul_(5)
         if heads.keypoint_on:
-            heads.keypoint_head.score_lowres.weight.mul_(5)
+            heat = heads.keypoint_head.layers(maps["p2"][:, :, :14, :14])
+            heads.keypoint_head.score_lowres.weight.mul_(3 / heat.std())  # as trained ones have
     return model.eval()
 
 

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from .eager import eager_outputs
 from .formats import Outputs, Runner
 
-TOLERANCE = {"boxes": 1e-3, "scores": 1e-5, "masks": 1e-4, "keypoints": 1e-3}
+TOLERANCE = {
+    **{"boxes": 1e-3, "scores": 1e-5, "classes": 0.0, "masks": 1e-4},
+    **{"keypoints": 1e-3, "keypoint scores": 1e-4},
+}
 """Largest differences: boxes and keypoints in pixels, scores and masks as probabilities."""
 
 HEAT_TOLERANCE = 1e-4
@@ -55,7 +58,11 @@ class Comparison:
 
 
 def compare(
-    model: nn.Module, run: Runner, images: Sequence[Tensor], threshold: float
+    model: nn.Module,
+    run: Runner,
+    images: Sequence[Tensor],
+    threshold: float,
+    lower: bool = True,
 ) -> Comparison:
     """Run a model and its exported file on the same images.
 
@@ -63,8 +70,9 @@ def compare(
         model: in evaluation mode.
         run: the file.
         images: (3, H, W) each; at least one.
-        threshold: detections score more than this; lowered where too few do to compare anything.
-            Also compared: the first image with a threshold of 1, where nothing is found.
+        threshold: detections score more than this. Also compared: the first image with a
+            threshold of 1, where nothing is found.
+        lower: the threshold where too few score more to compare anything.
 
     Returns:
         What was compared.
@@ -72,7 +80,7 @@ def compare(
     Raises:
         ValueError: the two differ by more than `TOLERANCE`; says in what, where, by how much.
     """
-    threshold = _telling(model, images, threshold)
+    threshold = _telling(model, images, threshold) if lower else threshold
     result = Comparison(threshold=threshold)
     for n, image in enumerate(images):
         _compare_one(result, model, run, image, threshold, f"image {n}")
@@ -134,7 +142,7 @@ def _compare_output(
     if name == "keypoints":
         score = difference[..., 2]
         result.note("keypoint scores", score)
-        _refuse("keypoint scores", score, TOLERANCE["scores"], where)
+        _refuse("keypoint scores", score, TOLERANCE["keypoint scores"], where)
         elsewhere = (difference[..., :2] > TOLERANCE[name]).any(-1)
         result.joints += elsewhere.numel()
         result.moved += int(elsewhere.sum())
@@ -144,8 +152,6 @@ def _compare_output(
     if name == "keypoint_heatmaps":
         most = HEAT_TOLERANCE * float(expected.abs().max()) if expected.numel() else 0.0
         _refuse(name, difference, most, where)
-    elif name == "classes":
-        _refuse(name, difference, 0, where)
     else:
         _refuse(name, difference, TOLERANCE[name], where)
 

@@ -69,7 +69,8 @@ def export_model(
     with _draft(path) as draft:
         _write(chosen, format_name, graph, example, draft)
         try:
-            comparison = compare(model, chosen.read(draft, graph), others, threshold)
+            run = chosen.read(draft, graph)
+            comparison = compare(model, run, others, threshold, lower=chosen.any_threshold)
         except ValueError as error:
             raise ValueError(
                 f"{format_name}: the file does not find what the model finds and was not kept: "

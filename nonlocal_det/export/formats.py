@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from nonlocal_det.checkpoint import load_weights, write_weights
 
 from .eager import eager_outputs
 from .graph import DetectionGraph, portable_kernels
+from .scripted import script
 
 OPSET = 17
 """Of ONNX: RoiAlign has Detectron2's alignment from 16 on; 17 is what most runtimes have."""
@@ -36,6 +38,7 @@ class Format:
         read: a file to what runs it; the graph is that of the model it was made of.
         decode: whether the file gives keypoints; else their heat maps.
         any_size: whether the file takes images of other sizes than the example's.
+        any_threshold: whether it can be lower than the config's.
     """
 
     endings: tuple[str, ...]
@@ -43,12 +46,18 @@ class Format:
     read: Callable[[Path, DetectionGraph], Runner]
     decode: bool = True
     any_size: bool = True
+    any_threshold: bool = True
 
 
 def _write_torchscript(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     with _recording(graph):
         traced = torch.jit.trace(graph, _example(image), check_trace=False)
     torch.jit.save(traced, str(path), _extra_files={"outputs.json": json.dumps(graph.outputs)})
+
+
+def _write_scripted(graph: DetectionGraph, image: Tensor, path: Path) -> None:
+    names = {"outputs.json": json.dumps(graph.outputs)}
+    torch.jit.save(script(graph.model), str(path), _extra_files=names)
 
 
 def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
@@ -89,7 +98,7 @@ def _read_onnx(path: Path, graph: DetectionGraph) -> Runner:
     return run
 
 
-def _onnxruntime():  # type: ignore[no-untyped-def]  # a module
+def _onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -131,6 +140,7 @@ def _read_weights(path: Path, graph: DetectionGraph) -> Runner:
 
 FORMATS = {
     "torchscript": Format((".ts", ".pt"), _write_torchscript, _read_torchscript),
+    "scripted": Format((".ts", ".pt"), _write_scripted, _read_torchscript, any_threshold=False),
     "onnx": Format((".onnx",), _write_onnx, _read_onnx),
     "torch_export": Format((".pt2",), _write_pt2, _read_pt2, decode=False, any_size=False),
     "weights": Format((".safetensors", ".pth"), _write_weights, _read_weights),
@@ -143,7 +153,8 @@ def _example(image: Tensor, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
 
 def _named(module: Callable[..., tuple[Tensor, ...]], names: list[str]) -> Runner:
     def run(image: Tensor, threshold: float) -> Outputs:
-        return dict(zip(names, module(*_example(image, threshold)), strict=True))
+        with torch.no_grad():
+            return dict(zip(names, module(*_example(image, threshold)), strict=True))
 
     return run
 

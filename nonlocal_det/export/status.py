@@ -13,21 +13,22 @@ MODELS = {
 
 STATUS = {
     "torchscript": dict.fromkeys(MODELS, "any size"),
+    "scripted": {kind: "-" if kind.startswith("nl") else "any size" for kind in MODELS},
     "onnx": dict.fromkeys(MODELS, f"any size, opset {OPSET}"),
     "torch_export": {
         kind: "one size" + (", heat maps" if "keypoint" in kind else "") for kind in MODELS
     },
     "weights": dict.fromkeys(MODELS, "all tensors"),
 }
-"""Format -> kind of model -> what of it works."""
+"""Format -> kind of model -> what of it works; "-": nothing, and the error says why."""
 
 REASONS = {
     "torch_export": "an image of another size needs a file of its own, because torch.export cannot "
     "prove how the FPN's sides follow from the image's; and the file gives the keypoints' heat "
     "maps, because it cannot keep decode_keypoints' loop over the detections "
     "(export.to_instances decodes them)",
-    "scripted": "torch.jit.script is not offered: it cannot compile the blocks' kernels, which are "
-    "chosen from a table of functions, nor torch.autograd.Function; traced files take every size",
+    "scripted": "torch.jit.script cannot compile a non-local block, whose pooling and kernel are "
+    "chosen from tables of functions; torchscript records it, and takes images of every size too",
 }
 """Format -> what it cannot do, and why, in a sentence."""
 
