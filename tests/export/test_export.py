@@ -55,6 +55,10 @@ def test_the_status_is_true(name, kind, lively, tmp_path):
     assert list(done.outputs) == expected
 
 
+def test_the_documented_table_is_the_status():
+    assert status_table() in (ROOT / "tools" / "README.md").read_text()
+
+
 def test_the_table_has_every_format_and_model():
     lines = status_table().splitlines()
     assert lines[0] == "| format | mask | keypoint | NL mask | NL keypoint | NL mask keypoint |"
