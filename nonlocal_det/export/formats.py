@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import io
 import json
 import logging
@@ -69,17 +70,20 @@ def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
 def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     axes = {"image": {1: "height", 2: "width"}, **{name: {0: "found"} for name in graph.outputs}}
     _onnxruntime()  # a file that cannot be checked is not written
+    # the older exporter: the newer one cannot keep the loop over the keypoints' boxes; before
+    # torch 2.5 there was no other
+    known = inspect.signature(torch.onnx.export).parameters
+    older: dict[str, Any] = {"dynamo": False} if "dynamo" in known else {}
     with _recording(graph):
-        # the older exporter: the newer one cannot keep the loop over the keypoints' boxes
         torch.onnx.export(
             graph,
             _example(image),
             str(path),
-            dynamo=False,
             opset_version=OPSET,
             input_names=["image", "threshold"],
             output_names=list(graph.outputs),
             dynamic_axes=axes,
+            **older,
         )
 
 

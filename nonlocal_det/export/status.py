@@ -23,10 +23,10 @@ STATUS = {
 """Format -> kind of model -> what of it works; "-": nothing, and the error says why."""
 
 REASONS = {
-    "torch_export": "an image of another size needs a file of its own, because torch.export cannot "
-    "prove how the FPN's sides follow from the image's; and the file gives the keypoints' heat "
-    "maps, because it cannot keep decode_keypoints' loop over the detections "
-    "(export.to_instances decodes them)",
+    "torch_export": "an image of another size needs a file of its own, because torch.export fixes "
+    "whether the sides of the FPN's maps are odd; and the file gives the keypoints' heat maps, "
+    "because it cannot keep the loop over the detections of decode_keypoints (export.to_instances "
+    "decodes them)",
     "scripted": "torch.jit.script cannot compile a non-local block, whose pooling and kernel are "
     "chosen from tables of functions; torchscript records it, and takes images of every size too",
 }
