@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from detectron2.modeling import GeneralizedRCNN
 from detectron2.structures import Instances
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def eager_outputs(model: nn.Module, image: Tensor, threshold: float) -> dict[str, Tensor]:
+def eager_outputs(model: GeneralizedRCNN, image: Tensor, threshold: float) -> dict[str, Tensor]:
     """Detect in one image, by the model itself.
 
     Args:
@@ -39,7 +40,7 @@ def _named(found: Instances) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _scoring_over(model: nn.Module, threshold: float) -> Iterator[None]:
+def _scoring_over(model: GeneralizedRCNN, threshold: float) -> Iterator[None]:
     predictor = model.roi_heads.box_predictor
     before = predictor.test_score_thresh
     predictor.test_score_thresh = threshold

@@ -164,7 +164,8 @@ def _named(module: Callable[..., tuple[Tensor, ...]], names: list[str]) -> Runne
 
 
 def _device(graph: DetectionGraph) -> torch.device:
-    device: torch.device = graph.model.pixel_mean.device
+    model: Any = graph.model
+    device: torch.device = model.pixel_mean.device
     return device
 
 

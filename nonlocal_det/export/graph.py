@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,12 +10,16 @@ from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.proposal_generator import RPN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
+from detectron2.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
+from detectron2.modeling.roi_heads.mask_head import BaseMaskRCNNHead
 from torch import Tensor, nn
 
 from nonlocal_det.layers import NonLocal, Padding, set_padding
 
 from .keypoints import decode_keypoints
 from .steps import Side, detect, pool, propose
+
+Head = BaseMaskRCNNHead | BaseKeypointRCNNHead
 
 
 class DetectionGraph(nn.Module):
@@ -45,14 +50,16 @@ class DetectionGraph(nn.Module):
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what `forward` gives, in order."""
-        heads = self.model.roi_heads
+        model: Any = self.model
+        heads = model.roi_heads
         points = "keypoints" if self.decode else "keypoint_heatmaps"
         more = ("masks",) * heads.mask_on + (points,) * heads.keypoint_on
         return ("boxes", "scores", "classes", *more)
 
     def forward(self, image: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
         """Detect in one image."""
-        model, heads = self.model, self.model.roi_heads
+        model: Any = self.model
+        heads = model.roi_heads
         size = image.shape[-2], image.shape[-1]
         maps = self._features(image, size)
         rpn = model.proposal_generator
@@ -72,15 +79,17 @@ class DetectionGraph(nn.Module):
 
     def _features(self, image: Tensor, size: tuple[Side, Side]) -> dict[str, Tensor]:
         """The backbone's maps of the normalized and padded image."""
-        model = self.model
+        model: Any = self.model
         x = (image - model.pixel_mean) / model.pixel_std
         unit = max(model.backbone.size_divisibility, 1)
         height, width = ((side + unit - 1) // unit * unit for side in size)
         x = F.pad(x, [0, width - size[1], 0, height - size[0]]).unsqueeze(0)  # (1, 3, H, W)
         if not hasattr(model, "_forgetting"):  # its blocks look at the padding too
-            return model.backbone(x)
+            plain: dict[str, Tensor] = model.backbone(x)
+            return plain
         with _told(model.backbone, GraphPadding([size], (height, width))):
-            return model.backbone(x)
+            told: dict[str, Tensor] = model.backbone(x)
+            return told
 
 
 class GraphPadding(Padding):
@@ -104,11 +113,12 @@ def _told(backbone: nn.Module, padding: Padding) -> Iterator[None]:
         set_padding(backbone, None)
 
 
-def _per_box(head: nn.Module, pooler: ROIPooler, maps: list[Tensor], boxes: Tensor) -> Tensor:
+def _per_box(head: Head, pooler: ROIPooler, maps: list[Tensor], boxes: Tensor) -> Tensor:
     """What a head's layers give for each box: (R, K, S, S), R being 0 or more."""
     # One box more: onnxruntime cannot reshape the empty batch of an image with no detection.
     some = torch.cat([boxes, boxes.new_ones(1, 4)])
-    return head.layers(pool(pooler, maps, some))[:-1]
+    every: Tensor = head.layers(pool(pooler, maps, some))
+    return every[:-1]
 
 
 def _masks(logits: Tensor, classes: Tensor) -> Tensor:

@@ -29,7 +29,9 @@ class ScriptedDetector(nn.Module):
 
     def forward(self, image: Tensor, threshold: Tensor) -> list[Tensor]:
         """Detect in one image; the config's own threshold is the least."""
-        fields = self.model.inference([{"image": image}], do_postprocess=False)[0].get_fields()
+        inputs = [{"image": image}]
+        instances = self.model.inference(inputs, do_postprocess=False)  # type: ignore[operator]
+        fields = instances[0].get_fields()
         kept = (fields["scores"] > threshold).nonzero().squeeze(1)
         found = [fields["pred_boxes"][kept], fields["scores"][kept], fields["pred_classes"][kept]]
         if "pred_masks" in fields:

@@ -4,6 +4,7 @@ Detectron2's own branch on values and lengths, which a graph cannot keep; its mo
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from detectron2.modeling.poolers import ROIPooler, assign_boxes_to_levels
@@ -13,7 +14,8 @@ from detectron2.structures import Boxes
 from torch import Tensor
 from torchvision.ops import nms
 
-Side = int | Tensor  # while TorchScript records, a size is a tensor
+Side = Any
+"""A size in pixels: an int; a tensor while TorchScript records, a symbol while torch.export does."""
 
 
 def propose(rpn: RPN, features: list[Tensor], size: tuple[Side, Side]) -> Tensor:
