@@ -10,16 +10,13 @@ from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.proposal_generator import RPN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
-from detectron2.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
-from detectron2.modeling.roi_heads.mask_head import BaseMaskRCNNHead
 from torch import Tensor, nn
 
 from nonlocal_det.layers import NonLocal, Padding, set_padding
+from nonlocal_det.modeling import NonLocalGeneralizedRCNN
 
 from .keypoints import decode_keypoints
 from .steps import Side, detect, pool, propose
-
-Head = BaseMaskRCNNHead | BaseKeypointRCNNHead
 
 
 class DetectionGraph(nn.Module):
@@ -84,12 +81,11 @@ class DetectionGraph(nn.Module):
         unit = max(model.backbone.size_divisibility, 1)
         height, width = ((side + unit - 1) // unit * unit for side in size)
         x = F.pad(x, [0, width - size[1], 0, height - size[0]]).unsqueeze(0)  # (1, 3, H, W)
-        if not hasattr(model, "_forgetting"):  # its blocks look at the padding too
-            plain: dict[str, Tensor] = model.backbone(x)
-            return plain
-        with _told(model.backbone, GraphPadding([size], (height, width))):
-            told: dict[str, Tensor] = model.backbone(x)
-            return told
+        # the blocks of another meta-architecture look at the padding too
+        blind = isinstance(model, NonLocalGeneralizedRCNN)
+        with _told(model.backbone, GraphPadding([size], (height, width)) if blind else None):
+            maps: dict[str, Tensor] = model.backbone(x)
+            return maps
 
 
 class GraphPadding(Padding):
@@ -105,7 +101,7 @@ class GraphPadding(Padding):
 
 
 @contextmanager
-def _told(backbone: nn.Module, padding: Padding) -> Iterator[None]:
+def _told(backbone: nn.Module, padding: Padding | None) -> Iterator[None]:
     set_padding(backbone, padding)
     try:
         yield
@@ -113,7 +109,7 @@ def _told(backbone: nn.Module, padding: Padding) -> Iterator[None]:
         set_padding(backbone, None)
 
 
-def _per_box(head: Head, pooler: ROIPooler, maps: list[Tensor], boxes: Tensor) -> Tensor:
+def _per_box(head: Any, pooler: ROIPooler, maps: list[Tensor], boxes: Tensor) -> Tensor:
     """What a head's layers give for each box: (R, K, S, S), R being 0 or more."""
     # One box more: onnxruntime cannot reshape the empty batch of an image with no detection.
     some = torch.cat([boxes, boxes.new_ones(1, 4)])

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 Side = Any
-"""A size in pixels: an int; a tensor while TorchScript records, a symbol while torch.export does."""
+"""A size in pixels: an int; a tensor while TorchScript records, a symbol in torch.export."""
 
 
 def propose(rpn: RPN, features: list[Tensor], size: tuple[Side, Side]) -> Tensor:
