@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import inspect
-import io
 import json
 import logging
 import warnings
@@ -113,20 +112,11 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _write_pt2(graph: DetectionGraph, image: Tensor, path: Path) -> None:
-    with _recording(graph):
-        program = torch.export.export(graph, _example(image), strict=False)
-    # into memory first: torch warns of names that do not end in .pt2, as those of drafts do not
-    content = io.BytesIO()
-    names = {"outputs.json": json.dumps(graph.outputs)}
-    torch.export.save(program, content, extra_files=names)
-    path.write_bytes(content.getvalue())
-
-
-def _read_pt2(path: Path, graph: DetectionGraph) -> Runner:
-    names = {"outputs.json": ""}
-    program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=names)
-    return _named(program.module(), json.loads(names["outputs.json"]))
+def _refuse_torch_export(graph: DetectionGraph, image: Tensor, path: Path) -> None:
+    raise ValueError(
+        "torch_export: torch.export cannot compile torchvision::nms for images without a "
+        "detection: it is declared to keep two boxes at least; export as torchscript"
+    )
 
 
 def _write_weights(graph: DetectionGraph, image: Tensor, path: Path) -> None:
@@ -146,7 +136,7 @@ FORMATS = {
     "torchscript": Format((".ts", ".pt"), _write_torchscript, _read_torchscript),
     "scripted": Format((".ts", ".pt"), _write_scripted, _read_torchscript, any_threshold=False),
     "onnx": Format((".onnx",), _write_onnx, _read_onnx),
-    "torch_export": Format((".pt2",), _write_pt2, _read_pt2, decode=False, any_size=False),
+    "torch_export": Format((".pt2",), _refuse_torch_export, _read_torchscript),
     "weights": Format((".safetensors", ".pth"), _write_weights, _read_weights),
 }
 

@@ -15,18 +15,15 @@ STATUS = {
     "torchscript": dict.fromkeys(MODELS, "any size"),
     "scripted": {kind: "-" if kind.startswith("nl") else "any size" for kind in MODELS},
     "onnx": dict.fromkeys(MODELS, f"any size, opset {OPSET}"),
-    "torch_export": {
-        kind: "one size" + (", heat maps" if "keypoint" in kind else "") for kind in MODELS
-    },
+    "torch_export": dict.fromkeys(MODELS, "-"),
     "weights": dict.fromkeys(MODELS, "all tensors"),
 }
 """Format -> kind of model -> what of it works; "-": nothing, and the error says why."""
 
 REASONS = {
-    "torch_export": "an image of another size needs a file of its own, because torch.export fixes "
-    "whether the sides of the FPN's maps are odd; and the file gives the keypoints' heat maps, "
-    "because it cannot keep the loop over the detections of decode_keypoints (export.to_instances "
-    "decodes them)",
+    "torch_export": "torchvision::nms tells torch.export that it keeps two boxes at least, so a "
+    "file would fail on an image without a detection; and image sides would be fixed, as the FPN's "
+    "depend on whether they are odd",
     "scripted": "torch.jit.script cannot compile a non-local block, whose pooling and kernel are "
     "chosen from tables of functions; torchscript records it, and takes images of every size too",
 }

@@ -40,7 +40,7 @@ def propose(rpn: RPN, features: list[Tensor], size: tuple[Side, Side]) -> Tensor
         score, best = score.topk(at_most(score.shape[0], rpn.pre_nms_topk[False]))
         box = rpn.box2box_transform.apply_deltas(delta[best], anchor.tensor[best])
         box, score = _real(clip(box, size), score, box, rpn.min_box_size)
-        kept = suppress(box, score, rpn.nms_thresh)  # levels do not suppress each other
+        kept = nms(box, score, rpn.nms_thresh)  # levels do not suppress each other
         boxes.append(box[kept])
         scores.append(score[kept])
     every = torch.cat(scores)
@@ -86,7 +86,7 @@ def detect(
     box, score = clip(per_class[row, which], size), scores[row, kind]
     # classes do not suppress each other: each has a place of its own
     apart = (kind * (1 + larger(*size))).to(box.dtype).unsqueeze(1)
-    kept = suppress(box + apart, score, predictor.test_nms_thresh)
+    kept = nms(box + apart, score, predictor.test_nms_thresh)
     if predictor.test_topk_per_image >= 0:
         kept = kept[: predictor.test_topk_per_image]
     return box[kept], score[kept], kind[kept]
@@ -119,18 +119,6 @@ def pool(pooler: ROIPooler, features: Sequence[Tensor], boxes: Tensor) -> Tensor
         # (R_n, C, S, S) to their places in (R, C, S, S)
         pooled = pooled.index_put((index,), pooler.level_poolers[n](map_, rois[index]))
     return pooled
-
-
-def suppress(boxes: Tensor, scores: Tensor, most: float) -> Tensor:
-    """The boxes (R, 4), at no negative place, that no better one overlaps by more than ``most``.
-
-    Returns:
-        Their indices, the best first; none for R = 0.
-    """
-    # torch.export takes it that two boxes at least are kept: two that touch none, the worst of all
-    apart = torch.tensor([[-4.0, -4.0, -3.0, -3.0], [-2.0, -2.0, -1.0, -1.0]], device=boxes.device)
-    worst = torch.full((2,), float("-inf"), device=scores.device)
-    return nms(torch.cat([boxes, apart]), torch.cat([scores, worst]), most)[:-2]
 
 
 def clip(boxes: Tensor, size: tuple[Side, Side]) -> Tensor:
