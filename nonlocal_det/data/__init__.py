@@ -18,12 +18,14 @@ from .mini_coco import make_mini_coco
 from .opencv import import_cv2
 from .prepare import check_registered, clean_own_data
 from .register import register_long_range, register_mini_coco
+from .skipping import StrictMapper
 from .stream import TrainStream, build_train_stream
 from .workers import shield_worker
 
 __all__ = [
     "STEP",
     "CocoData",
+    "StrictMapper",
     "TrainStream",
     "build_train_stream",
     "check_registered",
