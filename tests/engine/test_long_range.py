@@ -54,7 +54,7 @@ def test_the_tool_draws_and_says_the_field(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 99}
+FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 43}
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS.items())
@@ -78,7 +78,7 @@ def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_pa
     monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
     said = long_range.prepare_long_range(tmp_path, "pose_short")
     assert said.startswith("drawn: ")
-    assert "99 px" in said
+    assert "43 px" in said
     record = tmp_path / "long_range" / "pose_short" / "made_by.json"
     change(record, num_train=7, width=800)  # the user's choice
     assert long_range.prepare_long_range(tmp_path, "pose_short") == ""

@@ -61,7 +61,7 @@ def make_long_range_for(
     out: Path,
     name: str,
     *,
-    num_train: int = 600,
+    num_train: int | None = None,
     num_val: int = 100,
     num_test: int = 300,
     height: int | None = None,

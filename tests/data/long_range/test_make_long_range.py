@@ -114,8 +114,8 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
         ("pairs", {"width": 240}, ["width=240", "at most 210 px", "211 px", "at least 242"]),
         ("beacon", {"height": 20}, ["no room for 4 shapes", "20x320", "height of at least 24"]),
         ("local", {"width": 96}, ["no room for 4 shapes", "64x96", "at least 164"]),
-        ("pose", {"height": 90}, ["90x192", "at least 96"]),
-        ("pose", {"receptive_field": 483}, ["139 px", "242 px", "at least 335"]),
+        ("pose", {"height": 90}, ["90x160", "at least 96"]),
+        ("pose", {"receptive_field": 483}, ["116 px", "242 px", "at least 335"]),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, level, changes, words):
