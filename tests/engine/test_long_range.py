@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from detectron2.data import MetadataCatalog
+from long_range_scenes import recipe
 from tiny_training import run
 
 from nonlocal_det.data import make_long_range, register_long_range
@@ -66,6 +67,19 @@ def test_each_data_set_is_for_a_backbone_that_does_not_see_all_of_it(name, field
     assert cfg.DATASETS.TRAIN == (split_name(cfg.DATASETS.TEST[0], "train"),)
     assert set_of(cfg.DATASETS.TEST[0]) == name
     assert (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) == (data.height, data.width)
+
+
+@pytest.mark.parametrize("name", sorted({*DATA_SETS} - {"pose", "local"}))
+def test_the_last_range_is_beyond_any_detections_sight(name):
+    data = DATA_SETS[name]
+    last = data.edges[-2] * field_of_config(data.config)[1].size
+    if data.level == "pose":  # the figure's whole length along one side
+        side = recipe(name).figure_length * 1.06
+        reach = reach_of_config(data.config, side, side).keypoint
+        assert reach is not None
+    else:
+        reach = reach_of_config(data.config, 24, 24).box
+    assert reach < last
 
 
 def change(record, **values):

@@ -25,7 +25,7 @@ def make_long_range(
     receptive_field: int,
     num_train: int | None = None,
     num_val: int = 100,
-    num_test: int = 300,
+    num_test: int | None = None,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,
@@ -46,8 +46,8 @@ def make_long_range(
             `nonlocal_det.analysis.receptive_fields`: the unit of the annotated distances.
         num_train: images to learn from; None: the data set's own.
         num_val: images on which learning rates are chosen.
-        num_test: images on which nothing is chosen; one object in ten is beyond the field, so that
-            a few hundred images are needed to tell chance from better.
+        num_test: images on which nothing is chosen; None: the data set's own. One object in ten is
+            beyond the field, so that hundreds are needed to tell chance from better.
         height: of every image in pixels; None: likewise.
         width: likewise.
         object_size: of a shape in pixels, at least 12; figures follow the image's size.
@@ -66,7 +66,7 @@ def make_long_range(
         level=own.level,
         num_train=own.num_train if num_train is None else num_train,
         num_val=num_val,
-        num_test=num_test,
+        num_test=own.num_test if num_test is None else num_test,
         height=own.height if height is None else height,
         width=own.width if width is None else width,
         object_size=object_size,

@@ -63,7 +63,7 @@ def make_long_range_for(
     *,
     num_train: int | None = None,
     num_val: int = 100,
-    num_test: int = 300,
+    num_test: int | None = None,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,
