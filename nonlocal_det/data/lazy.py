@@ -1,11 +1,13 @@
-"""The training's stream as a LazyConfig calls it: by arguments instead of a config's keys."""
+"""The loaders as a LazyConfig calls them: by arguments instead of a config's keys."""
 
 from typing import Any
 
 from detectron2.config import get_cfg
+from detectron2.data import build_detection_test_loader
+from torch.utils.data import DataLoader
 
 from .samples import Mapper
-from .skipping import SkippingMapper
+from .skipping import SkippingMapper, StrictMapper
 from .stream import TrainStream
 
 
@@ -48,3 +50,19 @@ def train_stream(
     cfg.DATALOADER.SAMPLER_TRAIN = sampler
     cfg.DATALOADER.REPEAT_THRESHOLD = repeat_threshold
     return TrainStream(cfg, dataset, SkippingMapper(mapper, dataset))
+
+
+def test_loader(
+    *, dataset: list[dict[str, Any]], mapper: Mapper, num_workers: int = 0
+) -> DataLoader[dict[str, Any]]:
+    """Detectron2's ``build_detection_test_loader``, which names an image that cannot be read.
+
+    Args:
+        dataset: records of images.
+        mapper: from a record to what the model takes.
+        num_workers: loading processes.
+    """
+    loader: DataLoader[dict[str, Any]] = build_detection_test_loader(
+        dataset, mapper=StrictMapper(mapper), num_workers=num_workers
+    )
+    return loader

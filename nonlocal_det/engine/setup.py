@@ -281,6 +281,8 @@ def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
         unknown = message.split(":", 1)[1].strip()
         near = difflib.get_close_matches(unknown, _keys(cfg), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see Detectron2's config reference"
+        if unknown.startswith("--"):
+            hint = "options come before the KEY VALUE pairs"
         raise ValueError(f"{source}: there is no config key {unknown}; {hint}") from error
 
 

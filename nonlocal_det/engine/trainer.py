@@ -28,7 +28,7 @@ from .exact_resume import ExactResume
 from .keep_best import KeepBest
 from .logged import repeat_last_step
 from .provenance import config_hash
-from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep
+from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep, bare_model
 from .stoppable import StoppableTrainer
 from .timing import InferenceTimer
 
@@ -170,7 +170,7 @@ class Trainer(StoppableTrainer):
 
         It comes before the hook that saves: a checkpoint has what is logged up to its iteration.
         """
-        blocks = nonlocal_blocks(self.model)
+        blocks = nonlocal_blocks(bare_model(self.model))
         writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
         if blocks and writers:
             found.insert(1, BlockWatch(blocks, writers[0]._period))

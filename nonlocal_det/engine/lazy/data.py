@@ -3,16 +3,12 @@
 from typing import Any
 
 from detectron2.config import LazyCall
-from detectron2.data import (
-    DatasetMapper,
-    build_detection_test_loader,
-    get_detection_dataset_dicts,
-)
+from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import create_keypoint_hflip_indices
 from omegaconf import DictConfig
 
-from nonlocal_det.data import train_stream
+from nonlocal_det.data import test_loader, train_stream
 from nonlocal_det.evaluation import COCOEvaluator
 from nonlocal_det.modeling.lazy import ReadConfig
 
@@ -40,7 +36,7 @@ def dataloader_node(cfg: ReadConfig) -> dict[str, Any]:
         sampler=loader.SAMPLER_TRAIN,
         repeat_threshold=loader.REPEAT_THRESHOLD,
     )
-    test = LazyCall(build_detection_test_loader)(
+    test = LazyCall(test_loader)(
         dataset=LazyCall(get_detection_dataset_dicts)(
             names=_one_or_all(cfg.DATASETS.TEST), filter_empty=False
         ),
