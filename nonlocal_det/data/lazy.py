@@ -52,7 +52,7 @@ def train_stream(
     return TrainStream(cfg, dataset, SkippingMapper(mapper, dataset))
 
 
-def test_loader(
+def strict_test_loader(
     *, dataset: list[dict[str, Any]], mapper: Mapper, num_workers: int = 0
 ) -> DataLoader[dict[str, Any]]:
     """Detectron2's ``build_detection_test_loader``, which names an image that cannot be read.

@@ -1,21 +1,19 @@
 """The data of a training and an evaluation as LazyConfig nodes."""
 
-from typing import Any
-
 from detectron2.config import LazyCall
 from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import create_keypoint_hflip_indices
 from omegaconf import DictConfig
 
-from nonlocal_det.data import test_loader, train_stream
+from nonlocal_det.data import strict_test_loader, train_stream
 from nonlocal_det.evaluation import COCOEvaluator
 from nonlocal_det.modeling.lazy import ReadConfig
 
 _FLIPS = {"none": [], "horizontal": [(True, False)], "vertical": [(False, True)]}
 
 
-def dataloader_node(cfg: ReadConfig) -> dict[str, Any]:
+def dataloader_node(cfg: ReadConfig) -> DictConfig:
     """``dataloader.train``, ``.test`` and ``.evaluator``, under Detectron2's own paths.
 
     Raises:
@@ -36,7 +34,7 @@ def dataloader_node(cfg: ReadConfig) -> dict[str, Any]:
         sampler=loader.SAMPLER_TRAIN,
         repeat_threshold=loader.REPEAT_THRESHOLD,
     )
-    test = LazyCall(test_loader)(
+    test = LazyCall(strict_test_loader)(
         dataset=LazyCall(get_detection_dataset_dicts)(
             names=_one_or_all(cfg.DATASETS.TEST), filter_empty=False
         ),
@@ -49,14 +47,15 @@ def dataloader_node(cfg: ReadConfig) -> dict[str, Any]:
             ],
             image_format="${...train.mapper.image_format}",
         ),
-        num_workers=loader.NUM_WORKERS,
+        num_workers="${..train.num_workers}",
     )
     evaluator = LazyCall(COCOEvaluator)(
         dataset_name="${..test.dataset.names}",
         output_dir="${train.output_dir}/inference",
         kpt_oks_sigmas=cfg.TEST.KEYPOINT_OKS_SIGMAS,
     )
-    return {"train": train, "test": test, "evaluator": evaluator}
+    parts = {"train": train, "test": test, "evaluator": evaluator}
+    return DictConfig(parts, flags={"allow_objects": True})
 
 
 def _train_mapper(cfg: ReadConfig) -> DictConfig:

@@ -112,9 +112,7 @@ def _as_type_of(default: Any, path: str, value: Any) -> Any:
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if type(value) is not type(default):
-        raise ValueError(
-            f"{path}={value!r}; expected {type(default).__name__}, as {default!r}"
-        )
+        raise ValueError(f"{path}={value!r}; expected {type(default).__name__}, as {default!r}")
     return value
 
 

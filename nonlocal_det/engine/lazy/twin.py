@@ -1,6 +1,6 @@
 """The LazyConfig twin of a YAML config, made from it: the two cannot drift apart."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from detectron2.config import get_cfg
 from omegaconf import DictConfig
@@ -16,11 +16,11 @@ from .solver import optimizer_node, schedule_node
 class Twin(NamedTuple):
     """The five parts of a LazyConfig, in the order of their names."""
 
-    dataloader: dict[str, Any]
+    dataloader: DictConfig
     lr_multiplier: DictConfig
     model: DictConfig
     optimizer: DictConfig
-    train: dict[str, Any]
+    train: DictConfig
 
 
 def twin(config_file: str) -> Twin:
@@ -64,9 +64,9 @@ def twin(config_file: str) -> Twin:
     return made
 
 
-def _train_node(cfg: ReadConfig) -> dict[str, Any]:
+def _train_node(cfg: ReadConfig) -> DictConfig:
     """What Detectron2's trainer takes from a config, as its own LazyConfigs name it."""
-    return {
+    train = {
         "output_dir": cfg.OUTPUT_DIR,
         "init_checkpoint": cfg.MODEL.WEIGHTS,
         "max_iter": cfg.SOLVER.MAX_ITER,
@@ -78,3 +78,4 @@ def _train_node(cfg: ReadConfig) -> dict[str, Any]:
         "cudnn_benchmark": cfg.CUDNN_BENCHMARK,
         "expected_results": cfg.TEST.EXPECTED_RESULTS,
     }
+    return DictConfig(train, flags={"allow_objects": True})

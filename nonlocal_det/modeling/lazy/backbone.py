@@ -15,7 +15,13 @@ from nonlocal_det.modeling.insertion import BlockFactory, build_block
 
 from .reading import ReadConfig
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 """Residual blocks of res2 to res5 by depth."""
 _NONLOCAL = {  # builder -> whether blocks are inserted
     "build_resnet_fpn_backbone": False,
@@ -142,9 +148,7 @@ def backbone_node(cfg: ReadConfig) -> DictConfig:
     after_blocks, block = cfg.MODEL.NONLOCAL.AFTER_BLOCKS, block_node(cfg)
     bottom_up = _resnet_node(cfg)
     if cfg.MODEL.BACKBONE.choose("NAME", _NONLOCAL):
-        bottom_up = LazyCall(add_nonlocal)(
-            resnet=bottom_up, after_blocks=after_blocks, block=block
-        )
+        bottom_up = LazyCall(add_nonlocal)(resnet=bottom_up, after_blocks=after_blocks, block=block)
     fpn = cfg.MODEL.FPN
     top_block = LazyCall(LastLevelMaxPool)()
     last = fpn.IN_FEATURES[-1].replace("res", "p")
