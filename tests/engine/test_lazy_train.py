@@ -233,7 +233,7 @@ def test_scaling_is_the_yaml_commands(mini_coco):
 
 def test_classes_follow_ones_own_data_unless_an_option_says_other(mini_coco, tmp_path):
     folder = mini_coco / "mini_coco"
-    own = ["--coco-data", "own", str(folder / "annotations/instances_train2017.json")]
+    own = ["--coco-data", "own", str(folder / "annotations/person_keypoints_train2017.json")]
     own += [str(folder / "train2017")]
     words = ["dataloader.train.dataset.names=own", "dataloader.test.dataset.names=own"]
     words += ["train.device=cpu"]

@@ -42,7 +42,9 @@ def dataloader_node(cfg: ReadConfig) -> DictConfig:
             is_train=False,
             augmentations=[
                 LazyCall(T.ResizeShortestEdge)(
-                    short_edge_length=cfg.INPUT.MIN_SIZE_TEST, max_size=cfg.INPUT.MAX_SIZE_TEST
+                    short_edge_length=cfg.INPUT.MIN_SIZE_TEST,
+                    max_size=cfg.INPUT.MAX_SIZE_TEST,
+                    sample_style="choice",
                 )
             ],
             image_format="${...train.mapper.image_format}",
