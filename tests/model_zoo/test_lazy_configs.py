@@ -31,12 +31,10 @@ dataloader, lr_multiplier, model, optimizer, train = twin("{0}")
 '''
 SMALL = [name for name in NAMES if name.startswith(("quick/", "long_range/"))]
 TYPICAL = [  # every kind of node is in one of them; the others are slow, all of them together
-    *("mask_rcnn_R50", "nl_mask_rcnn_R50", "keypoint_rcnn_R50", "nl_keypoint_rcnn_R50"),
-    *("mask_rcnn_X152", "ablations/nl_mask_rcnn_R50_authors_code"),
-    *("quick/mask_keypoint_rcnn_R18", "quick/nl_mask_keypoint_rcnn_R18"),
-    *("long_range/beacon_R18", "long_range/nl_pairs_R18_2blocks", "long_range/gcnet_pairs_R18"),
+    *("nl_mask_rcnn_R50", "nl_keypoint_rcnn_R50", "mask_rcnn_X152"),
+    *("quick/nl_mask_keypoint_rcnn_R18", "long_range/beacon_R18", "long_range/gcnet_pairs_R18"),
     *("long_range/control_beacon_deep_R50_5blocks", "long_range/nl_pose_short_R18"),
-    *("long_range/beacon_wide_R18", "long_range/nl_beacon_R18_unsubsampled"),
+    "long_range/beacon_wide_R18",
 ]
 CHEAP = ["quick/nl_mask_keypoint_rcnn_R18", "long_range/gcnet_pairs_R18"]
 
@@ -112,7 +110,7 @@ def check_same_solver(lazy, cfg):
     layer = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     lazy.optimizer.params.model = layer
     ours, theirs = instantiate(lazy.optimizer), build_optimizer(cfg, layer)
-    keys = ("lr", "momentum", "weight_decay", "nesterov")
+    keys = ("lr", "momentum", "weight_decay", "nesterov", "foreach")
     groups = [
         [(id(p), *(g[key] for key in keys)) for g in one.param_groups for p in g["params"]]
         for one in (ours, theirs)

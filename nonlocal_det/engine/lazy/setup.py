@@ -130,6 +130,6 @@ def _check_train(lazy: DictConfig) -> None:
 def _paths(node: DictConfig, prefix: str) -> list[str]:
     found: list[str] = []
     for key, value in node.items():
-        path = f"{prefix}.{key}"
+        path = ".".join((prefix, str(key)))
         found += _paths(value, path) if isinstance(value, DictConfig) else [path]
     return found

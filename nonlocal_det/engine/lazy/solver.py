@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from detectron2.config import LazyCall, get_cfg
-from detectron2.solver import WarmupParamScheduler
+from detectron2.solver import WarmupParamScheduler, build_optimizer
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from fvcore.common.param_scheduler import MultiStepParamScheduler
 from omegaconf import DictConfig
@@ -20,6 +20,7 @@ def clipped_sgd(
     momentum: float,
     weight_decay: float,
     nesterov: bool = False,
+    foreach: bool | None = None,
     clip_type: str = "norm",
     clip_value: float = 1.0,
     norm_type: float = 2.0,
@@ -32,6 +33,7 @@ def clipped_sgd(
         momentum: of SGD.
         weight_decay: of SGD; groups of ``params`` may have their own.
         nesterov: whether the momentum is Nesterov's.
+        foreach: whether torch updates all parameters together; None: as it sees fit.
         clip_type: ``norm`` or ``value``.
         clip_value: the largest norm, or magnitude.
         norm_type: p of the norm.
@@ -41,7 +43,12 @@ def clipped_sgd(
     clip.ENABLED, clip.CLIP_TYPE = True, clip_type
     clip.CLIP_VALUE, clip.NORM_TYPE = clip_value, norm_type
     made: torch.optim.Optimizer = maybe_add_gradient_clipping(cfg, torch.optim.SGD)(
-        params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
+        params,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=nesterov,
+        foreach=foreach,
     )
     return made
 
@@ -89,6 +96,7 @@ def optimizer_node(cfg: ReadConfig) -> DictConfig:
         momentum=solver.MOMENTUM,
         weight_decay=solver.WEIGHT_DECAY,
         nesterov=solver.NESTEROV,
+        foreach=_foreach(),
     )
     clipping = {
         "clip_type": clip.CLIP_TYPE,
@@ -99,6 +107,14 @@ def optimizer_node(cfg: ReadConfig) -> DictConfig:
         node._target_ = clipped_sgd
         node.update(clipping)
     return node
+
+
+def _foreach() -> bool | None:
+    """What Detectron2 asks of SGD: its main True, the 0.6 release says nothing."""
+    model = torch.nn.ParameterList([torch.zeros(1)])  # nothing is drawn
+    made = build_optimizer(get_cfg(), model)
+    found: bool | None = made.defaults["foreach"]
+    return found
 
 
 def schedule_node(cfg: ReadConfig) -> DictConfig:
