@@ -11,7 +11,7 @@ from tiny_training import run
 
 from nonlocal_det.data import make_long_range, register_long_range
 from nonlocal_det.data.long_range import DATA_SETS, set_of, split_name
-from nonlocal_det.engine import long_range
+from nonlocal_det.engine.long_range import data as long_range
 from nonlocal_det.engine.long_range import field_of_config, reach_of_config
 from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.model_zoo import get_config

@@ -9,6 +9,7 @@ from nonlocal_det.data.pose import JOINT
 from .draft import Draft, Item, Scene, cv2, distance_to
 from .figure import (
     BONES,
+    DOWN,
     FACE,
     HEAD,
     HEAD_RADIUS,
@@ -27,17 +28,20 @@ def draw_pose(draft: Draft) -> Scene:
     """One figure, turned every way, seen from the front (a face) or from behind (hair).
 
     Left and right limbs look alike and only the head says which is which: errors are swaps. A
-    horizontal flip that exchanges the names keeps all of this true.
+    horizontal flip that exchanges the names keeps all of this true. The head sits anywhere on the
+    neck, so that the rule can be learnt where it is near, and is needed where it is far; the neck
+    is there whole, so that regions, and with them their reach, are of one size.
     """
     rng, recipe = draft.rng, draft.recipe
     from_front, angle = bool(rng.integers(2)), rng.uniform(0, 2 * np.pi)
-    joints = sample_figure(rng, from_front)
+    down = rng.uniform(0, DOWN)
+    joints = sample_figure(rng, from_front, down)
     around = np.concatenate([joints, [[0, -HEAD_RADIUS], [0, HEAD_RADIUS], [1, 0]]])
     extent = in_picture(around, recipe.figure_length, angle)
     margin = MARGIN * recipe.figure_length
     low, high = extent.min(0) - margin, extent.max(0) + margin
     top = np.array(draft.place(*(high - low))) - low
-    painter = _Painter(draft, angle, top)
+    painter = _Painter(draft, angle, top, down)
     painter.body(joints, np.array(CLOTHES[rng.integers(len(CLOTHES))]))
     painter.head(from_front)
     return draft.finish([_item(draft, painter.at(joints), from_front)])
@@ -46,9 +50,9 @@ def draw_pose(draft: Draft) -> Scene:
 class _Painter:
     """Fills parts of one figure that are given as (along, aside)."""
 
-    def __init__(self, draft: Draft, angle: float, top: np.ndarray) -> None:
+    def __init__(self, draft: Draft, angle: float, top: np.ndarray, down: float) -> None:
         self.canvas, self.length = draft.canvas, draft.recipe.figure_length
-        self.angle, self.top = angle, top
+        self.angle, self.top, self.down = angle, top, down
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """Pixels (n, 2) of points (n, 2)."""
@@ -71,15 +75,15 @@ class _Painter:
         eyes_and_nose = [FACE["nose"], *((FACE["eye"][0], s * FACE["eye"][1]) for s in (1, -1))]
         ears = [(FACE["ear"][0], sign * FACE["ear"][1]) for sign in (1, -1)]
         for ear in ears:
-            self._disc(ear, 0.015, np.array(LIGHT) * 0.8, Part.HEAD)
-        self._disc((HEAD, 0), HEAD_RADIUS, np.array(LIGHT if from_front else DARK), Part.HEAD)
+            self._disc(ear, 0.015, np.array(LIGHT) * 0.8)
+        self._disc((HEAD, 0), HEAD_RADIUS, np.array(LIGHT if from_front else DARK))
         for spot in eyes_and_nose if from_front else ():
-            self._disc(spot, 0.008, np.array(DARK), Part.HEAD)
+            self._disc(spot, 0.008, np.array(DARK))
 
-    def _disc(
-        self, centre: tuple[float, float], radius: float, color: np.ndarray, part: Part
-    ) -> None:
-        self.canvas.fill(self.at(_circle(np.array(centre), radius)), color, 0, part)
+    def _disc(self, centre: tuple[float, float], radius: float, color: np.ndarray) -> None:
+        """A disc of the head, whose centre is given for a head at the end of the neck."""
+        at = np.array(centre) + (self.down, 0)
+        self.canvas.fill(self.at(_circle(at, radius)), color, 0, Part.HEAD)
 
     def _capsule(self, ends: np.ndarray, radius: float, color: np.ndarray) -> None:
         discs = np.concatenate([self.at(_circle(end, radius)) for end in ends])

@@ -45,7 +45,7 @@ def test_the_json_is_cocos_and_each_annotation_has_its_distance(root, level):
         coco = load(root, level, split)
         assert len(coco.imgs) == COUNTS[f"num_{split}"]
         assert [c["name"] for c in coco.cats.values()] == list(CATEGORIES[level])
-        assert coco.dataset["info"]["data_version"] == recipes.VERSION
+        assert coco.dataset["info"]["data_version"] == recipes.VERSIONS[level]
         assert coco.dataset["info"]["recipe"]["receptive_field"] == FIELD
         for one in coco.anns.values():
             mask = coco.annToMask(one)
@@ -96,7 +96,7 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
     assert files(make()) == first
     with pytest.raises(ValueError, match=r"'receptive_field': 150.*'receptive_field': 99.*--force"):
         make(receptive_field=99)
-    monkeypatch.setattr(recipes, "VERSION", recipes.VERSION + 1)
+    monkeypatch.setitem(recipes.VERSIONS, "beacon", 2)
     with pytest.raises(ValueError, match=r"'version': 1.*'version': 2"):
         make()
     monkeypatch.undo()

@@ -64,7 +64,8 @@ def test_distances_of_a_figure_are_those_to_its_head():
     length = recipe("pose").figure_length
     turns = np.linspace(0, 2 * np.pi, 720)
     circle = np.stack([np.cos(turns), np.sin(turns)], 1)
-    for scene in scenes("pose", "test", 10):
+    heads = []
+    for scene in scenes("pose", "test", 20):
         (item,) = scene.items
         points = item.keypoints[:, :2] + 0.5
         head, _ = axis(points)
@@ -76,7 +77,9 @@ def test_distances_of_a_figure_are_those_to_its_head():
                 assert abs(item.keypoint_distances[index] - expected) < 3
         limbs = item.keypoint_distances[5:]
         assert item.distance == pytest.approx(limbs.mean())
-        assert limbs.min() > 0.25 * length
+        heads.append((points[JOINT["left_shoulder"]] - head) @ axis(points)[1] / length)
+    assert min(heads) < 0.2  # near the shoulders
+    assert max(heads) > 0.4  # and far from them
 
 
 def classifiers(train: tuple[np.ndarray, np.ndarray], test: np.ndarray) -> list[np.ndarray]:
@@ -117,9 +120,10 @@ def limb_crop(scene, with_head: bool = False):
     (item,) = scene.items
     points = item.keypoints[:, :2] + 0.5
     head, down = axis(points)
+    feet = points[[JOINT["left_ankle"], JOINT["right_ankle"]]].mean(0)
     length = recipe("pose").figure_length
     right = np.array([down[1], -down[0]])
-    at = head if with_head else head + 0.45 * length * down
+    at = head if with_head else feet - 0.43 * length * down
     size = np.array([[-0.2, 0], [0.2, 0], [-0.2, 0.5]]) * length
     source = np.float32([at + x * right + y * down for x, y in size])
     to = np.float32([[0, 0], [32, 0], [0, 32]])
