@@ -13,6 +13,7 @@ from .coco_data import (
 )
 from .draw import draw_training_images
 from .keypoint_schema import find_keypoint_schema
+from .lazy import strict_test_loader, train_stream
 from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
@@ -43,6 +44,8 @@ __all__ = [
     "seed_everything",
     "seeded",
     "shield_worker",
+    "strict_test_loader",
+    "train_stream",
     "replace_json",
 ]
 

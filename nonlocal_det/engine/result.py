@@ -71,7 +71,7 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "versions": provenance.versions(),
         "hardware": provenance.hardware(cfg.MODEL.DEVICE, comm.get_world_size()),
         "command": provenance.command(),
-        "config_hash": provenance.config_hash(cfg),
+        "config_hash": trainer.config_hash(cfg),
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,

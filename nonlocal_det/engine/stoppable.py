@@ -114,10 +114,7 @@ class StoppableTrainer(DefaultTrainer):
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
         """Detectron2's, which names an unreadable image and leaves signals to the training."""
         mapper = StrictMapper(DatasetMapper(cfg, is_train=False))
-        loader = build_detection_test_loader(cfg, dataset_name, mapper=mapper)
-        if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
-            loader.worker_init_fn = shield_worker
-        return loader
+        return shielded(build_detection_test_loader(cfg, dataset_name, mapper=mapper))
 
     def _leave(self, stop: Stopped) -> None:
         """Save; a launcher ends all processes once one has ended, so none ends before that."""
@@ -150,6 +147,20 @@ class StoppableTrainer(DefaultTrainer):
             and (last or (iteration + 1) % hook.period == 0)
             for hook in self._hooks
         )
+
+
+def shielded(loader: Any) -> Any:
+    """A loader whose loading processes leave signals to the training.
+
+    Args:
+        loader: changed in place if it is torch's and has no ``worker_init_fn``.
+
+    Returns:
+        The same ``loader``.
+    """
+    if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
+        loader.worker_init_fn = shield_worker
+    return loader
 
 
 def _store() -> dist.Store:
