@@ -84,10 +84,20 @@ def axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return head, (feet - head) / np.linalg.norm(feet - head)
 
 
+def is_orange(image: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a place (x, y) is rather orange than blue."""
+    x, y = np.floor(point).astype(int)
+    b, _, r = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].reshape(-1, 3).mean(0)
+    return bool(r > b)
+
+
 def read_left(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The direction (2) of a figure's left, from the pixels of its head."""
+    """The direction (2) of a figure's left: of the elbow that has the head's colour."""
     head, down = axis(points)
-    x, y = np.floor(head).astype(int)
-    brightness = image[y - 4 : y + 5, x - 4 : x + 5].mean()  # within the head
     side = np.array([down[1], -down[0]])  # to the viewer's right with the head up
-    return side if brightness > 110 else -side
+    elbows = points[[JOINT["left_elbow"], JOINT["right_elbow"]]]
+    right, left = sorted(elbows, key=lambda elbow: float((elbow - head) @ side), reverse=True)
+    colors = is_orange(image, right), is_orange(image, left)
+    assert colors[0] != colors[1]
+    ear = points[JOINT["left_ear"]]
+    return side if colors[0] == is_orange(image, head + 0.7 * (ear - head)) else -side

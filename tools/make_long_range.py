@@ -24,11 +24,13 @@ def main() -> None:
         help="whose backbone's receptive field is the unit of the annotated distances; by default "
         "the data set's own",
     )
-    parser.add_argument("--train", type=int, default=600, help="number of training images")
+    parser.add_argument("--train", type=int, help="training images; by default the data set's own")
     parser.add_argument("--val", type=int, default=100, help="to choose learning rates on")
-    parser.add_argument("--test", type=int, default=300, help="to choose nothing on")
-    parser.add_argument("--height", type=int, help="pixels; by default the data set's own")
-    parser.add_argument("--width", type=int, help="pixels; by default the data set's own")
+    parser.add_argument(
+        "--test", type=int, help="to choose nothing on; likewise"
+    )
+    parser.add_argument("--height", type=int, help="pixels; likewise")
+    parser.add_argument("--width", type=int, help="pixels; likewise")
     parser.add_argument("--object-size", type=int, default=24, help="of a shape, pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace data made otherwise")

@@ -13,17 +13,20 @@ from .coco_data import (
 )
 from .draw import draw_training_images
 from .keypoint_schema import find_keypoint_schema
+from .lazy import strict_test_loader, train_stream
 from .long_range import make_long_range
 from .mini_coco import make_mini_coco
 from .opencv import import_cv2
 from .prepare import check_registered, clean_own_data
 from .register import register_long_range, register_mini_coco
+from .skipping import StrictMapper
 from .stream import TrainStream, build_train_stream
 from .workers import shield_worker
 
 __all__ = [
     "STEP",
     "CocoData",
+    "StrictMapper",
     "TrainStream",
     "build_train_stream",
     "check_registered",
@@ -41,6 +44,8 @@ __all__ = [
     "seed_everything",
     "seeded",
     "shield_worker",
+    "strict_test_loader",
+    "train_stream",
     "replace_json",
 ]
 

@@ -83,7 +83,8 @@ def _check_categories_of(content: dict[str, Any], json_file: Path) -> None:
         if annotation["category_id"] not in known:
             raise ValueError(
                 f'{json_file}: annotation {annotation["id"]} has "category_id" '
-                f'{annotation["category_id"]}, but "categories" has only {sorted(known)}'
+                f'{annotation["category_id"]}, but "categories" has only {sorted(known)}; '
+                "`python tools/check_dataset.py JSON IMAGES` lists what is wrong with it"
             )
     for key, value in {"area": "its box's", "iscrowd": "0"}.items():
         count = sum(key not in annotation for annotation in content["annotations"])

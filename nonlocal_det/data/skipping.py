@@ -1,4 +1,4 @@
-"""A training goes on when an image cannot be read: another takes its place, and it is counted."""
+"""An image that cannot be read: a training takes another, an evaluation ends with its name."""
 
 import logging
 import zlib
@@ -63,6 +63,34 @@ class SkippingMapper:
             f"{name} and {ATTEMPTS - 1} images in its place cannot be read, the first because of "
             f"{skipped[0][1]}; is the folder of the images still there?"
         )
+
+
+class StrictMapper:
+    """Detectron2's mapper, which names the image that cannot be read.
+
+    For an evaluation: with another image in its place the AP would be another data set's.
+
+    Args:
+        mapper: makes a sample of a record.
+    """
+
+    def __init__(self, mapper: Callable[[Sample], Sample | None]) -> None:
+        self.mapper = mapper
+
+    def __call__(self, record: Sample) -> Sample | None:
+        """Make a sample of the record.
+
+        Raises:
+            ValueError: its image cannot be read.
+        """
+        try:
+            return self.mapper(record)
+        except (*READ_ERRORS, SizeMismatchError) as error:
+            raise ValueError(
+                f"{_name(record)} cannot be read ({type(error).__name__}: {error}), and an "
+                "evaluation leaves no image out; repair it, or take it out of the json (all such: "
+                "`python tools/check_dataset.py JSON IMAGES --images all`)"
+            ) from error
 
 
 def _name(record: Sample) -> str:

@@ -1,5 +1,6 @@
 """What a user's own data set decides in the config, and what it rules out."""
 
+import math
 from collections.abc import Sequence
 
 from detectron2.config import CfgNode
@@ -35,6 +36,27 @@ def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) ->
         for key, value in decided.items():
             _set(cfg, key, value, one, given)
         given = [*given, *decided]  # the next data set must agree
+
+
+def set_sigmas(cfg: CfgNode, sigmas: Sequence[float]) -> None:
+    """Evaluate keypoints with OKS sigmas that neither the data nor COCO has.
+
+    Args:
+        cfg: changed in place.
+        sigmas: one a keypoint, as a share of the object's scale.
+
+    Raises:
+        ValueError: the model has no keypoints, or other numbers of them; or one is not above 0.
+    """
+    expected = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
+    if not cfg.MODEL.KEYPOINT_ON:
+        raise ValueError("--oks-sigmas with MODEL.KEYPOINT_ON=False: the model has no keypoints")
+    if len(sigmas) != expected or not all(0 < one < math.inf for one in sigmas):
+        raise ValueError(
+            f"--oks-sigmas {','.join(map(str, sigmas))}: expected {expected} numbers above 0, one "
+            "per keypoint (MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS)"
+        )
+    cfg.TEST.KEYPOINT_OKS_SIGMAS = list(sigmas)
 
 
 def _decided_by(data: CocoData) -> dict[str, object]:

@@ -70,19 +70,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def made_by(cfg: CfgNode, code: str) -> dict[str, Any]:
+def made_by(code: str, config: str, config_hash: str) -> dict[str, Any]:
     """What a checkpoint says of its origin.
 
     Args:
-        cfg: of the training.
         code: the `commit` when it started.
+        config: of the training, as text.
+        config_hash: of it, without what does not make the model.
     """
     return {
         "commit": code,
         "command": command(),
         "versions": versions(),
-        "config_hash": config_hash(cfg),
-        "config": cfg.dump(),
+        "config_hash": config_hash,
+        "config": config,
     }
 
 

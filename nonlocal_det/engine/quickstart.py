@@ -7,22 +7,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data import detection_utils as utils
-from detectron2.engine import DefaultPredictor
 
 from nonlocal_det.data import make_mini_coco
-from nonlocal_det.modeling import nonlocal_blocks
 from nonlocal_det.visualization import (
-    draw_attention,
+    draw_looks,
     draw_losses,
     draw_predictions,
     read_metrics,
+    read_picture,
+    record_attention,
 )
 
-from .looking import build_predictor, find_attention
+from .detector import Detector
+from .queries import Question, ask
 from .setup import build_argument_parser, load_config
 from .train import main
 
@@ -77,27 +76,28 @@ def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
         count: validation images in the picture of predictions.
     """
     out = Path(cfg.OUTPUT_DIR)
-    predictor = build_predictor(cfg, out / "model_final.pth")
+    detector = Detector(cfg)
     name = cfg.DATASETS.TEST[0]
     records = [r for r in DatasetCatalog.get(name) if r["annotations"]][:count]
     samples = []
     for record in records:
-        image = utils.read_image(record["file_name"], format="BGR")
-        found = predictor(image)["instances"].to("cpu")
-        samples.append((np.ascontiguousarray(image[:, :, ::-1]), record, found))
+        image = read_picture(Path(record["file_name"]))
+        samples.append((image, record, detector([image])[0]))
     return {
         "predictions": draw_predictions(
             samples, MetadataCatalog.get(name), out / "predictions.png"
         ),
         "losses": draw_losses(read_metrics(out / "metrics.json"), out / "losses.png"),
-        "attention": _draw_attention(predictor, records[0], out / "attention.png"),
+        "attention": _draw_attention(detector, records[0], out / "attention.png"),
     }
 
 
-def _draw_attention(predictor: DefaultPredictor, record: dict[str, Any], path: Path) -> Path:
+def _draw_attention(detector: Detector, record: dict[str, Any], path: Path) -> Path:
     """What the backbone's block looks at from the middle of the first person's box."""
-    image = utils.read_image(record["file_name"], format="BGR")
-    name = next(name for name in nonlocal_blocks(predictor.model) if "bottom_up" in name)
+    image = read_picture(Path(record["file_name"]))
     x, y, width, height = record["annotations"][0]["bbox"]
-    found = find_attention(predictor, image, (x + width / 2, y + height / 2), name)
-    return draw_attention(found.image, found.weights, found.extent, found.point, path)
+    point = (x + width / 2, y + height / 2)
+    with record_attention(detector.model) as maps:
+        (found,) = detector([image])
+        (look,) = ask(maps, Question(point), 0, found, detector.metadata)
+    return draw_looks(image, [look.maps], path, titles=["from the dot"])

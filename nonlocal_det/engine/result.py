@@ -15,7 +15,7 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 
-from nonlocal_det.data.long_range import set_of
+from nonlocal_det.data.long_range import find_set, set_of
 from nonlocal_det.evaluation import accuracy_by_distance
 
 from . import provenance
@@ -71,7 +71,7 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "versions": provenance.versions(),
         "hardware": provenance.hardware(cfg.MODEL.DEVICE, comm.get_world_size()),
         "command": provenance.command(),
-        "config_hash": provenance.config_hash(cfg),
+        "config_hash": trainer.config_hash(cfg),
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,
@@ -86,11 +86,12 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
 
 def _by_distance(cfg: CfgNode) -> dict[str, Any] | None:
     """Of the evaluation that has just ended."""
-    if len(cfg.DATASETS.TEST) != 1 or set_of(cfg.DATASETS.TEST[0]) is None:
+    name = set_of(cfg.DATASETS.TEST[0]) if len(cfg.DATASETS.TEST) == 1 else None
+    if name is None:
         return None
     annotations = Path(MetadataCatalog.get(cfg.DATASETS.TEST[0]).json_file)
     found = Path(cfg.OUTPUT_DIR, "inference", "coco_instances_results.json")
-    return accuracy_by_distance(annotations, found)
+    return accuracy_by_distance(annotations, found, find_set(name).edges)
 
 
 def _finite(value: float) -> float | None:

@@ -3,8 +3,7 @@
 import argparse
 import datetime
 import difflib
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import yaml
@@ -19,7 +18,7 @@ from nonlocal_det.model_zoo import find_config
 from .checks import check_config
 from .data_checks import allow_own_data
 from .group import TIMEOUT
-from .own_data import follow_data
+from .own_data import follow_data, set_sigmas
 from .scaling import REFERENCE
 
 EXAMPLES = """
@@ -34,9 +33,13 @@ examples:
 """
 
 
-def build_argument_parser() -> argparse.ArgumentParser:
-    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step."""
-    parser = default_argument_parser(epilog=EXAMPLES)
+def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
+    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step.
+
+    Args:
+        examples: the end of ``--help``.
+    """
+    parser = default_argument_parser(epilog=examples)
     _add_coco_data(parser)
     _add_bad_data(parser)
     _add_checkpoints(parser)
@@ -200,16 +203,31 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     """
     options = list(args.opts or [])
     cfg = merge_config(args.config_file, options)
+    complete_config(cfg, args, given=options[::2])
+    cfg.freeze()
+    return cfg
+
+
+def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]) -> None:
+    """Register the user's data, let the config follow it, and check what came of it.
+
+    Args:
+        cfg: changed in place.
+        args: as of `load_config`.
+        given: the keys that the user's options set.
+
+    Raises:
+        FileNotFoundError: as `load_config`.
+        ValueError: likewise.
+    """
     entries = args.coco_data
     if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
         entries = allow_own_data(cfg, entries)
     data = [register_coco_data(*entry) for entry in entries]
-    follow_data(cfg, data, given=options[::2])
+    follow_data(cfg, data, given=given)
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
-        _set_sigmas(cfg, args.oks_sigmas)
+        set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)
-    cfg.freeze()
-    return cfg
 
 
 def find_device(args: argparse.Namespace) -> str:
@@ -248,18 +266,6 @@ def merge_config(config_file: str, options: list[str]) -> CfgNode:
     return cfg
 
 
-def _set_sigmas(cfg: CfgNode, sigmas: list[float]) -> None:
-    expected = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
-    if not cfg.MODEL.KEYPOINT_ON:
-        raise ValueError("--oks-sigmas with MODEL.KEYPOINT_ON=False: the model has no keypoints")
-    if len(sigmas) != expected or not all(0 < one < math.inf for one in sigmas):
-        raise ValueError(
-            f"--oks-sigmas {','.join(map(str, sigmas))}: expected {expected} numbers above 0, one "
-            "per keypoint (MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS)"
-        )
-    cfg.TEST.KEYPOINT_OKS_SIGMAS = sigmas
-
-
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
     try:
         merge()
@@ -275,6 +281,8 @@ def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
         unknown = message.split(":", 1)[1].strip()
         near = difflib.get_close_matches(unknown, _keys(cfg), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see Detectron2's config reference"
+        if unknown.startswith("--"):
+            hint = "options come before the KEY VALUE pairs"
         raise ValueError(f"{source}: there is no config key {unknown}; {hint}") from error
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch.distributed as dist
 from detectron2.config import CfgNode
+from detectron2.data import DatasetMapper, build_detection_test_loader
 from detectron2.engine import DefaultTrainer, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 from torch import nn
 from torch.utils.data import DataLoader
 
-from nonlocal_det.data import TrainStream, shield_worker
+from nonlocal_det.data import StrictMapper, TrainStream, shield_worker
 
 from .signals import Stopped, StopSignals
 
@@ -111,11 +112,9 @@ class StoppableTrainer(DefaultTrainer):
 
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
-        """Detectron2's, whose loading processes leave signals to the training."""
-        loader = super().build_test_loader(cfg, dataset_name)
-        if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
-            loader.worker_init_fn = shield_worker
-        return loader
+        """Detectron2's, which names an unreadable image and leaves signals to the training."""
+        mapper = StrictMapper(DatasetMapper(cfg, is_train=False))
+        return shielded(build_detection_test_loader(cfg, dataset_name, mapper=mapper))
 
     def _leave(self, stop: Stopped) -> None:
         """Save; a launcher ends all processes once one has ended, so none ends before that."""
@@ -148,6 +147,20 @@ class StoppableTrainer(DefaultTrainer):
             and (last or (iteration + 1) % hook.period == 0)
             for hook in self._hooks
         )
+
+
+def shielded(loader: Any) -> Any:
+    """A loader whose loading processes leave signals to the training.
+
+    Args:
+        loader: changed in place if it is torch's and has no ``worker_init_fn``.
+
+    Returns:
+        The same ``loader``.
+    """
+    if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
+        loader.worker_init_fn = shield_worker
+    return loader
 
 
 def _store() -> dist.Store:

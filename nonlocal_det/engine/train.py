@@ -35,19 +35,47 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
         processes but the first.
     """
     given = load_config(args)
-    processes = comm.get_world_size()
-    cfg = given if args.eval_only else fit_to_processes(given, processes, scale_lr=args.scale_lr)
-    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
     args.config_file = find_config(args.config_file)  # default_setup logs the file itself
-    default_setup(cfg, args)
+    cfg = fit(given, args)
+    return run(given, cfg, args, Trainer, full=cfg)
+
+
+def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
+    """The config that these processes train with, or evaluate with.
+
+    Raises:
+        ValueError: see `fit_to_processes`.
+    """
+    if args.eval_only:
+        return given
+    return fit_to_processes(given, comm.get_world_size(), scale_lr=args.scale_lr)
+
+
+def run(
+    given: CfgNode, cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer], full: Any
+) -> dict[str, Any]:
+    """What `main` does, once there is a config.
+
+    Args:
+        given: what the user's config says.
+        cfg: what `fit` has made of it.
+        args: of the command line.
+        kind: trains and evaluates.
+        full: the config, of whichever kind, that is logged and written to ``OUTPUT_DIR``.
+
+    Returns:
+        As `main`.
+    """
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
+    default_setup(full, args)
     check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
     if args.eval_only:
-        return evaluate(cfg, args)
-    logger.info(describe_scaling(given, cfg, processes))
-    return train(cfg, args)
+        return evaluate(cfg, args, kind)
+    logger.info(describe_scaling(given, cfg, comm.get_world_size()))
+    return train(cfg, args, kind)
 
 
-def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
+def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
     A resumed training goes on exactly (`ExactResume`); SIGTERM and SIGINT end it after a step.
@@ -62,10 +90,10 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         keep_best=args.keep_best,
         trust=args.trust_checkpoint,
         allow_unmatched=args.allow_unmatched,
-        made_by=made_by(cfg, code),
+        made_by=made_by(code, kind.config_text(cfg), kind.config_hash(cfg)),
     )
     step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
-    trainer = Trainer(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
+    trainer = kind(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
     check_model(cfg, trainer.model, args.config_file)
     check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)
@@ -74,9 +102,9 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     return trainer.last_results
 
 
-def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
+def evaluate(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
     """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
-    model = Trainer.build_model(cfg)
+    model = kind.build_model(cfg)
     check_model(cfg, model, args.config_file)
     checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
     if args.resume and not checkpointer.has_checkpoint():
@@ -84,9 +112,9 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     if not (args.resume and checkpointer.has_checkpoint()):
         warn_without_weights(cfg)
     checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
-    results = Trainer.test(cfg, model)
+    results = kind.test(cfg, model)
     if cfg.TEST.AUG.ENABLED:
-        results.update(Trainer.test_with_tta(cfg, model))
+        results.update(kind.test_with_tta(cfg, model))
     if comm.is_main_process():
         verify_results(cfg, results)
     return results

@@ -27,7 +27,8 @@ from nonlocal_det.modeling import nonlocal_blocks
 from .exact_resume import ExactResume
 from .keep_best import KeepBest
 from .logged import repeat_last_step
-from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep
+from .provenance import config_hash
+from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep, bare_model
 from .stoppable import StoppableTrainer
 from .timing import InferenceTimer
 
@@ -120,8 +121,7 @@ class Trainer(StoppableTrainer):
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         """Build the model and say which non-local blocks it has."""
         model = super().build_model(cfg)
-        blocks = nonlocal_blocks(model)
-        logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
+        say_blocks(model)
         return model
 
     @classmethod
@@ -130,6 +130,17 @@ class Trainer(StoppableTrainer):
     ) -> DatasetEvaluator:
         """COCO's metrics for what the data set has."""
         return build_evaluator(cfg, dataset_name, output_folder)
+
+    @classmethod
+    def config_text(cls, cfg: CfgNode) -> str:
+        """What this training's files say of its config."""
+        text: str = cfg.dump()
+        return text
+
+    @classmethod
+    def config_hash(cls, cfg: CfgNode) -> str:
+        """Of the config, without what does not make the model."""
+        return config_hash(cfg)
 
     @classmethod
     def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
@@ -159,7 +170,7 @@ class Trainer(StoppableTrainer):
 
         It comes before the hook that saves: a checkpoint has what is logged up to its iteration.
         """
-        blocks = nonlocal_blocks(self.model)
+        blocks = nonlocal_blocks(bare_model(self.model))
         writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
         if blocks and writers:
             found.insert(1, BlockWatch(blocks, writers[0]._period))
@@ -168,7 +179,7 @@ class Trainer(StoppableTrainer):
         guard = NonFiniteGuard(
             Path(self.cfg.OUTPUT_DIR),
             limit=options.skip,
-            config=self.cfg.dump(),
+            config=self.config_text(self.cfg),
             made_by=self.checkpoints.made_by,
         )
         self.checkpointer.add_checkpointable("nonfinite", guard)
@@ -178,6 +189,12 @@ class Trainer(StoppableTrainer):
         """One batch, by our step; the hooks' ``before_step`` have run."""
         self._trainer.iter = self.iter
         self.step.run()
+
+
+def say_blocks(model: nn.Module) -> None:
+    """Log which non-local blocks a model has."""
+    blocks = nonlocal_blocks(model)
+    logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from nonlocal_det.checkpoint import load_weights
 
 from .configs import config_names, find_config, get_config, get_config_file
+from .lazy_configs import find_lazy_config, get_lazy_config, get_lazy_config_file
 from .models import get
 from .rows import config_sha256, get_row
 
@@ -10,9 +11,12 @@ __all__ = [
     "config_names",
     "config_sha256",
     "find_config",
+    "find_lazy_config",
     "get",
     "get_config",
     "get_config_file",
+    "get_lazy_config",
+    "get_lazy_config_file",
     "get_row",
     "load_weights",
 ]

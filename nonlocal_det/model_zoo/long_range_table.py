@@ -26,7 +26,7 @@ TITLES = {
     "pairs_R18": "pairs: an object's twin decides (question pairs)",
     "local_R18": "local: the answer is near (question local)",
     "pose_R18": "pose: a figure's far end tells left from right, RoI 14x14 (question pose)",
-    "pose_short_R18": "pose out of reach: RoI 28x28, a backbone to res3 (question pose-short)",
+    "pose_short_R18": "pose out of reach: RoI 28x28, a backbone to res2 (question pose-short)",
 }
 """By the baseline's name, without its folder."""
 

@@ -21,6 +21,7 @@ __all__ = [
     "OPERATIONS",
     "BlockFactory",
     "block_from_config",
+    "build_block",
     "detection_block",
     "factory_of",
     "generator_of",
@@ -69,7 +70,7 @@ def factory_of(node: CfgNode) -> BlockFactory:
 
     def build(channels: int) -> InsertedBlock:
         try:
-            return _build(node, channels)
+            return build_block(node, channels)
         except ValueError as error:  # "norm='LN'; ..." -> "MODEL.NONLOCAL.NORM='LN'; ..."
             named = re.sub(
                 r"^(\w+)=", lambda name: f"MODEL.NONLOCAL.{name[1].upper()}=", str(error)
@@ -79,7 +80,12 @@ def factory_of(node: CfgNode) -> BlockFactory:
     return build
 
 
-def _build(node: CfgNode, channels: int) -> InsertedBlock:
+def build_block(node: CfgNode, channels: int) -> InsertedBlock:
+    """The block that a node with the keys of ``MODEL.NONLOCAL`` describes, for so many channels.
+
+    Raises:
+        ValueError: a value that the block refuses.
+    """
     if node.OPERATION not in OPERATIONS:
         raise ValueError(
             f"operation={node.OPERATION!r}; expected one of {', '.join(map(repr, OPERATIONS))}"

@@ -1,10 +1,8 @@
 """Pictures of what a model does: predictions, losses, and where its non-local blocks look."""
 
 from .accuracy import Curve, draw_accuracy
-from .attention import record_inputs
 from .coco import CocoDetections
 from .figures import (
-    draw_attention,
     draw_losses,
     draw_predictions,
     new_figure,
@@ -36,7 +34,6 @@ __all__ = [
     "compare_looks",
     "describe_map",
     "draw_accuracy",
-    "draw_attention",
     "draw_instances",
     "draw_looks",
     "draw_losses",
@@ -53,5 +50,4 @@ __all__ = [
     "read_metrics",
     "read_picture",
     "record_attention",
-    "record_inputs",
 ]

@@ -10,7 +10,6 @@ from detectron2.data import Metadata
 from detectron2.structures import Instances
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from nonlocal_det.data import import_cv2
 
@@ -59,47 +58,6 @@ def draw_predictions(
         axes[2 * k].set_title(f"image {record['image_id']}: ground truth", fontsize=9)
         axes[2 * k + 1].imshow(found.get_image())
         axes[2 * k + 1].set_title(f"{len(kept)} predictions over {threshold:g}", fontsize=9)
-    figure.savefig(path, dpi=110)
-    return path
-
-
-def draw_attention(
-    image: np.ndarray,
-    weights: Tensor,
-    extent: tuple[float, float, float, float],
-    query: tuple[float, float],
-    path: Path,
-) -> Path:
-    """The affinities of one query as a heat map over the image.
-
-    Args:
-        image: RGB pixels (H, W, 3), as the network saw it, without padding.
-        weights: of the key positions (Hk, Wk).
-        extent: what they cover: x0, y0, x1, y1 in pixels of ``image``, perhaps beyond it.
-        query: the query point (x, y) in pixels of ``image``.
-        path: the PNG to write.
-    """
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = extent
-    figure = new_figure(9, 4.8)
-    left, right = figure.subplots(1, 2)
-    left.imshow(image)
-    left.set_title("query position", fontsize=10)
-    right.imshow(image)
-    heat = right.imshow(
-        weights.cpu().numpy(),
-        extent=(x0, x1, y1, y0),
-        interpolation="bilinear",
-        cmap="inferno",
-        alpha=0.6,
-    )
-    right.set_title("where it looks: f(x_i, x_j) / C(x)", fontsize=10)
-    figure.colorbar(heat, ax=right, shrink=0.8)
-    for axis in (left, right):
-        axis.plot(*query, marker="*", markersize=16, color="cyan", markeredgecolor="black")
-        axis.set_xlim(0, width)
-        axis.set_ylim(height, 0)
-        axis.axis("off")
     figure.savefig(path, dpi=110)
     return path
 

@@ -11,11 +11,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 
 from .figures import new_figure
+from .maps import AttentionMap
+from .placement import Box
 
 # From transparent to opaque, in a colour that no drawn thing has.
 HEAT = LinearSegmentedColormap.from_list("look", [(0.35, 0.0, 0.5, 0.0), (0.35, 0.0, 0.5, 0.9)])
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in pixels."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,11 @@ class Look:
 
     Attributes:
         label: of its arm.
-        weights: of the key positions (Hk, Wk); None: it has no block.
-        extent: the pixels they cover, outlined if a region: x0, y0, x1, y1; the map of a backbone
-            begins below 0.
+        seen: the weights of its keys; None: it has no block, or one that looks nowhere.
     """
 
     label: str
-    weights: np.ndarray | None
-    extent: Box
+    seen: AttentionMap | None
 
 
 def compare_looks(
@@ -47,8 +44,8 @@ def compare_looks(
     """The same query in each arm: the image, and what of it the query's block looks at.
 
     Args:
-        image: RGB pixels (H, W, 3), as the networks saw it, without padding.
-        query: the query point (x, y) in pixels of ``image``.
+        image: RGB pixels (H, W, 3); the maps are in its pixels.
+        query: the query point (x, y).
         looks: one panel each; all on one scale of colours.
         path: the PNG to write.
         box: around the object that asks: x0, y0, x1, y1.
@@ -67,14 +64,15 @@ def compare_looks(
     axes[0].imshow(image)
     axes[0].set_title("the image", fontsize=9, loc="left")
     figure.suptitle(title, fontsize=10)
-    highest = max((float(k.weights.max()) for k in looks if k.weights is not None), default=1.0)
+    found = [look.seen for look in looks if look.seen is not None]
+    highest = max((float(seen.weights.max()) for seen in found), default=1.0)
     heat = None
     faded = (image.astype(float) / 2 + 127).astype(np.uint8)
     for axis, look in zip(axes[1:], looks, strict=False):
         axis.imshow(faded)
         axis.set_title(look.label, fontsize=9, loc="left")
-        if look.weights is not None:
-            heat = _draw_weights(axis, look, highest)
+        if look.seen is not None:
+            heat = _draw_weights(axis, look.seen, highest)
     for axis in axes[:panels]:
         _mark(axis, query, box, reach)
         axis.set(xlim=(0, width), ylim=(height, 0))
@@ -89,15 +87,15 @@ def compare_looks(
     return path
 
 
-def _draw_weights(axis: Axes, look: Look, highest: float) -> ScalarMappable:
-    assert look.weights is not None
-    x0, y0, x1, y1 = look.extent
-    if min(x0, y0) >= 0:  # a region of the image
+def _draw_weights(axis: Axes, seen: AttentionMap, highest: float) -> ScalarMappable:
+    height, width = seen.placement.image_size
+    if seen.placement.is_roi:
+        x0, y0, x1, y1 = seen.placement.box
         size = (x1 - x0, y1 - y0)
         axis.add_patch(Rectangle((x0, y0), *size, fill=False, color=HEAT(1.0), linewidth=0.8))
     return axis.imshow(
-        look.weights,
-        extent=(x0, x1, y1, y0),
+        seen.to_image(),
+        extent=(0, width, height, 0),
         interpolation="nearest",  # a key position is a square: nothing is smoothed
         cmap=HEAT,
         norm=Normalize(0, highest),

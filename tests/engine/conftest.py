@@ -24,8 +24,9 @@ def mini_coco(datasets, monkeypatch):
 
 
 @pytest.fixture
-def messages(caplog):
-    """What the project logs, also once its own logger no longer propagates."""
+def messages(caplog, monkeypatch):
+    """What the project logs, each once, whether or not its own logger still propagates."""
+    monkeypatch.setattr(logging.getLogger("nonlocal_det"), "propagate", False)
     logging.getLogger("nonlocal_det").addHandler(caplog.handler)
     caplog.set_level(logging.INFO)
     yield lambda: [record.getMessage() for record in caplog.records]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from nonlocal_det.data import build_train_stream, register_coco_data, register_m
 from nonlocal_det.data.register import forget
 from nonlocal_det.data.skipping import SkippingMapper
 from nonlocal_det.engine import data_checks
+from nonlocal_det.engine.trainer import Trainer
 
 OPTIONS = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)"]
 ROOT = Path(__file__).parents[2]
@@ -241,6 +243,14 @@ def test_too_many_unreadable_images_end_the_training(own_copy):
     with pytest.raises(ValueError, match="3 images cannot be read, more than --max-bad-images 2"):
         for _ in zip(range(20), loader, strict=False):
             pass
+
+
+def test_an_unreadable_image_ends_an_evaluation_with_its_name(own_copy):
+    bad = sorted((own_copy / "val2017").iterdir())[3]
+    truncate(bad)
+    loader = Trainer.build_test_loader(config(), "mini_coco_keypoints_val")
+    with pytest.raises(ValueError, match=f"{re.escape(str(bad))} cannot be read .*truncated"):
+        list(loader)
 
 
 def test_when_no_image_can_be_read_the_training_ends(own_copy):

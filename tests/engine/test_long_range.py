@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from detectron2.data import MetadataCatalog
+from long_range_scenes import recipe
 from tiny_training import run
 
 from nonlocal_det.data import make_long_range, register_long_range
 from nonlocal_det.data.long_range import DATA_SETS, set_of, split_name
-from nonlocal_det.engine import long_range
+from nonlocal_det.engine.long_range import data as long_range
 from nonlocal_det.engine.long_range import field_of_config, reach_of_config
 from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.model_zoo import get_config
@@ -54,7 +55,7 @@ def test_the_tool_draws_and_says_the_field(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 99}
+FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 43}
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS.items())
@@ -68,6 +69,19 @@ def test_each_data_set_is_for_a_backbone_that_does_not_see_all_of_it(name, field
     assert (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) == (data.height, data.width)
 
 
+@pytest.mark.parametrize("name", sorted({*DATA_SETS} - {"pose", "local"}))
+def test_the_last_range_is_beyond_any_detections_sight(name):
+    data = DATA_SETS[name]
+    last = data.edges[-2] * field_of_config(data.config)[1].size
+    if data.level == "pose":  # the figure's whole length along one side
+        side = recipe(name).figure_length * 1.06
+        reach = reach_of_config(data.config, side, side).keypoint
+        assert reach is not None
+    else:
+        reach = reach_of_config(data.config, 24, 24).box
+    assert reach < last
+
+
 def change(record, **values):
     record.write_text(json.dumps({**json.loads(record.read_text()), **values}))
 
@@ -78,7 +92,7 @@ def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_pa
     monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
     said = long_range.prepare_long_range(tmp_path, "pose_short")
     assert said.startswith("drawn: ")
-    assert "99 px" in said
+    assert "43 px" in said
     record = tmp_path / "long_range" / "pose_short" / "made_by.json"
     change(record, num_train=7, width=800)  # the user's choice
     assert long_range.prepare_long_range(tmp_path, "pose_short") == ""

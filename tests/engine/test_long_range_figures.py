@@ -12,8 +12,7 @@ from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
 from nonlocal_det.data import make_long_range, register_long_range
-from nonlocal_det.engine.long_range_arms import find_comparisons, read_suite, same_data
-from nonlocal_det.engine.long_range_looks import find_query
+from nonlocal_det.engine.long_range import find_comparisons, find_query, read_suite, same_data
 from nonlocal_det.evaluation import accuracy_by_distance
 
 TOOL = Path(__file__).parents[2] / "tools" / "draw_long_range.py"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nonlocal_det.engine import build_argument_parser, load_config
+from nonlocal_det.engine.setup import merge_config
 from nonlocal_det.evaluation import build_evaluator
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
@@ -184,3 +185,8 @@ def test_data_that_does_not_fit_the_model_is_refused(tmp_path, data, options, wo
     with pytest.raises(ValueError) as error:
         load(*arguments, *using(name), *options)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_an_option_after_the_key_value_pairs_is_explained():
+    with pytest.raises(ValueError, match="--num-gpus; options come before the KEY VALUE pairs"):
+        merge_config("quick/mask_keypoint_rcnn_R18", ["SEED", "1", "--num-gpus", "2"])

@@ -60,7 +60,7 @@ LONG_RANGE = {  # by the model's name without its role: its control has its bloc
     "beacon_deep_R50_10blocks": BLOCKS["ablations/nl_mask_rcnn_R50_10blocks"],
     **{f"{level}_R18_head": HEAD for level in ("pose", "pose_short")},
     **{"pose_R18_res4": [STAGE + "4.nl0"], "pose_R18": [STAGE + "4.nl0", *HEAD]},
-    **{"pose_short_R18_res3": [STAGE + "3.nl0"], "pose_short_R18": [STAGE + "3.nl0", *HEAD]},
+    **{"pose_short_R18_res2": [STAGE + "2.nl0"], "pose_short_R18": [STAGE + "2.nl0", *HEAD]},
 }
 BLOCKS |= {
     f"long_range/{role}_{name}": blocks

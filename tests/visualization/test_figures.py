@@ -1,13 +1,12 @@
 import json
 
 import numpy as np
-import pytest
 import torch
 from detectron2.data import Metadata
 from detectron2.structures import Boxes, BoxMode, Instances
 from PIL import Image
 
-from nonlocal_det.visualization import draw_attention, draw_losses, draw_predictions, read_metrics
+from nonlocal_det.visualization import draw_losses, draw_predictions, read_metrics
 
 
 def pixels(path) -> np.ndarray:
@@ -30,22 +29,6 @@ def test_predictions_over_the_threshold_are_drawn(tmp_path):
     changed = np.abs(shown - hidden).sum(-1)[shown.shape[0] // 6 :]  # below the titles, which count
     _, predictions, *_ = np.split(changed[:, : changed.shape[1] // 4 * 4], 4, axis=1)
     assert (predictions > 0).sum() > 500
-
-
-@pytest.mark.parametrize("corner", [0, 3])
-def test_attention_is_drawn_where_it_is(corner, tmp_path):
-    weights = torch.zeros(4, 4)
-    weights[corner, corner] = 1.0
-    image = np.zeros((64, 64, 3), np.uint8)
-    drawn = pixels(
-        draw_attention(image, weights, (0, 0, 64, 64), (32.0, 32.0), tmp_path / "a.png")
-    ).sum(-1)
-    height, width = drawn.shape
-    right = drawn[:, width // 2 : int(width * 0.85)]  # without the colour bar
-    third, half = height // 3, right.shape[1] // 3
-    first = right[height // 8 : third, :half].mean()
-    last = right[-third : -height // 8, -half:].mean()
-    assert (first > last + 50) if corner == 0 else (last > first + 50)
 
 
 def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):

@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from nonlocal_det.visualization import Look, compare_looks
+from nonlocal_det.visualization import AttentionMap, Look, compare_looks
+from nonlocal_det.visualization.placement import place_in_roi, place_over_image
 
 HEIGHT, WIDTH = 40, 160
 
@@ -19,14 +20,25 @@ def heat(path, panel: int, panels: int) -> tuple[float, float]:
     return float(xs.mean() / rows.shape[1]), float(ys.mean() / rows.shape[0])
 
 
+def seen(weights, box=None) -> AttentionMap:
+    """A map over the image, or over a region of it."""
+    keys = weights.shape
+    if box is None:
+        shape = (HEIGHT, WIDTH)
+        place = place_over_image(keys, keys, shape, shape, shape)
+    else:
+        place = place_in_roi(keys, keys, box, (HEIGHT, WIDTH))
+    return AttentionMap("nl", (80, 20), (0, 0), weights, np.ones(keys, bool), place)
+
+
 def test_weights_are_drawn_over_their_pixels(tmp_path):
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     left, region = np.zeros((1, 4)), np.zeros((2, 2))
     left[0, 0], region[1, 1] = 1, 1
     looks = [
-        Look("none", None, (0, 0, 1, 1)),
-        Look("left", left, (0, 0, WIDTH, HEIGHT)),
-        Look("in a region", region, (0, 0, 40, HEIGHT)),  # so its last quarter is at 20..40
+        Look("none", None),
+        Look("left", seen(left)),
+        Look("in a region", seen(region, (0, 0, 40, HEIGHT))),  # its last quarter is at 20..40
     ]
     path = compare_looks(image, (80, 20), looks, tmp_path / "a.png", box=(70, 10, 90, 30), reach=30)
     x, _ = heat(path, 2, 4)

@@ -2,7 +2,7 @@
 
 from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
-from .recipe import LEVELS, SPLITS, VERSION, Recipe
+from .recipe import LEVELS, SPLITS, VERSIONS, Recipe
 from .records import CATEGORIES
 from .sets import DATA_SETS, find_set, set_of, split_name
 
@@ -12,7 +12,7 @@ __all__ = [
     "LEVELS",
     "LIMB_JOINTS",
     "SPLITS",
-    "VERSION",
+    "VERSIONS",
     "Recipe",
     "draw_image",
     "find_set",

@@ -2,13 +2,10 @@
 
 import numpy as np
 
-from .draft import EVIDENCE, Draft, Scene
+from .draft import EVIDENCE, Draft, Scene, contrasting_grey
 
 # BGR. Shapes are bluish or grey: nothing else in the image is red or green.
 CUES = {"red": (45, 40, 215), "green": (50, 190, 45)}
-
-
-CONTRAST = 50
 
 
 def grey_or_blue(rng: np.random.Generator, background: float) -> np.ndarray:
@@ -18,9 +15,7 @@ def grey_or_blue(rng: np.random.Generator, background: float) -> np.ndarray:
         rng: the only source of chance.
         background: its mean, 0 to 255.
     """
-    level = rng.uniform(20, 235)
-    while abs(level - background) < CONTRAST:
-        level = rng.uniform(20, 235)
+    level = contrasting_grey(rng, background)
     return np.array([min(255.0, level + rng.uniform(0, 90)), level, level])
 
 

@@ -15,6 +15,7 @@ EVIDENCE = 1000
 """Owners on the canvas from here on are evidence, not objects: they are not annotated."""
 
 SHAPES = ("square", "triangle")
+CONTRAST = 50
 _TRIES = 200
 
 
@@ -55,13 +56,14 @@ class Draft:
     Args:
         rng: the only source of chance.
         recipe: sizes.
+        training: whether the picture is one to learn from.
 
     Attributes:
         brightness: mean of the background, 0 to 255.
     """
 
-    def __init__(self, rng: np.random.Generator, recipe: Recipe) -> None:
-        self.rng, self.recipe = rng, recipe
+    def __init__(self, rng: np.random.Generator, recipe: Recipe, training: bool = True) -> None:
+        self.rng, self.recipe, self.training = rng, recipe, training
         self.canvas = Canvas(draw_background(rng, recipe.height, recipe.width, clutter=False))
         self.brightness = float(self.canvas.image.mean())
         self._taken: list[tuple[float, float, float, float]] = []
@@ -116,6 +118,14 @@ class Draft:
         noise = self.rng.normal(0, 6, self.canvas.image.shape)
         image = cv2.GaussianBlur(self.canvas.image, (3, 3), 0.5)
         return Scene(np.clip(image + noise, 0, 255).astype(np.uint8), tuple(items))
+
+
+def contrasting_grey(rng: np.random.Generator, background: float) -> float:
+    """A level from 20 to 235 that differs from the background's mean by at least `CONTRAST`."""
+    level = rng.uniform(20, 235)
+    while abs(level - background) < CONTRAST:
+        level = rng.uniform(20, 235)
+    return level
 
 
 def distance_to(evidence: np.ndarray, point: np.ndarray) -> float:

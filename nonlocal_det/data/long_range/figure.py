@@ -5,32 +5,34 @@ import numpy as np
 from nonlocal_det.data.pose import JOINT
 
 # (along, aside): along the figure from top (0) to toe (1), and away from its axis, in its lengths.
-HEAD, HEAD_RADIUS = 0.07, 0.06
-NECK = (0.12, 0.54)
-FACE = {"nose": (0.085, 0.0), "eye": (0.06, 0.025), "ear": (0.07, 0.06)}
+HEAD, HEAD_RADIUS = 0.1, 0.09
+NECK = (0.03, 0.54)
+FACE = {"nose": (0.125, 0.0), "eye": (0.085, 0.035), "ear": (0.1, 0.09)}
 LIMBS = {
     **{"shoulder": (0.56, 0.07), "elbow": (0.64, 0.12), "wrist": (0.73, 0.13)},
     **{"hip": (0.76, 0.05), "knee": (0.87, 0.07), "ankle": (0.98, 0.08)},
 }
 JITTER = 0.018
 MARGIN = 0.03
+DOWN = 0.7  # the farthest that a head sits from the end of the neck: on the hips
 BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 LIMB_JOINTS = tuple(JOINT[f"{side}_{name}"] for name in LIMBS for side in ("left", "right"))
 
 
-def sample_figure(rng: np.random.Generator, from_front: bool) -> np.ndarray:
+def sample_figure(rng: np.random.Generator, left: int, down: float) -> np.ndarray:
     """Random joints (17, 2) as (along, aside); positive is to the right with the head up.
 
-    Seen from the front a figure's left is on the viewer's right, from behind on the left; but for
-    that, both look the same from the shoulders down.
+    Args:
+        rng: the only source of chance.
+        left: the sign of the side on which the left joints are: 1 seen from the front, else -1.
+        down: of the head along the figure, from the end of the neck.
     """
-    left = 1 if from_front else -1
     joints = np.zeros((len(JOINT), 2))
-    joints[JOINT["nose"]] = FACE["nose"]
+    joints[JOINT["nose"]] = FACE["nose"][0] + down, FACE["nose"][1]
     for side, sign in (("left", left), ("right", -left)):
         for name in ("eye", "ear"):
             along, aside = FACE[name]
-            joints[JOINT[f"{side}_{name}"]] = along, sign * aside
+            joints[JOINT[f"{side}_{name}"]] = along + down, sign * aside
         for name, (along, aside) in LIMBS.items():
             moved = np.array([along, aside]) + rng.uniform(-JITTER, JITTER, 2)
             joints[JOINT[f"{side}_{name}"]] = moved * (1, sign)

@@ -23,9 +23,9 @@ def make_long_range(
     name: str,
     *,
     receptive_field: int,
-    num_train: int = 600,
+    num_train: int | None = None,
     num_val: int = 100,
-    num_test: int = 300,
+    num_test: int | None = None,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,
@@ -44,11 +44,11 @@ def make_long_range(
             one of these at the size for another backbone.
         receptive_field: side of the backbone's theoretical receptive field in pixels, see
             `nonlocal_det.analysis.receptive_fields`: the unit of the annotated distances.
-        num_train: images to learn from.
+        num_train: images to learn from; None: the data set's own.
         num_val: images on which learning rates are chosen.
-        num_test: images on which nothing is chosen; one object in ten is beyond the field, so that
-            a few hundred images are needed to tell chance from better.
-        height: of every image in pixels; None: the data set's own.
+        num_test: images on which nothing is chosen; None: the data set's own. One object in ten is
+            beyond the field, so that hundreds are needed to tell chance from better.
+        height: of every image in pixels; None: likewise.
         width: likewise.
         object_size: of a shape in pixels, at least 12; figures follow the image's size.
         seed: not negative.
@@ -64,9 +64,9 @@ def make_long_range(
     own = find_set(name)
     recipe = Recipe(
         level=own.level,
-        num_train=num_train,
+        num_train=own.num_train if num_train is None else num_train,
         num_val=num_val,
-        num_test=num_test,
+        num_test=own.num_test if num_test is None else num_test,
         height=own.height if height is None else height,
         width=own.width if width is None else width,
         object_size=object_size,
@@ -101,7 +101,7 @@ def draw_image(recipe: Recipe, split: str, index: int) -> "Scene":
     rng = np.random.default_rng(seeds)
     for _ in range(_ARRANGEMENTS):
         try:
-            return draw[recipe.level](Draft(rng, recipe))
+            return draw[recipe.level](Draft(rng, recipe, split == "train"))
         except NoRoom:
             continue
     raise ValueError(

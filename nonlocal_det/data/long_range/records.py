@@ -8,7 +8,7 @@ from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_NAMES
 from nonlocal_det.data.masks import mask_to_polygons
 from nonlocal_det.data.records import SKELETON
 
-from .recipe import VERSION, Recipe
+from .recipe import VERSIONS, Recipe
 
 if TYPE_CHECKING:  # a scene is drawn, so its module needs OpenCV; these records do not
     from .draft import Item
@@ -58,7 +58,7 @@ def content(
     return {
         "info": {
             "description": f"long-range {recipe.level} {split}, drawn by nonlocal_det",
-            "data_version": VERSION,
+            "data_version": VERSIONS[recipe.level],
             "split": split,
             "recipe": recipe.as_dict(),
         },

@@ -4,7 +4,7 @@ from .block_watch import BlockWatch
 from .nonfinite import NonFiniteError, NonFiniteGuard
 from .options import StepOptions, parse_policy
 from .reproduction import Replay, describe_replay, replay
-from .training import TrainingStep
+from .training import TrainingStep, bare_model
 
 __all__ = [
     "BlockWatch",
@@ -13,6 +13,7 @@ __all__ = [
     "Replay",
     "StepOptions",
     "TrainingStep",
+    "bare_model",
     "describe_replay",
     "parse_policy",
     "replay",

@@ -28,6 +28,11 @@ from .tensors import is_finite
 logger = logging.getLogger("nonlocal_det")
 
 
+def bare_model(model: nn.Module) -> nn.Module:
+    """The model that `DistributedDataParallel` wraps, whose modules have their plain names."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
 class TrainingStep:
     """Detectron2's step (of `SimpleTrainer` and `AMPTrainer`, of the 0.6 release and of main).
 
@@ -61,8 +66,7 @@ class TrainingStep:
 
     @property
     def _bare_model(self) -> nn.Module:
-        model: nn.Module = self.trainer.model
-        return model.module if isinstance(model, DistributedDataParallel) else model
+        return bare_model(self.trainer.model)
 
     def run(self) -> None:
         """Take a batch, compute, and change the weights.

@@ -45,7 +45,7 @@ def test_the_json_is_cocos_and_each_annotation_has_its_distance(root, level):
         coco = load(root, level, split)
         assert len(coco.imgs) == COUNTS[f"num_{split}"]
         assert [c["name"] for c in coco.cats.values()] == list(CATEGORIES[level])
-        assert coco.dataset["info"]["data_version"] == recipes.VERSION
+        assert coco.dataset["info"]["data_version"] == recipes.VERSIONS[level]
         assert coco.dataset["info"]["recipe"]["receptive_field"] == FIELD
         for one in coco.anns.values():
             mask = coco.annToMask(one)
@@ -96,7 +96,7 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
     assert files(make()) == first
     with pytest.raises(ValueError, match=r"'receptive_field': 150.*'receptive_field': 99.*--force"):
         make(receptive_field=99)
-    monkeypatch.setattr(recipes, "VERSION", recipes.VERSION + 1)
+    monkeypatch.setitem(recipes.VERSIONS, "beacon", 2)
     with pytest.raises(ValueError, match=r"'version': 1.*'version': 2"):
         make()
     monkeypatch.undo()
@@ -114,8 +114,8 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
         ("pairs", {"width": 240}, ["width=240", "at most 210 px", "211 px", "at least 242"]),
         ("beacon", {"height": 20}, ["no room for 4 shapes", "20x320", "height of at least 24"]),
         ("local", {"width": 96}, ["no room for 4 shapes", "64x96", "at least 164"]),
-        ("pose", {"height": 90}, ["90x192", "at least 96"]),
-        ("pose", {"receptive_field": 483}, ["139 px", "242 px", "at least 335"]),
+        ("pose", {"height": 90}, ["90x160", "at least 96"]),
+        ("pose", {"receptive_field": 483}, ["116 px", "242 px", "at least 335"]),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, level, changes, words):

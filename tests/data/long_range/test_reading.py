@@ -64,19 +64,22 @@ def test_distances_of_a_figure_are_those_to_its_head():
     length = recipe("pose").figure_length
     turns = np.linspace(0, 2 * np.pi, 720)
     circle = np.stack([np.cos(turns), np.sin(turns)], 1)
-    for scene in scenes("pose", "test", 10):
+    disc = np.concatenate([circle * radius for radius in np.linspace(0, 0.09, 10)]) * length
+    heads = []
+    for scene in scenes("pose", "test", 20):
         (item,) = scene.items
         points = item.keypoints[:, :2] + 0.5
         head, _ = axis(points)
-        rim = np.concatenate([head + 0.06 * length * circle])
         for name in PAIRS[:6]:
             for side in ("left", "right"):
                 index = JOINT[f"{side}_{name}"]
-                expected = np.abs(rim - points[index]).max(1).min()
+                expected = np.abs(head + disc - points[index]).max(1).min()
                 assert abs(item.keypoint_distances[index] - expected) < 3
         limbs = item.keypoint_distances[5:]
         assert item.distance == pytest.approx(limbs.mean())
-        assert limbs.min() > 0.25 * length
+        heads.append((points[JOINT["left_shoulder"]] - head) @ axis(points)[1] / length)
+    assert min(heads) < 0.05  # on the shoulders or beyond
+    assert max(heads) > 0.4  # and far from them
 
 
 def classifiers(train: tuple[np.ndarray, np.ndarray], test: np.ndarray) -> list[np.ndarray]:
@@ -92,7 +95,8 @@ def classifiers(train: tuple[np.ndarray, np.ndarray], test: np.ndarray) -> list[
 
 def accuracy(crops, level: str) -> list[float]:
     data = []
-    for split, count in (("train", 300), ("test", 150)):
+    times = 2 if level == "pose" else 1  # half of the figures have the head in the crop
+    for split, count in (("train", 300 * times), ("test", 150 * times)):
         found = [pair for scene in scenes(level, split, count) for pair in crops(scene)]
         data.append((np.array([c for c, _ in found]), np.array([y for _, y in found])))
     (x, y), (test, truth) = data
@@ -113,13 +117,16 @@ def shape_crops(margin: int):
 
 
 def limb_crop(scene, with_head: bool = False):
-    """The figure from the shoulders down, turned upright."""
+    """The figure from the shoulders down, turned upright; none with the head on them."""
     (item,) = scene.items
     points = item.keypoints[:, :2] + 0.5
     head, down = axis(points)
+    feet = points[[JOINT["left_ankle"], JOINT["right_ankle"]]].mean(0)
     length = recipe("pose").figure_length
     right = np.array([down[1], -down[0]])
-    at = head if with_head else head + 0.45 * length * down
+    if not with_head and (feet - head) @ down < 0.54 * length:
+        return
+    at = head if with_head else feet - 0.43 * length * down
     size = np.array([[-0.2, 0], [0.2, 0], [-0.2, 0.5]]) * length
     source = np.float32([at + x * right + y * down for x, y in size])
     to = np.float32([[0, 0], [32, 0], [0, 32]])
@@ -142,7 +149,7 @@ def test_the_limbs_alone_do_not_say_which_is_left():
 
 def test_the_same_classifiers_do_learn_where_the_evidence_is_in_the_crop():
     assert max(accuracy(shape_crops(16), "local")) > 0.8
-    assert max(accuracy(lambda scene: limb_crop(scene, with_head=True), "pose")) > 0.9
+    assert max(accuracy(lambda scene: limb_crop(scene, with_head=True), "pose")) > 0.75
 
 
 def test_the_cues_of_a_beacon_are_of_one_colour_and_reach_from_top_to_bottom():

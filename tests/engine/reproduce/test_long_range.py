@@ -158,9 +158,9 @@ def test_jobs_are_checked():
 
 
 def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_data, monkeypatch):
-    from nonlocal_det.engine import long_range
+    from nonlocal_det.engine.long_range import data as long_range
 
-    monkeypatch.setattr(long_range, "VERSION", 0)
+    monkeypatch.setitem(long_range.VERSIONS, "beacon", 0)
     with pytest.raises(ValueError, match="beacon/made_by.json: version 1, not 0"):
         beacon.run("1", overrides=SAME_RATE)
     assert beacon.calls() == []
@@ -168,7 +168,7 @@ def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_
 
 def test_data_is_drawn_when_it_is_not_there(tmp_path, monkeypatch):
     from nonlocal_det.data import register_long_range
-    from nonlocal_det.engine import long_range
+    from nonlocal_det.engine.long_range import data as long_range
 
     monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
     register_long_range()

@@ -9,8 +9,7 @@ import numpy as np
 
 from nonlocal_det.visualization import Curve, draw_accuracy
 
-from .long_range import reach_of_config
-from .long_range_arms import (
+from .arms import (
     LABELS,
     Comparison,
     Json,
@@ -19,7 +18,8 @@ from .long_range_arms import (
     read_suite,
     same_data,
 )
-from .long_range_looks import CHECKPOINT, draw_comparison_looks, find_seed
+from .data import reach_of_config
+from .looks import CHECKPOINT, draw_comparison_looks, find_seed
 
 
 def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0) -> list[str]:

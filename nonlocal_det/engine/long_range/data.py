@@ -9,10 +9,9 @@ from detectron2.modeling import build_backbone, build_model
 
 from nonlocal_det.analysis import Reach, ReceptiveField, detection_reach, receptive_fields
 from nonlocal_det.data import make_long_range
-from nonlocal_det.data.long_range import VERSION, find_set
+from nonlocal_det.data.long_range import VERSIONS, find_set
 from nonlocal_det.data.made_folder import RECORD
-
-from .setup import merge_config
+from nonlocal_det.engine.setup import merge_config
 
 
 def field_of_config(config_file: str) -> tuple[str, ReceptiveField]:
@@ -62,9 +61,9 @@ def make_long_range_for(
     out: Path,
     name: str,
     *,
-    num_train: int = 600,
+    num_train: int | None = None,
     num_val: int = 100,
-    num_test: int = 300,
+    num_test: int | None = None,
     height: int | None = None,
     width: int | None = None,
     object_size: int = 24,
@@ -132,7 +131,7 @@ def prepare_long_range(out: Path, name: str) -> str:
     data = find_set(name)
     wanted = {
         "level": data.level,
-        "version": VERSION,
+        "version": VERSIONS[data.level],
         "receptive_field": field_of_config(data.config)[1].size,
     }
     found = json.loads(record.read_text()) if record.is_file() else {}

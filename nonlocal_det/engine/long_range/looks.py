@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.data import detection_utils as utils
 
 from nonlocal_det.data.long_range import LIMB_JOINTS
+from nonlocal_det.engine.detector import Detector
+from nonlocal_det.engine.queries import Question, ask
+from nonlocal_det.engine.setup import merge_config
 from nonlocal_det.layers import PerPositionBlock
 from nonlocal_det.modeling import nonlocal_blocks
-from nonlocal_det.visualization import Look, compare_looks
+from nonlocal_det.visualization import Look, compare_looks, read_picture, record_attention
 
-from .long_range_arms import LABELS, Comparison, Json, overrides_of
-from .looking import build_predictor, find_attention
-from .setup import merge_config
+from .arms import LABELS, Comparison, Json, overrides_of
 
 CHECKPOINT = "model_final.pth"
 
@@ -126,19 +126,19 @@ def draw_comparison_looks(
 
     Raises:
         FileNotFoundError: the test images or a checkpoint are not there.
-        ValueError: see `find_query` and `find_attention`.
+        ValueError: see `find_query` and `ask`.
     """
     configs = {
         arm: merge_config(name, overrides_of(suite)) for arm, name in comparison.arms.items()
     }
     query = _query_of(next(iter(configs.values())), image_id)
-    image = utils.read_image(str(query.file), format="BGR")
+    image = read_picture(query.file)
     looks = [
         _look(LABELS[arm], cfg, _checkpoint(folder, comparison.arms[arm], seed), image, query)
         for arm, cfg in configs.items()
     ]
     return compare_looks(
-        np.ascontiguousarray(image[:, :, ::-1]),
+        image,
         query.point,
         looks,
         path,
@@ -163,16 +163,14 @@ def _query_of(cfg: CfgNode, image_id: int) -> Query:
 
 
 def _look(label: str, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query) -> Look:
-    predictor = build_predictor(cfg, checkpoint)
-    names = list(nonlocal_blocks(predictor.model))
-    if not names:
-        return Look(f"{label}: no block", None, query.box)
-    found = find_attention(predictor, image, query.point, names[-1])
-    if found.image.shape != image.shape:
-        raise ValueError(
-            f"the network sees an image of {image.shape[:2]} pixels at {found.image.shape[:2]}; "
-            "set INPUT.MIN_SIZE_TEST and INPUT.MAX_SIZE_TEST to the size it was drawn at"
-        )
-    block = nonlocal_blocks(predictor.model)[names[-1]]
-    itself = ": itself alone" if isinstance(block, PerPositionBlock) else ""
-    return Look(f"{label}{itself}", found.weights.numpy(), found.extent)
+    detector = Detector(cfg, checkpoint)
+    blocks = nonlocal_blocks(detector.model)
+    if not blocks:
+        return Look(f"{label}: no block", None)
+    name, block = list(blocks.items())[-1]
+    if isinstance(block, PerPositionBlock):
+        return Look(f"{label}: at itself alone", None)
+    with record_attention(detector.model) as maps:
+        (found,) = detector([image])
+        (look,) = ask(maps, Question(query.point, (name,)), 0, found, detector.metadata)
+    return Look(label, look.maps[0])
