@@ -47,7 +47,22 @@ def test_pictures_are_turned_as_their_camera_says(tmp_path):
     np.testing.assert_array_equal(image, np.rot90(PIXELS, -1))
 
 
+def test_a_grey_picture_of_16_bits_is_not_white(tmp_path):
+    deep = np.arange(6 * 8, dtype=np.uint16).reshape(6, 8) * 1000
+    image = read_picture(save(tmp_path / "deep.png", deep))
+    np.testing.assert_array_equal(image, np.repeat((deep // 256)[:, :, None], 3, axis=2))
+
+
+def test_a_picture_that_pillow_would_run_a_program_for_is_refused(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "photo.jpg", format="EPS")
+    with pytest.raises(ValueError, match=r"photo.jpg: no image, whatever its name says"):
+        read_picture(tmp_path / "photo.jpg")
+
+
 def test_broken_pictures_are_named_with_their_cause(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(b"P6\n8 x6\n255\n")
+    with pytest.raises(ValueError, match=r"a.ppm: a damaged image"):
+        read_picture(tmp_path / "a.ppm")
     (tmp_path / "text.jpg").write_text("this is text")
     with pytest.raises(ValueError, match=r"text.jpg: no image, whatever its name says"):
         read_picture(tmp_path / "text.jpg")
