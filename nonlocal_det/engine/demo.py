@@ -171,7 +171,7 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
             for name, path in zip(names, paths, strict=True):
                 try:
                     image = read_picture(path)
-                except ValueError as error:
+                except (ValueError, FileNotFoundError) as error:  # as a link that leads nowhere
                     result.skipped.append(str(error))
                     tqdm.write(f"skipped {error}", file=sys.stderr)
                     bar.update()

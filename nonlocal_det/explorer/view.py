@@ -40,7 +40,8 @@ class View:
         """A card for where the blocks look, where this is called."""
         with ui.card().classes("w-full gap-2") as self._looks_card:
             self._from = ui.label().classes("font-bold")
-            self._looks = ui.row().classes("w-full gap-2 items-start")
+            self._looks = ui.element("div").classes("w-full grid gap-2 items-start")
+            self._looks.style("grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr))")
             self._looks.props(f"data-testid=looks-{self._index}")
         self._looks_card.set_visibility(False)
 
@@ -73,7 +74,7 @@ class View:
         self._looks.clear()
         with self._looks:
             for one, png in zip(looks, pngs, strict=True):
-                image = ui.image(_url(png)).classes("w-52")
+                image = ui.image(_url(png)).classes("w-full")
                 image.props(f"no-transition no-spinner alt={one.block}")
         self._looks_card.set_visibility(bool(looks))
 

@@ -38,7 +38,8 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name).expanduser()
         if path.is_dir():
-            ours = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+            there = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+            ours = [p for p in there if not p.is_dir()]
         elif path.is_file():
             ours = [path]
         else:
@@ -65,11 +66,16 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, is cut off, or is too large; names file and cause.
+        ValueError: it is no image, is cut off, is too large, or may not be read; names file and
+            cause.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    with file:
         return decode_picture(file, str(path), max_pixels)
 
 

@@ -64,6 +64,16 @@ def test_a_folder_with_broken_files_gives_pictures_and_a_coco_json(
     assert len(coco.dataset["annotations"]) == found.detections > 0
 
 
+def test_a_link_that_leads_nowhere_is_named_and_skipped(detector, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    save_picture(photos / "b.png", 64, 64)
+    (photos / "a.png").symlink_to(photos / "gone.png")
+    found = run_demo(detector, [str(photos)], options(tmp_path / "out"))
+    assert (found.images, len(found.skipped)) == (1, 1)
+    assert "a.png: no such file" in capsys.readouterr().err
+
+
 def test_the_json_has_what_the_model_found(detector, photos, tmp_path):
     run_demo(detector, [str(photos / "a.png")], options(tmp_path))
     saved = json.loads((tmp_path / "predictions.json").read_text())["annotations"]
