@@ -53,7 +53,7 @@ def load_models(args: argparse.Namespace) -> list[ExplorerModel]:
     for text in args.against:
         config_file, _, weights = text.partition("=")
         wanted.append((config_file, Path(weights) if weights else None))
-    models = []
+    models: list[ExplorerModel] = []
     for config_file, weights in wanted:
         cfg = load_model_config(argparse.Namespace(**{**vars(args), "config_file": config_file}))
         name = Path(config_file).with_suffix("").name
