@@ -56,7 +56,8 @@ setup(
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],
-        "dev": ["pytest>=8", "ruff==0.17.5", "mypy==2.4.1"],
+        "explore": ["nicegui>=3.18,<4"],
+        "dev": ["pytest>=8", "playwright>=1.50", "ruff==0.17.5", "mypy==2.4.1"],
         "bench": ["mmcv-lite>=2.1", "timm>=1.0"],
     },
     cmdclass={"build_py": BuildWithConfigs},
