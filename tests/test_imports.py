@@ -24,6 +24,7 @@ ROOMS = {  # room -> the rooms of the package it may import
         "analysis", "checkpoint", "cli", "config", "data", "evaluation", "export", "layers",
         "model_zoo", "modeling", "version", "visualization",
     },
+    "explorer": {"engine", "layers", "modeling", "visualization"},
     "cli": set(),
     "requirement": {"install"},
     "version": set(),

@@ -45,9 +45,12 @@ def test_the_tool_takes_the_command(command, monkeypatch):
         runpy.run_path(str(ROOT / tool), run_name="__main__")
     (taken,) = parsed.value.args
     for key in ("config_file", "against"):
-        name = getattr(taken, key, None)
-        if name and not str(name).endswith(".json"):
-            assert model_zoo.find_config(str(ROOT / name) if name.startswith("configs/") else name)
+        value = getattr(taken, key, None) or []
+        for name in [value] if isinstance(value, (str, Path)) else value:
+            name = str(name).split("=")[0]  # of CONFIG=WEIGHTS
+            if not name.endswith(".json"):
+                path = str(ROOT / name) if name.startswith("configs/") else name
+                assert model_zoo.find_config(path)
 
 
 def test_every_tool_has_a_command():

@@ -157,18 +157,21 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
 
     Raises:
         FileNotFoundError: an input that matches no file.
-        ValueError: no image could be read at all, or the question cannot be answered.
+        ValueError: no image could be read at all, the question cannot be answered, or a picture
+            would be written over an image.
     """
     paths = find_images(inputs)
+    names = _distinct_names(paths)
+    _refuse_overwriting([options.out / f"{name}.png" for name in names], paths)
     session = _Session(detector, options)
     result = session.result
     with tqdm(total=len(paths), unit="image", disable=not options.progress) as bar:
 
         def readable() -> Iterator[Item]:
-            for name, path in zip(_distinct_names(paths), paths, strict=True):
+            for name, path in zip(names, paths, strict=True):
                 try:
                     image = read_picture(path)
-                except ValueError as error:
+                except (ValueError, FileNotFoundError) as error:  # as a link that leads nowhere
                     result.skipped.append(str(error))
                     tqdm.write(f"skipped {error}", file=sys.stderr)
                     bar.update()
@@ -198,9 +201,11 @@ def run_video(detector: Detector, source: str | int, options: DemoOptions) -> De
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be opened, has no frame, or the question cannot be answered.
+        ValueError: it cannot be opened, has no frame, the question cannot be answered, or the
+            video would be written over the one that is read.
     """
     stem = f"camera{source}" if isinstance(source, int) else Path(source).stem
+    _refuse_overwriting([options.out / f"{stem}.mp4"], [Path(str(source))])
     session = _Session(detector, options)
     video = VideoFile(options.out / f"{stem}.mp4", frame_rate(source))
     frames = islice(read_frames(source), options.max_frames or None)
@@ -219,13 +224,24 @@ def run_video(detector: Detector, source: str | int, options: DemoOptions) -> De
     return session.finish()
 
 
+def _refuse_overwriting(written: Sequence[Path], read: Sequence[Path]) -> None:
+    """The pictures of a folder may not take the places of the images they are drawn on."""
+    sources = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in sources:
+            raise ValueError(
+                f"--output {path.parent}: {path.name} is read there, and would be written over; "
+                "give another folder"
+            )
+
+
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
     """The files' names without their endings; with a number where two would be the same."""
-    names: list[str] = []
+    names: dict[str, None] = {}  # in their order; a set's speed for folders of 100,000
     for path in paths:
         name, count = path.stem, 1
         while name in names:
             count += 1
             name = f"{path.stem}_{count}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)

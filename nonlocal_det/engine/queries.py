@@ -109,13 +109,15 @@ def ask(
         The looks; none where nothing was detected and a point was not asked.
 
     Raises:
-        ValueError: a point outside of the image, an unknown block or joint, a model without
-            keypoints.
+        ValueError: a point outside of the image, or for a block of a head of every detection; an
+            unknown block or joint; a model without keypoints.
     """
     blocks = choose_blocks(maps, question)
     if not isinstance(question.of, str):
         point = question.of
-        return [Look("point", [_look(maps, name, point, image, found) for name in blocks])]
+        k = instance_at(found, point)
+        one = found[:0] if k is None else found[k]
+        return [Look("point", [look_from(maps, name, point, image, one) for name in blocks])]
     looks = []
     for k in range(min(len(found), question.most)):
         one = found[k]
@@ -124,28 +126,62 @@ def ask(
             points = _joints(one, question.joints, metadata)
         for title, point in points.items():
             inside = _into(point, one.image_size)
-            seen = [_look(maps, name, inside, image, one) for name in blocks]
+            seen = [look_from(maps, name, inside, image, one) for name in blocks]
             figure = k if question.of == "keypoints" else 0
             looks.append(Look(f"{k + 1}: {title}", seen, figure))
     return looks
 
 
-def _look(
-    maps: AttentionMaps, name: str, point: tuple[float, float], image: int, one: Instances
-) -> AttentionMap:
-    """Blocks of a head are asked in the region of the first of these instances.
+def instance_at(found: Instances, point: tuple[float, float]) -> int | None:
+    """Which detection is meant by a point: of those whose boxes hold it, the smallest.
 
-    A point that the user gives must be in the region; one that was found is put into it.
+    Args:
+        found: the detections, in pixels of the image.
+        point: (x, y) in these pixels.
+
+    Returns:
+        Its index; None where no box holds the point.
+    """
+    x, y = point
+    x0, y0, x1, y1 = found.pred_boxes.tensor.unbind(1)  # each (R,)
+    held = ((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).nonzero()[:, 0].tolist()
+    areas = found.pred_boxes.area().tolist()
+    return min(held, key=areas.__getitem__, default=None)
+
+
+def look_from(
+    maps: AttentionMaps,
+    name: str,
+    point: tuple[float, float],
+    image: int,
+    one: Instances,
+    pairwise: str | None = None,
+) -> AttentionMap:
+    """Where a block looks from a point; a block of a head in the region of a detection.
+
+    Args:
+        maps: of the run that has found it.
+        name: of the block.
+        point: (x, y) in pixels of the image; for a block of a head put into its region.
+        image: which one of the batch.
+        one: the detection alone; none, for a block of the backbone.
+        pairwise: another function than the block's own; see `AttentionMaps.at`.
+
+    Raises:
+        ValueError: a block of a head and no detection; or as `AttentionMaps.at`.
     """
     if not maps.is_in_roi_head(name):
-        return maps.at(name, point, image=image)
+        return maps.at(name, point, image=image, pairwise=pairwise)
     if not len(one):
-        raise ValueError(f"block {name} sees regions, and nothing was detected in this image")
+        raise ValueError(
+            f"block {name} sees the regions of detections, and none is at ({point[0]:g}, "
+            f"{point[1]:g}); give a point inside of one, or a lower threshold"
+        )
     roi = find_roi(maps, name, image, one)
     x0, y0, x1, y1 = maps.rois(name, image)[roi]
     # the head finds joints on a grid of its own, which may end outside of a thin region
     inside = (min(max(point[0], x0), x1), min(max(point[1], y0), y1))
-    return maps.at(name, inside, image=image, roi=roi)
+    return maps.at(name, inside, image=image, roi=roi, pairwise=pairwise)
 
 
 def find_roi(maps: AttentionMaps, name: str, image: int, one: Instances) -> int:

@@ -76,6 +76,24 @@ class PairwiseRows:
         mask = None if self.key_mask is None else self.key_mask[one]
         return replace(self, theta=self.theta[one], phi=self.phi[one], key_mask=mask)
 
+    def under(self, pairwise: str) -> "PairwiseRows":
+        """What the rows would be, if the same theta and phi went into another function.
+
+        No model computes them: they say what of a look is the function's doing.
+
+        Args:
+            pairwise: one of `PAIRWISE`.
+
+        Raises:
+            ValueError: the concatenation, which needs a ``w_f`` that these rows have not.
+        """
+        if pairwise == "concatenation" and self.w_f is None:
+            raise ValueError(
+                f"pairwise={pairwise!r}: a block of the {self.pairwise} has not learnt the w_f "
+                "that it needs; take a model that was trained with it"
+            )
+        return replace(self, pairwise=pairwise)
+
     def of(self, positions: Sequence[int]) -> Tensor:
         """The rows (N, B, *K) of B query positions, which are counted through *S.
 

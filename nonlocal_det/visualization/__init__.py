@@ -15,7 +15,14 @@ from .maps import AttentionMap
 from .placement import Placement
 from .recorded import AttentionMaps
 from .recorder import record_attention
-from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
+from .sources import (
+    VideoFile,
+    decode_picture,
+    find_images,
+    frame_rate,
+    read_frames,
+    read_picture,
+)
 from .statistics import PLACES, STATISTICS, describe_map, query_independence
 from .summary_figures import draw_summary
 
@@ -32,6 +39,7 @@ __all__ = [
     "TOP_K",
     "VideoFile",
     "compare_looks",
+    "decode_picture",
     "describe_map",
     "draw_accuracy",
     "draw_instances",

@@ -9,7 +9,7 @@ import torch
 from detectron2.structures import Boxes
 from torch import Tensor, nn
 
-from nonlocal_det.layers import AffinityRows
+from nonlocal_det.layers import AffinityRows, PairwiseRows
 
 from .maps import AttentionMap
 from .placement import Placement, Point, place_in_roi, place_over_image
@@ -89,7 +89,13 @@ class AttentionMaps:
         return boxes.tensor.double().numpy()
 
     def at(
-        self, name: str, point: Point, *, image: int = 0, roi: int | None = None
+        self,
+        name: str,
+        point: Point,
+        *,
+        image: int = 0,
+        roi: int | None = None,
+        pairwise: str | None = None,
     ) -> AttentionMap:
         """Where a block looks from a point.
 
@@ -98,12 +104,19 @@ class AttentionMaps:
             point: (x, y) in pixels of the image.
             image: which one of the batch.
             roi: for a block of a RoI head, which of the image's regions; see `rois`.
+            pairwise: another function of the block's theta and phi, which the model does not
+                compute; see `PairwiseRows.under`. None: the block's own.
 
         Raises:
             ValueError: an unknown block, image or region; a point outside of the image or region;
-                a block that looks at nothing; or the model has not run yet.
+                a block that looks at nothing; a function it cannot be asked for; or the model has
+                not run yet.
         """
         rows, placement = self._find_rows(name, image, roi)
+        if pairwise is not None:
+            if not isinstance(rows, PairwiseRows):
+                raise ValueError(f"pairwise={pairwise!r}: block {name} has no theta and phi")
+            rows = rows.under(pairwise)
         return self._map(name, rows, placement, placement.position_of(point), point)
 
     def spread(

@@ -1,9 +1,10 @@
 """Where images come from: files, folders, patterns, videos, a camera; damage is named."""
 
 import glob
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -12,6 +13,12 @@ from nonlocal_det.data import import_cv2
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
 """What is taken for an image in a folder; a file that is named itself may end otherwise."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+"""What is decoded, whatever a file is called: for some others (EPS) Pillow starts a program."""
+
+DAMAGES = (OSError, SyntaxError, EOFError, ValueError, struct.error)
+"""What Pillow raises for damaged files of one format or the other."""
 
 MAX_PIXELS = 100_000_000
 """Images of more pixels are refused before they are decoded."""
@@ -31,7 +38,8 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name).expanduser()
         if path.is_dir():
-            ours = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+            there = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+            ours = [p for p in there if not p.is_dir()]
         elif path.is_file():
             ours = [path]
         else:
@@ -50,7 +58,7 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image file; turned as its EXIF data says.
 
     Args:
-        path: of any kind that Pillow reads.
+        path: of one of `FORMATS`.
         max_pixels: larger ones are refused before they are decoded.
 
     Returns:
@@ -58,25 +66,66 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, is cut off, or is too large; names file and cause.
+        ValueError: it is no image, is cut off, is too large, or may not be read; names file and
+            cause.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with Image.open(path) as image:
-            pixels = image.width * image.height
-            if pixels > max_pixels:
-                raise ValueError(
-                    f"{path}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; at "
-                    f"most {max_pixels / 1e6:g}; make it smaller first"
-                )
-            turned = ImageOps.exif_transpose(image)
-            return np.asarray((turned or image).convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        why = "too many pixels" if isinstance(error, Image.DecompressionBombError) else "no image"
-        raise ValueError(f"{path}: {why}, whatever its name says; give a JPEG or PNG") from error
-    except (OSError, SyntaxError, EOFError) as error:  # Pillow's, for damaged files of some formats
-        raise ValueError(f"{path}: a damaged image ({error}); get the file again") from error
+        file = path.open("rb")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    with file:
+        return decode_picture(file, str(path), max_pixels)
+
+
+def decode_picture(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode an image that is open already, as `read_picture` does.
+
+    Args:
+        file: its bytes.
+        name: for messages.
+        max_pixels: larger ones are refused before they are decoded.
+
+    Returns:
+        RGB pixels (H, W, 3), uint8.
+
+    Raises:
+        ValueError: it is no image, is cut off, or is too large; names file and cause.
+    """
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: too many pixels; make it smaller first") from error
+    except UnidentifiedImageError as error:
+        kinds = ", ".join(FORMATS)
+        raise ValueError(
+            f"{name}: no image, whatever its name says; give one of {kinds}"
+        ) from error
+    except DAMAGES as error:
+        raise _damaged(name, error) from error
+    with image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            raise ValueError(
+                f"{name}: {image.width} x {image.height} is {pixels / 1e6:.0f} megapixels; at "
+                f"most {max_pixels / 1e6:g}; make it smaller first"
+            )
+        try:
+            return _as_rgb(ImageOps.exif_transpose(image) or image)
+        except DAMAGES as error:
+            raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(f"{name}: a damaged image ({error}); get the file again")
+
+
+def _as_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):  # Pillow would cut all above 255 off: white
+        grey = (np.asarray(image) >> 8).astype(np.uint8)  # (H, W)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))
 
 
 def read_frames(source: str | int) -> Iterator[np.ndarray]:

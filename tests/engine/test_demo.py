@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from pycocotools.coco import COCO
 from trained_model import NAME, SMALL, load_detector, save_picture, save_weights
 
 from nonlocal_det.data import import_cv2
 from nonlocal_det.engine.demo import DemoOptions, run_demo, run_video
 from nonlocal_det.engine.detector import Detector
-from nonlocal_det.engine.queries import Question, ask, parse_question
+from nonlocal_det.engine.queries import Question, ask, instance_at, parse_question
 from nonlocal_det.visualization import VideoFile, read_frames, record_attention
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,16 @@ def test_a_folder_with_broken_files_gives_pictures_and_a_coco_json(
     assert len(coco.dataset["annotations"]) == found.detections > 0
 
 
+def test_a_link_that_leads_nowhere_is_named_and_skipped(detector, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    save_picture(photos / "b.png", 64, 64)
+    (photos / "a.png").symlink_to(photos / "gone.png")
+    found = run_demo(detector, [str(photos)], options(tmp_path / "out"))
+    assert (found.images, len(found.skipped)) == (1, 1)
+    assert "a.png: no such file" in capsys.readouterr().err
+
+
 def test_the_json_has_what_the_model_found(detector, photos, tmp_path):
     run_demo(detector, [str(photos / "a.png")], options(tmp_path))
     saved = json.loads((tmp_path / "predictions.json").read_text())["annotations"]
@@ -98,7 +108,7 @@ def test_batches_are_as_large_as_asked(detector, photos, tmp_path, monkeypatch):
     )
     save_picture(tmp_path / "c.png", 8, 8)
     with pytest.raises(ValueError, match="zip"):  # the fake finds nothing
-        run_demo(detector, [str(photos), str(tmp_path)], options(tmp_path, batch_size=2))
+        run_demo(detector, [str(photos), str(tmp_path)], options(tmp_path / "out", batch_size=2))
     assert sizes == [2]  # broken files do not count
 
 
@@ -231,6 +241,34 @@ def test_the_tool_says_in_one_line_what_is_wrong(
     start = ["--config-file", NAME, "--weights", weights, "--output", tmp_path, "--threshold", "0"]
     with pytest.raises(SystemExit, match=f"^error: .*{said}"):
         run_tool(monkeypatch, [*start, "--input", photos / "a.png", *words, *SMALL])
+
+
+def test_no_image_is_written_over(detector, tmp_path, monkeypatch):
+    before = save_picture(tmp_path / "a.png", 64, 96).read_bytes()
+    with pytest.raises(ValueError, match=r"a.png is read there, and would be written over"):
+        run_demo(detector, [str(tmp_path)], options(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"walk.mp4 is read there"):
+        run_video(detector, str(tmp_path / "walk.mp4"), options(Path()))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_a_point_is_asked_in_the_smallest_detection_that_holds_it(detector):
+    boxes = [[0, 0, 60, 60], [10, 10, 30, 30], [80, 0, 96, 64]]
+    found = Instances((64, 96), pred_boxes=Boxes(torch.tensor(boxes, dtype=torch.float32)))
+    places = [(20.0, 20.0), (50.0, 50.0), (96.0, 64.0), (70.0, 5.0)]
+    assert [instance_at(found, place) for place in places] == [1, 0, 2, None]
+    with record_attention(detector.model) as maps:
+        (found,) = detector([np.full((64, 96, 3), 90, np.uint8)])
+    block = "keypoint_head.nl2"
+    x, y = found[3].pred_boxes.get_centers()[0].tolist()
+    chosen = found[[instance_at(found, (x, y))]]
+    (look,) = ask(maps, Question((x, y), (block,)), 0, found, detector.metadata)
+    box = chosen.pred_boxes.tensor[0].tolist()
+    assert look.maps[0].placement.box == pytest.approx(box, abs=1e-2)
+    with pytest.raises(ValueError, match=r"nl2 sees the regions of detections, and none is at"):
+        ask(maps, Question((x, y), (block,)), 0, found[:0], detector.metadata)
 
 
 def test_nothing_but_broken_files_is_an_error(detector, photos, tmp_path):

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +27,7 @@ def test_files_folders_and_patterns_each_once(tmp_path):
     a, b = save(tmp_path / "b.png"), save(tmp_path / "a.JPG", format="JPEG")
     c = save(tmp_path / "deep" / "c.png")
     (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "folder.png").mkdir()
     assert find_images([str(tmp_path)]) == [b, a]
     assert find_images([str(a), str(tmp_path / "**" / "*.png")]) == [a, c]
 
@@ -47,7 +51,26 @@ def test_pictures_are_turned_as_their_camera_says(tmp_path):
     np.testing.assert_array_equal(image, np.rot90(PIXELS, -1))
 
 
-def test_broken_pictures_are_named_with_their_cause(tmp_path):
+def test_a_grey_picture_of_16_bits_is_not_white(tmp_path):
+    deep = np.arange(6 * 8, dtype=np.uint16).reshape(6, 8) * 1000
+    image = read_picture(save(tmp_path / "deep.png", deep))
+    np.testing.assert_array_equal(image, np.repeat((deep // 256)[:, :, None], 3, axis=2))
+
+
+def test_a_picture_that_pillow_would_run_a_program_for_is_refused(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "photo.jpg", format="EPS")
+    with pytest.raises(ValueError, match=r"photo.jpg: no image, whatever its name says"):
+        read_picture(tmp_path / "photo.jpg")
+
+
+def test_broken_pictures_are_named_with_their_cause(tmp_path, monkeypatch):
+    (tmp_path / "a.ppm").write_bytes(b"P6\n8 x6\n255\n")
+    with pytest.raises(ValueError, match=r"a.ppm: a damaged image"):
+        read_picture(tmp_path / "a.ppm")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_: os.open("/", os.O_WRONLY))  # an OSError
+        with pytest.raises(ValueError, match=r"a.ppm: cannot be read \(Is a directory\)"):
+            read_picture(tmp_path / "a.ppm")
     (tmp_path / "text.jpg").write_text("this is text")
     with pytest.raises(ValueError, match=r"text.jpg: no image, whatever its name says"):
         read_picture(tmp_path / "text.jpg")

@@ -11,7 +11,7 @@ from detectron2.data import MetadataCatalog
 
 from nonlocal_det.data.long_range import LIMB_JOINTS
 from nonlocal_det.engine.detector import Detector
-from nonlocal_det.engine.queries import Question, ask
+from nonlocal_det.engine.queries import look_from
 from nonlocal_det.engine.setup import merge_config
 from nonlocal_det.layers import PerPositionBlock
 from nonlocal_det.modeling import nonlocal_blocks
@@ -126,7 +126,7 @@ def draw_comparison_looks(
 
     Raises:
         FileNotFoundError: the test images or a checkpoint are not there.
-        ValueError: see `find_query` and `ask`.
+        ValueError: see `find_query` and `look_from`.
     """
     configs = {
         arm: merge_config(name, overrides_of(suite)) for arm, name in comparison.arms.items()
@@ -172,5 +172,5 @@ def _look(label: str, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: 
         return Look(f"{label}: at itself alone", None)
     with record_attention(detector.model) as maps:
         (found,) = detector([image])
-        (look,) = ask(maps, Question(query.point, (name,)), 0, found, detector.metadata)
-    return Look(label, look.maps[0])
+        # a joint may lie a little outside of the figure's box as it was found
+        return Look(label, look_from(maps, name, query.point, 0, found[:1]))
