@@ -56,7 +56,6 @@ setup(
     ],
     extras_require={
         "opencv": ["opencv-python-headless>=4.8"],
-        "dev": ["pytest>=8", "ruff==0.17.5", "mypy==2.4.1"],
         "export": ["onnx>=1.16", "onnxruntime>=1.18"],
         "explore": ["nicegui>=3.18,<4"],
         "dev": ["pytest>=8", "playwright>=1.50", "ruff==0.17.5", "mypy==2.4.1"],
