@@ -80,8 +80,9 @@ def split_w_f(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> tuple[Tensor, T
     Raises:
         ValueError: there is no ``w_f``.
     """
-    w_theta, w_phi = check_w_f(w_f).to(theta.dtype).chunk(2)
-    return torch.matmul(theta, w_theta), torch.matmul(phi, w_phi)
+    # as columns (Ci, 1): onnxruntime 1.31 multiplies a batch and a vector wrongly
+    w_theta, w_phi = check_w_f(w_f).to(theta.dtype).unsqueeze(1).chunk(2)
+    return torch.matmul(theta, w_theta).squeeze(2), torch.matmul(phi, w_phi).squeeze(2)
 
 
 def check_w_f(w_f: Tensor | None) -> Tensor:

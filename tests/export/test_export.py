@@ -78,7 +78,7 @@ def test_the_table_has_every_format_and_model():
     ],
     ids=lambda options: options[1],
 )
-@pytest.mark.parametrize("name", ["torchscript", "onnx"])
+@pytest.mark.parametrize("name", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_every_block_is_exported(name, options, tmp_path):
     keys = [f"MODEL.NONLOCAL.{one}" if n % 2 == 0 else one for n, one in enumerate(options)]
     model = lively_model(NAME, *keys, "MODEL.MASK_ON", False)
@@ -160,12 +160,13 @@ def run_tool(monkeypatch, *words):
 
 
 def test_the_tool_exports_a_checkpoint(tmp_path, monkeypatch, capsys):
-    weights = save_weights(tmp_path / "model_final.pth")
+    weights = tmp_path / "model_final.pth"
+    torch.save({"model": lively_model(NAME).state_dict()}, weights)
     for n, size in enumerate(SIZES[:3]):
         save_picture(tmp_path / f"{n}.png", *size, seed=n)
     words = ["--config-file", NAME, "--weights", weights, "--format", "torchscript"]
     out = tmp_path / "out" / "model.ts"
-    run_tool(monkeypatch, *words, "--output", out, "--images", tmp_path / "*.png", *SMALL)
+    run_tool(monkeypatch, *words, "--images", tmp_path / "*.png", "--output", out, *SMALL)
     assert out.is_file()
     said = capsys.readouterr().out
     assert said.startswith(f"{out}: ")
