@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import torch
+from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Boxes, Instances
 from detectron2.utils.events import EventStorage
 from torchvision.models import resnet50
@@ -13,6 +14,7 @@ from nonlocal_det.layers import NonLocalBlock
 from nonlocal_det.modeling import nonlocal_blocks
 
 FOLDER = Path(__file__).parent / "examples"
+README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def run(name, capsys):
@@ -21,12 +23,14 @@ def run(name, capsys):
     assert len(path.read_text().splitlines()) <= 20
     left = runpy.run_path(str(path))
     said = re.findall(r"^print\(.*\)\s+# (.*)", path.read_text(), flags=re.MULTILINE)
-    assert capsys.readouterr().out.splitlines() == said
+    assert f"```python\n{path.read_text()}```" in README
+    for line, comment in zip(capsys.readouterr().out.splitlines(), said, strict=True):
+        assert comment.startswith(line)
     return left
 
 
 def test_pointrend_trains_with_a_block(capsys):
-    model = run("pointrend", capsys)["model"]
+    model = build_model(run("pointrend", capsys)["cfg"])
     ((name, block),) = nonlocal_blocks(model).items()
     assert name == "backbone.bottom_up.res4.nl4"
     assert "PointRend" in type(model.roi_heads.mask_head).__name__

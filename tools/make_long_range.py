@@ -26,9 +26,7 @@ def main() -> None:
     )
     parser.add_argument("--train", type=int, help="training images; by default the data set's own")
     parser.add_argument("--val", type=int, default=100, help="to choose learning rates on")
-    parser.add_argument(
-        "--test", type=int, help="to choose nothing on; likewise"
-    )
+    parser.add_argument("--test", type=int, help="to choose nothing on; likewise")
     parser.add_argument("--height", type=int, help="pixels; likewise")
     parser.add_argument("--width", type=int, help="pixels; likewise")
     parser.add_argument("--object-size", type=int, default=24, help="of a shape, pixels")

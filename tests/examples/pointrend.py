@@ -7,7 +7,7 @@ from nonlocal_det import add_nonlocal_config
 
 cfg = get_cfg()
 point_rend.add_pointrend_config(cfg)
-add_nonlocal_config(cfg)
+add_nonlocal_config(cfg)  # importing nonlocal_det has registered the components
 base = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml"
 cfg.merge_from_file(model_zoo.get_config_file(base))
 cfg.MODEL.ROI_MASK_HEAD.NAME, cfg.MODEL.ROI_MASK_HEAD.POOLER_TYPE = "PointRendMaskHead", ""
@@ -15,5 +15,4 @@ cfg.MODEL.ROI_MASK_HEAD.POINT_HEAD_ON, cfg.INPUT.MASK_FORMAT = True, "bitmask"
 cfg.MODEL.BACKBONE.NAME = "build_nonlocal_resnet_fpn_backbone"  # this line puts the block in
 cfg.MODEL.META_ARCHITECTURE = "NonLocalGeneralizedRCNN"  # and this one hides the padding from it
 cfg.MODEL.DEVICE = "cpu"
-model = build_model(cfg)
-print(type(model.backbone.bottom_up.res4.nl4).__name__)  # NonLocalBlock
+print(build_model(cfg).backbone.bottom_up.res4.nl4.pairwise)  # embedded_gaussian
