@@ -13,7 +13,7 @@ import tiny_training
 import torch
 from lazy_twins import both
 
-from nonlocal_det.checkpoint import SafeCheckpointer, read_checkpoint
+from nonlocal_det.checkpoint import read_checkpoint
 from nonlocal_det.engine import build_argument_parser, load_config
 from nonlocal_det.engine.lazy.settings import in_lazy_words, read_settings, write_settings
 from nonlocal_det.engine.lazy.setup import build_lazy_parser, load_lazy_config
@@ -102,27 +102,36 @@ def test_it_is_the_yaml_training_bit_for_bit(trained, tmp_path):
     assert made_by["config_hash"] == result["config_hash"]
 
 
-def die_after_saving() -> None:
-    save = SafeCheckpointer.save
+KILLED = """
+import os, signal, sys
+from nonlocal_det.checkpoint import SafeCheckpointer
+from nonlocal_det.engine.lazy.setup import build_lazy_parser
+from nonlocal_det.engine.lazy.train_net import lazy_main
 
-    def save_and_die(self, name, **extra):
-        save(self, name, **extra)
-        os.kill(os.getpid(), signal.SIGKILL)
+save = SafeCheckpointer.save
 
-    SafeCheckpointer.save = save_and_die
+def save_and_die(self, name, **extra):
+    save(self, name, **extra)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+SafeCheckpointer.save = save_and_die
+lazy_main(build_lazy_parser().parse_args(sys.argv[1:]))
+"""
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the training that is killed")
 def test_a_killed_training_resumes_exactly(trained, tmp_path, messages):
     words = ["train.checkpointer.period=2"]
-    child = os.fork()
-    if not child:
-        try:
-            die_after_saving()
-            lazy_main(parsed(tmp_path, *words))
-        finally:
-            os._exit(1)  # it is no test run
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, *arguments(tmp_path, *words)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     assert [path.name for path in tmp_path.glob("*.pth")] == ["model_0000001.pth"]
     lazy_main(parsed(tmp_path, "--resume", *words))
     assert "the training goes on exactly: 4 images have been given out" in messages()
