@@ -25,13 +25,13 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
         config_file: named in messages.
 
     Raises:
-        ValueError: combinations that fail later: AMP without CUDA, test-time augmentation of
+        ValueError: combinations that fail later: AMP elsewhere than on CUDA or a CPU, test-time augmentation of
             keypoints, an unknown data set.
         FileNotFoundError: a data set's or the weights' file is not there.
     """
-    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith("cuda"):
+    if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith(("cuda", "cpu")):
         raise ValueError(
-            f"SOLVER.AMP.ENABLED=True needs CUDA, and MODEL.DEVICE={cfg.MODEL.DEVICE!r}; "
+            f"SOLVER.AMP.ENABLED=True needs CUDA or a CPU, and MODEL.DEVICE={cfg.MODEL.DEVICE!r}; "
             "set SOLVER.AMP.ENABLED False"
         )
     if cfg.TEST.AUG.ENABLED and cfg.MODEL.KEYPOINT_ON:

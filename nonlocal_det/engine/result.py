@@ -19,6 +19,7 @@ from nonlocal_det.data.long_range import find_set, set_of
 from nonlocal_det.evaluation import accuracy_by_distance
 
 from . import provenance
+from .step import precision_of
 from .trainer import Trainer
 
 RESULT = "result.json"
@@ -69,7 +70,7 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "seed": cfg.SEED,
         "commit": commit,
         "versions": provenance.versions(),
-        "hardware": provenance.hardware(cfg.MODEL.DEVICE, comm.get_world_size()),
+        "hardware": _hardware(trainer),
         "command": provenance.command(),
         "config_hash": trainer.config_hash(cfg),
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
@@ -82,6 +83,13 @@ def describe_result(trainer: Trainer, commit: str) -> dict[str, Any]:
         "by_distance": _by_distance(cfg),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def _hardware(trainer: Trainer) -> str:
+    """With the dtype of mixed precision, where the training was in one."""
+    found = provenance.hardware(trainer.cfg.MODEL.DEVICE, comm.get_world_size())
+    dtype = precision_of(trainer._trainer).dtype
+    return f"{found}, {str(dtype).removeprefix('torch.')}" if dtype else found
 
 
 def _by_distance(cfg: CfgNode) -> dict[str, Any] | None:

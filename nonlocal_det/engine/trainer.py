@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import HookBase, TrainerBase, defaults, hooks
+from detectron2.engine import HookBase, SimpleTrainer, TrainerBase, defaults, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.utils import comm
@@ -28,7 +28,14 @@ from .exact_resume import ExactResume
 from .keep_best import KeepBest
 from .logged import repeat_last_step
 from .provenance import config_hash
-from .step import BlockWatch, NonFiniteGuard, StepOptions, TrainingStep, bare_model
+from .step import (
+    BlockWatch,
+    NonFiniteGuard,
+    StepOptions,
+    TrainingStep,
+    bare_model,
+    mixed_dtype,
+)
 from .stoppable import StoppableTrainer
 from .timing import InferenceTimer
 
@@ -56,8 +63,10 @@ class Trainer(StoppableTrainer):
         max_bad_images: int = MAX_BAD_IMAGES,
     ) -> None:
         self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
-        with _ddp_for(torch.device(cfg.MODEL.DEVICE)):
+        with _parts_for(torch.device(cfg.MODEL.DEVICE)):
             super().__init__(cfg)
+        if cfg.SOLVER.AMP.ENABLED:
+            self._set_precision()
         self.step = self._build_step(step or StepOptions())
         if isinstance(self.data_loader, TrainStream):
             self.data_loader.skipped.limit = max_bad_images
@@ -175,6 +184,19 @@ class Trainer(StoppableTrainer):
         if blocks and writers:
             found.insert(1, BlockWatch(blocks, writers[0]._period))
 
+    def _set_precision(self) -> None:
+        """Compute in the device's mixed precision, and say which it is."""
+        name = self.cfg.MODEL.DEVICE
+        dtype = mixed_dtype(torch.device(name))
+        self._trainer.precision = dtype
+        if dtype is not None:
+            logger.info(f"SOLVER.AMP.ENABLED: {name} computes in {dtype} where autocast does")
+            return
+        logger.warning(
+            "SOLVER.AMP.ENABLED: this processor has no instructions for bfloat16, which would be "
+            "slower than full precision: the training is in full precision"
+        )
+
     def _build_step(self, options: StepOptions) -> TrainingStep:
         guard = NonFiniteGuard(
             Path(self.cfg.OUTPUT_DIR),
@@ -198,12 +220,16 @@ def say_blocks(model: nn.Module) -> None:
 
 
 @contextmanager
-def _ddp_for(device: torch.device) -> Iterator[None]:
-    """Let Detectron2 wrap a model that lies on the CPU: torch takes no device ids there."""
-    original = defaults.create_ddp_model
+def _parts_for(device: torch.device) -> Iterator[None]:
+    """Let Detectron2 build a trainer for the CPU.
+
+    Torch takes no device ids for a model there, and bfloat16 needs no `AMPTrainer`'s scaler.
+    """
+    original = defaults.create_ddp_model, defaults.AMPTrainer
     if device.type == "cpu":
-        defaults.create_ddp_model = partial(original, device_ids=None)
+        defaults.create_ddp_model = partial(original[0], device_ids=None)
+        defaults.AMPTrainer = SimpleTrainer
     try:
         yield
     finally:
-        defaults.create_ddp_model = original
+        defaults.create_ddp_model, defaults.AMPTrainer = original

@@ -127,7 +127,7 @@ def test_two_data_sets_must_agree(tmp_path):
         (["MODEL.NONLOCAL.PAIRWIZE", "gaussian"], ["PAIRWIZE", "MODEL.NONLOCAL.PAIRWISE"]),
         (["SOLVER.MAX_ITERS", "3"], ["command line", "SOLVER.MAX_ITERS", "SOLVER.MAX_ITER"]),
         (["SOLVER.MAX_ITER", "three"], ["command line", "MAX_ITER"]),
-        (["SOLVER.AMP.ENABLED", "True", "MODEL.DEVICE", "cpu"], ["AMP.ENABLED", "needs CUDA"]),
+        (["SOLVER.AMP.ENABLED", "True", "MODEL.DEVICE", "mps"], ["AMP.ENABLED", "needs CUDA"]),
         (["TEST.AUG.ENABLED", "True"], ["TEST.AUG.ENABLED", "keypoints"]),
         (["DATASETS.TRAIN", "('no_such',)"], ["'no_such'", "--coco-data"]),
         (["DATASETS.TRAIN", "('coco_2017_train',)"], ["coco_2017_train", "DETECTRON2_DATASETS"]),

@@ -43,14 +43,28 @@ def add_losses(losses: dict[str, Tensor]) -> Tensor:
     return total
 
 
+def mixed_dtype(device: torch.device) -> torch.dtype | None:
+    """What ``SOLVER.AMP.ENABLED`` means on a device.
+
+    Returns:
+        float16 on a GPU; on a CPU bfloat16, whose range needs no scaler, where the processor has
+        instructions for it. Elsewhere torch imitates it, several times slower than full precision:
+        None.
+    """
+    if device.type != "cpu":
+        return torch.float16
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
+    found = any(there for name, there in capabilities.items() if "bf16" in name)
+    return torch.bfloat16 if found else None
+
+
 def precision_of(trainer: Any) -> Precision:
-    """How Detectron2's inner trainer means its model to be called.
+    """How an inner trainer means its model to be called.
 
     Args:
-        trainer: a `SimpleTrainer` or `AMPTrainer`; the 0.6 release's has no choice of precision.
+        trainer: a `SimpleTrainer` or `AMPTrainer`. Its ``precision`` is autocast's dtype; of an
+            `AMPTrainer` without one, as in Detectron2's 0.6 release, float16.
     """
     device = next(trainer.model.parameters()).device
-    scaler = getattr(trainer, "grad_scaler", None)
-    if scaler is None:
-        return Precision(device)
-    return Precision(device, getattr(trainer, "precision", torch.float16))
+    usual = None if getattr(trainer, "grad_scaler", None) is None else torch.float16
+    return Precision(device, getattr(trainer, "precision", usual))
