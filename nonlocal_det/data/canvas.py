@@ -79,10 +79,13 @@ def shape_polygon(rng: np.random.Generator, name: str, disc: np.ndarray) -> np.n
 
 
 def draw_background(
-    rng: np.random.Generator, height: int, width: int, clutter: bool = True
+    rng: np.random.Generator, height: int, width: int, clutter: bool = True, tint: float = 15
 ) -> np.ndarray:
-    """Draw a nearly grey texture of two scales, with a few lines if wanted, (H, W, 3) uint8."""
-    image = np.full((height, width, 3), rng.uniform(70, 180)) + rng.uniform(-15, 15, 3)
+    """Draw a texture of two scales, with a few lines if wanted, (H, W, 3) uint8.
+
+    It is grey up to ``tint`` levels in each channel.
+    """
+    image = np.full((height, width, 3), rng.uniform(70, 180)) + rng.uniform(-tint, tint, 3)
     for cells, strength in ((4, 22), (16, 12)):
         coarse = rng.normal(0, strength, (cells, cells, 1)).astype(np.float32)
         image += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]

@@ -1,5 +1,6 @@
 """A picture in the making: what is where, what may not overlap, how far the evidence is."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,19 +65,28 @@ class Draft:
 
     def __init__(self, rng: np.random.Generator, recipe: Recipe, training: bool = True) -> None:
         self.rng, self.recipe, self.training = rng, recipe, training
-        self.canvas = Canvas(draw_background(rng, recipe.height, recipe.width, clutter=False))
+        # Grey, since colours are the evidence: a tint of the whole image would drown a bar.
+        ground = draw_background(rng, recipe.height, recipe.width, clutter=False, tint=0)
+        self.canvas = Canvas(ground)
         self.brightness = float(self.canvas.image.mean())
         self._taken: list[tuple[float, float, float, float]] = []
 
-    def place(self, width: float, height: float) -> tuple[float, float]:
+    def place(
+        self, width: float, height: float, columns: tuple[float, float] = (0, math.inf)
+    ) -> tuple[float, float]:
         """A free place for a box: its corner (x, y), wholly inside, the recipe's gap around it.
+
+        Args:
+            width, height: of the box.
+            columns: between which it lies, as far as the picture goes.
 
         Raises:
             NoRoom: none was found.
         """
         gap, recipe = self.recipe.gap, self.recipe
+        low, high = max(0, columns[0]), min(recipe.width, columns[1]) - width
         for _ in range(_TRIES):
-            x = self.rng.uniform(0, recipe.width - width)
+            x = self.rng.uniform(low, high)
             y = self.rng.uniform(0, recipe.height - height)
             if all(
                 x + width + gap <= x0 or x1 + gap <= x or y + height + gap <= y0 or y1 + gap <= y

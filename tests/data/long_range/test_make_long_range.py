@@ -96,8 +96,8 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
     assert files(make()) == first
     with pytest.raises(ValueError, match=r"'receptive_field': 150.*'receptive_field': 99.*--force"):
         make(receptive_field=99)
-    monkeypatch.setitem(recipes.VERSIONS, "beacon", 2)
-    with pytest.raises(ValueError, match=r"'version': 1.*'version': 2"):
+    monkeypatch.setitem(recipes.VERSIONS, "beacon", 3)
+    with pytest.raises(ValueError, match=r"'version': 2.*'version': 3"):
         make()
     monkeypatch.undo()
     assert files(make(seed=2, force=True)) != first
@@ -110,7 +110,7 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
         ("beacon", {"num_val": 0}, ["num_val=0", "at least 1"]),
         ("beacon", {"seed": -1}, ["seed=-1", "at least 0"]),
         ("beacon", {"object_size": 8}, ["object_size=8", "at least 12"]),
-        ("beacon", {"width": 200}, ["width=200", "at most 178 px", "211 px", "at least 234"]),
+        ("beacon", {"width": 200}, ["width=200", "at most 170 px", "211 px", "at least 242"]),
         ("pairs", {"width": 240}, ["width=240", "at most 210 px", "211 px", "at least 242"]),
         ("beacon", {"height": 20}, ["no room for 4 shapes", "20x320", "height of at least 24"]),
         ("local", {"width": 96}, ["no room for 4 shapes", "64x96", "at least 164"]),
@@ -129,7 +129,7 @@ def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, level, changes, wo
 @pytest.mark.parametrize(
     ("level", "least"),
     [
-        ("beacon", {"width": 234}),
+        ("beacon", {"width": 242}),
         ("pairs", {"width": 242}),
         ("beacon", {"width": 320, "height": 24}),
         ("pose", {"height": 335, "width": 335, "receptive_field": 483}),

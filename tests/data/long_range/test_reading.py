@@ -45,6 +45,23 @@ def test_local_marks_are_near_and_far_cues_are_far():
         assert min(far) > 12 / 2
 
 
+def test_half_of_what_a_beacon_is_learnt_from_is_near_it():
+    shares = {}
+    for split in ("train", "test"):
+        away = [item.distance for scene in scenes("beacon", split, 200) for item in scene.items]
+        shares[split] = np.mean([distance < 0.3 * FIELD for distance in away])
+    assert shares["train"] > shares["test"] + 0.2
+    assert shares["test"] < 0.4
+
+
+def test_the_ground_has_no_colour_that_could_be_taken_for_a_cue():
+    for level in READERS:
+        for scene in scenes(level, "train", 20):
+            columns = scene.image.astype(float).mean(0)  # a bar fills whole columns, noise averages
+            apart = np.abs(columns[:, 2] - columns[:, 1])
+            assert np.quantile(apart, 0.2) < 4
+
+
 def test_every_pairs_image_has_both_cores_and_one_bar_for_each_shape():
     for scene in scenes("pairs", "train", 300):
         assert {item.name for item in scene.items} == {"white", "black"}
