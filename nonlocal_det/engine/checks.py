@@ -25,8 +25,8 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
         config_file: named in messages.
 
     Raises:
-        ValueError: combinations that fail later: AMP elsewhere than on CUDA or a CPU, test-time augmentation of
-            keypoints, an unknown data set.
+        ValueError: combinations that fail later: AMP elsewhere than on CUDA or a CPU, test-time
+            augmentation of keypoints, an unknown data set.
         FileNotFoundError: a data set's or the weights' file is not there.
     """
     if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith(("cuda", "cpu")):

@@ -4,20 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .cells import difference, line
+from .long_range_text import CONCLUSIONS, INTRO
 from .rows import Row
-
-INTRO = """
-## The drawn long-range data
-
-Objects that only something far away tells apart (`python tools/make_long_range.py`), small models
-from scratch on CPU cores: what a block brings, beside a **control** of the same parameters and
-multiply-adds that has no reach. Every model has its own learning rate, from one grid, chosen on
-other images and under another seed than those of the test (`learning_rates.json`). AP: of boxes,
-of keypoints where the level is pose. Δ: paired over the seeds, in AP points, with the 95 % interval
-of the mean. **right**: percent of the detected objects with the right category, of the limbs'
-joints with the right side, by their distance to the evidence in receptive fields of the backbone;
-Δ there: to the control, in the farthest range. Commands: `python tools/reproduce.py --suite
-long-range --only QUESTION --jobs 2`."""
 
 TITLES = {
     "beacon_R18": "beacon: one far cue decides (questions beacon, functions, stages)",
@@ -35,7 +23,7 @@ HEAD = ("config", "what", "rate", "AP", "Δ to baseline", "Δ to control", "righ
 
 def long_range_section(rows: Sequence[Row]) -> list[str]:
     """The section as parts; none where there are no such rows."""
-    parts = [INTRO] if rows else []
+    parts = [INTRO, CONCLUSIONS] if rows else []
     for first in rows:
         if first["baseline"] is None:
             name = first["config"]
@@ -43,7 +31,13 @@ def long_range_section(rows: Sequence[Row]) -> list[str]:
             parts.append(f"\n### {TITLES.get(name.split('/')[-1], name)}\n")
             parts.append(_table(family))
             parts += _provenance(family)
+            parts += [_figures(row) for row in family if row.get("figures")]
     return parts
+
+
+def _figures(row: Row) -> str:
+    name = row["config"].split("/")[-1]
+    return "\n" + "\n".join(f"![{name}: {what}]({path})" for what, path in row["figures"].items())
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -3,7 +3,7 @@
 A row has ``config``, ``baseline`` (its twin's config or null), ``task``, ``note``;
 ``config_sha256`` and ``cost``, which costs.py computes; ``paper`` (the paper's numbers alone);
 ``measured`` (ours alone, see measured.py; or null); ``weights`` (``name``, ``url``, ``sha256``; or
-null).
+null); perhaps ``figures`` (by what they show, their paths from the project's root).
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """Which runs come into one figure, what is refused, and the tool from end to end."""
 
 import copy
+import itertools
 import json
 import runpy
 import sys
@@ -12,7 +13,13 @@ from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
 from nonlocal_det.data import make_long_range, register_long_range
-from nonlocal_det.engine.long_range import find_comparisons, find_query, read_suite, same_data
+from nonlocal_det.engine.long_range import (
+    find_comparisons,
+    find_query,
+    looks,
+    read_suite,
+    same_data,
+)
 from nonlocal_det.evaluation import accuracy_by_distance
 
 TOOL = Path(__file__).parents[2] / "tools" / "draw_long_range.py"
@@ -80,13 +87,16 @@ def suite(datasets, tmp_path_factory):
 
 
 def test_the_tool_draws_both_figures(suite, datasets, tmp_path, monkeypatch, capsys):
-    for config in CONFIGS:
-        folder = suite.parent / config.split("/")[-1] / "seed2"
+    for config, seed in itertools.product(CONFIGS, (1, 2)):
+        folder = suite.parent / config.split("/")[-1] / f"seed{seed}"
         folder.mkdir(parents=True)
         cfg = model_zoo.get_config(config)
         cfg.MODEL.DEVICE = "cpu"
         torch.save({"model": build_model(cfg).state_dict()}, folder / "model_final.pth")
     register_long_range(datasets.parent)
+    asked = []
+    compare = looks.compare_looks
+    monkeypatch.setattr(looks, "compare_looks", lambda *a, **k: asked.append(a) or compare(*a, **k))
     monkeypatch.setattr(sys, "argv", [str(TOOL), str(suite), "--out", str(tmp_path)])
     try:
         runpy.run_path(str(TOOL), run_name="__main__")
@@ -95,8 +105,15 @@ def test_the_tool_draws_both_figures(suite, datasets, tmp_path, monkeypatch, cap
     paths = [tmp_path / f"{what}_beacon_R18.png" for what in ("accuracy", "looks")]
     assert capsys.readouterr().out.splitlines()[-2:] == [
         f"accuracy against distance: {paths[0]}",
-        f"where one query looks, seed 2: {paths[1]}",
+        f"where one query looks, seeds 1, 2: {paths[1]}",
     ]
+    labels = [look.label for look in asked[0][2]]
+    assert [label.split(":")[0] for label in labels] == [
+        *("baseline", "control (same cost, no reach)", "non-local, seed 1", "non-local, seed 2")
+    ]
+    (suite.parent / "control_beacon_R18" / "seed1" / "model_final.pth").unlink()
+    content = read_suite(suite)
+    assert looks.find_seeds(content, *find_comparisons(content), suite.parent) == [2]
     assert all(path.stat().st_size > 10000 for path in paths)
 
 
@@ -117,7 +134,7 @@ def test_what_is_no_result_of_the_suite_is_refused(suite, tmp_path):
 def test_runs_of_other_data_are_not_mixed(suite):
     runs = read_suite(suite)["runs"]
     assert same_data(runs) == runs[0]["by_distance"]
-    for change in ({"data_version": 2}, {"receptive_field": 99}, {"bins": []}):
+    for change in ({"data_version": 99}, {"receptive_field": 99}, {"bins": []}):
         other = copy.deepcopy(runs)
         other[2]["by_distance"].update(change)
         with pytest.raises(ValueError, match="nl_beacon_R18 seed 1 was measured on other data"):

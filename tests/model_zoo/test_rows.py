@@ -1,6 +1,7 @@
 """The computed fields of zoo.json, computed again."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_paper_numbers_are_in_no_measured_field():
         assert set(row["paper"]) <= {"box", "mask", "keypoint"}
         if row["measured"]:
             assert {"command", "commit", "hardware", "versions", "seeds"} <= set(row["measured"])
+
+
+def test_figures_are_where_the_rows_say():
+    root = Path(__file__).parents[2]
+    for row in load_rows():
+        for path in row.get("figures", {}).values():
+            assert (root / path).is_file(), row["config"]
+            assert f"]({path})" in (root / "model_zoo.md").read_text()
 
 
 def test_get_row_refuses_what_is_not_there():

@@ -77,7 +77,8 @@ class Draft:
         """A free place for a box: its corner (x, y), wholly inside, the recipe's gap around it.
 
         Args:
-            width, height: of the box.
+            width: of the box, in pixels.
+            height: likewise.
             columns: between which it lies, as far as the picture goes.
 
         Raises:

@@ -19,7 +19,7 @@ from .arms import (
     same_data,
 )
 from .data import reach_of_config
-from .looks import CHECKPOINT, draw_comparison_looks, find_seed
+from .looks import CHECKPOINT, draw_comparison_looks, find_seeds
 
 
 def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0) -> list[str]:
@@ -48,8 +48,8 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
         path = out / f"accuracy_{comparison.name}.png"
         _draw_accuracy(suite, comparison, data, reach, path)
         said.append(f"accuracy against distance: {path}")
-        seed = find_seed(suite, comparison, results.parent)
-        if seed is None:
+        seeds = find_seeds(suite, comparison, results.parent)
+        if not seeds:
             said.append(
                 f"{comparison.name}: not all arms have a {CHECKPOINT} under one seed beside "
                 f"{results}, so where they look is not drawn"
@@ -57,9 +57,9 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
             continue
         path = out / f"looks_{comparison.name}.png"
         draw_comparison_looks(
-            suite, comparison, seed, results.parent, path, image_id=image_id, reach=reach
+            suite, comparison, seeds, results.parent, path, image_id=image_id, reach=reach
         )
-        said.append(f"where one query looks, seed {seed}: {path}")
+        said.append(f"where one query looks, seeds {', '.join(map(str, seeds))}: {path}")
     return said
 
 

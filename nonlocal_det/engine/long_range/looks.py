@@ -1,6 +1,7 @@
-"""Where the arms of a long-range comparison look, from the checkpoints of one seed."""
+"""Where the arms of a long-range comparison look, from the checkpoints of its seeds."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,18 +42,19 @@ class Query:
     fields: float
 
 
-def find_seed(suite: Json, comparison: Comparison, folder: Path) -> int | None:
-    """The lowest seed whose checkpoints of all arms lie in the suite's folder; None: there is none.
+def find_seeds(suite: Json, comparison: Comparison, folder: Path) -> list[int]:
+    """The seeds whose checkpoints of all arms lie in the suite's folder, ascending.
 
     Args:
         suite: of `read_suite`.
         comparison: the arms.
         folder: where the suite's ``results.json`` is.
     """
-    for seed in sorted({run["seed"] for run in suite["runs"]}):
-        if all(_checkpoint(folder, name, seed).is_file() for name in comparison.arms.values()):
-            return int(seed)
-    return None
+    return [
+        int(seed)
+        for seed in sorted({run["seed"] for run in suite["runs"]})
+        if all(_checkpoint(folder, name, seed).is_file() for name in comparison.arms.values())
+    ]
 
 
 def _checkpoint(folder: Path, config: str, seed: int) -> Path:
@@ -106,19 +108,21 @@ def _farthest(one: Json) -> tuple[tuple[float, float], tuple[float, float, float
 def draw_comparison_looks(
     suite: Json,
     comparison: Comparison,
-    seed: int,
+    seeds: Sequence[int],
     folder: Path,
     path: Path,
     *,
     image_id: int = 0,
     reach: float | None = None,
 ) -> Path:
-    """Ask the last block of each arm about the same place of a test image.
+    """Ask the last block of each arm, under each seed, about the same place of a test image.
+
+    An arm without attention, as the baseline and the control, is there once.
 
     Args:
         suite: of `read_suite`.
         comparison: the arms.
-        seed: of `find_seed`.
+        seeds: of `find_seeds`, at least one.
         folder: where the suite's ``results.json`` is.
         path: the PNG to write.
         image_id: see `find_query`.
@@ -133,10 +137,13 @@ def draw_comparison_looks(
     }
     query = _query_of(next(iter(configs.values())), image_id)
     image = read_picture(query.file)
-    looks = [
-        _look(LABELS[arm], cfg, _checkpoint(folder, comparison.arms[arm], seed), image, query)
-        for arm, cfg in configs.items()
-    ]
+    looks = []
+    for arm, cfg in configs.items():
+        for seed in seeds:
+            checkpoint = _checkpoint(folder, comparison.arms[arm], seed)
+            looks.append(_look(LABELS[arm], seed, cfg, checkpoint, image, query))
+            if looks[-1].seen is None:
+                break
     return compare_looks(
         image,
         query.point,
@@ -162,7 +169,9 @@ def _query_of(cfg: CfgNode, image_id: int) -> Query:
     return find_query(annotations, Path(metadata.image_root), image_id)
 
 
-def _look(label: str, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query) -> Look:
+def _look(
+    label: str, seed: int, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query
+) -> Look:
     detector = Detector(cfg, checkpoint)
     blocks = nonlocal_blocks(detector.model)
     if not blocks:
@@ -173,4 +182,4 @@ def _look(label: str, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: 
     with record_attention(detector.model) as maps:
         (found,) = detector([image])
         # a joint may lie a little outside of the figure's box as it was found
-        return Look(label, look_from(maps, name, query.point, 0, found[:1]))
+        return Look(f"{label}, seed {seed}", look_from(maps, name, query.point, 0, found[:1]))
