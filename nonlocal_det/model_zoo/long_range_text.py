@@ -21,8 +21,8 @@ CONCLUSIONS = """
   and the control of equal cost are right beside the bar and guess from half a receptive field on,
   which is as far as a detection sees without a block; layers of the same cost bring nothing. The
   paper has no such control; its own evidence is the gain on COCO (+0.9 to +1.3 box AP, Table 5).
-- **Nothing where the answer is near.** At level local all three arms are always right, and the block's
-  interval over the control contains 0.
+- **Nothing where the answer is near.** At level local all three arms are always right, and the
+  interval of the block over the control contains 0.
 - **Attention is not an explanation.** Two of three seeds look at the bar, as one would hope. The
   third often looks elsewhere, and is right all the same.
 """

@@ -1,6 +1,7 @@
 """How a model is called in training: in which precision, and with which factor on its losses."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,8 @@ def mixed_dtype(device: torch.device) -> torch.dtype | None:
     """
     if device.type != "cpu":
         return torch.float16
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
+    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()  # empty where torch is too old to say
     found = any(there for name, there in capabilities.items() if "bf16" in name)
     return torch.bfloat16 if found else None
 

@@ -161,7 +161,7 @@ def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_
     from nonlocal_det.engine.long_range import data as long_range
 
     monkeypatch.setitem(long_range.VERSIONS, "beacon", 0)
-    with pytest.raises(ValueError, match="beacon/made_by.json: version 1, not 0"):
+    with pytest.raises(ValueError, match="beacon/made_by.json: version 2, not 0"):
         beacon.run("1", overrides=SAME_RATE)
     assert beacon.calls() == []
 
