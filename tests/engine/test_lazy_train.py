@@ -154,7 +154,10 @@ def test_it_evaluates_what_it_has_trained(trained, tmp_path, messages):
         (["train.maxiter=3"], "train.maxiter=3: train has no 'maxiter'; it has output_dir, init"),
         (["modell.backbone=3"], "modell.backbone=3: modell has no 'backbone'; it has nothing"),
         (["train.max_iter=many"], "train.max_iter='many'; expected int, as 40000"),
-        (["train.amp.enabled=True"], "train.amp.enabled=True needs CUDA, and train.device='cpu'"),
+        (
+            ["train.amp.enabled=True", "train.device=mps"],
+            "train.amp.enabled=True needs CUDA or a CPU, and train.device='mps'",
+        ),
         (["train.init_checkpoint=no.pth"], "train.init_checkpoint='no.pth': no such file"),
         (["dataloader.train.dataset.names=zzz"], "names 'zzz', which is not registered"),
         (["dataloader.train.total_batch_size=0"], "total_batch_size=0 cannot be shared"),
