@@ -38,7 +38,7 @@ def run_in_group(
     device: str,
     timeout: datetime.timedelta,
 ) -> None:
-    """Meet the other processes, run ``main(*args)`` with them, and end this process with status 0.
+    """Meet the other processes, run ``main(*args)`` with them, and end this process.
 
     Args:
         main: what to run.
@@ -48,27 +48,36 @@ def run_in_group(
         device: ``MODEL.DEVICE``; with CUDA the processes talk over NCCL, else over gloo.
         timeout: how long one waits for the others, once they have met too.
 
+    Note:
+        The status is 0, or what ``main`` exits with: 1 after a line, where this package or the loss
+        of another process is the cause.
+
     Raises:
-        SystemExit: with a line, where this package or the loss of another process is the cause.
+        SystemExit: with a line, where the processes did not meet.
     """
-    with told_once(), one_line_errors():
-        _join(place, url, device, timeout)
-        with lost_peers(place, timeout):
-            main(*args)
+    try:
+        with told_once(), one_line_errors():
+            _join(place, url, device, timeout)
+            with lost_peers(place, timeout):
+                main(*args)
+    except SystemExit as stop:
+        if not isinstance(stop.code, int):
+            raise
+        _leave(stop.code)
     dist.destroy_process_group()  # not after an error: it could wait for who is not there
-    _leave()
+    _leave(0)
 
 
-def _leave() -> NoReturn:
-    """End a process whose work is done, without taking the interpreter down.
+def _leave(status: int) -> NoReturn:
+    """End a process that has nothing left to do, without taking the interpreter down.
 
     There torch's gloo threads abort now and then ("terminate called without an active exception"),
-    and what has succeeded would look failed.
+    and what has succeeded, or stopped as it was asked to, would look failed.
     """
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def _join(place: Place, url: str, device: str, timeout: datetime.timedelta) -> None:
@@ -127,6 +136,11 @@ def _share_cores(processes: int) -> None:
         )
 
 
+def is_loss(error: RuntimeError) -> bool:
+    """Whether it says that another process of the group is gone, or did not answer in time."""
+    return isinstance(error, dist.DistError) or bool(_LOST.search(str(error)))
+
+
 @contextmanager
 def lost_peers(place: Place, timeout: datetime.timedelta) -> Iterator[None]:
     """End with a line that says so when a process waits in vain for another.
@@ -141,7 +155,7 @@ def lost_peers(place: Place, timeout: datetime.timedelta) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
+        if not is_loss(error):
             raise
         sys.stderr.write(f"{place} was here:\n{traceback.format_exc()}")
         raise SystemExit(

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from nonlocal_det.data import StrictMapper, TrainStream, shield_worker
 
+from .group import is_loss
 from .signals import Stopped, StopSignals
 
 logger = logging.getLogger("nonlocal_det")
@@ -52,6 +53,12 @@ class StoppableTrainer(DefaultTrainer):
                 except Stopped as stop:
                     self._leave(stop)
                     raise
+                except RuntimeError as error:
+                    left = self._left_by_another(error)
+                    if left is None:
+                        raise
+                    self._leave(left)
+                    raise left from error
         finally:
             if isinstance(self.data_loader, TrainStream):
                 self.data_loader.close()
@@ -72,7 +79,8 @@ class StoppableTrainer(DefaultTrainer):
 
     def after_train(self) -> None:
         """Run the hooks, unless the training is to go on another time: then close the logs."""
-        if not isinstance(sys.exc_info()[1], Stopped):
+        error = sys.exc_info()[1]
+        if not isinstance(error, Stopped) and self._left_by_another(error) is None:
             super().after_train()
             return
         for hook in self._hooks:
@@ -121,12 +129,25 @@ class StoppableTrainer(DefaultTrainer):
         if stop.together or comm.get_world_size() == 1:
             self._save(stop)
             comm.synchronize()
-        elif comm.is_main_process():
+            return
+        _tell("asked", str(stop.number))
+        if comm.is_main_process():
             _tell("stopping")
             self._save(stop)
             _tell("stopped")
         else:
             _wait_for_the_main_process()
+
+    def _left_by_another(self, error: BaseException | None) -> Stopped | None:
+        """The stop of which a lost process died that this one waited for, all its steps done.
+
+        An evaluation is left by each process at another place of it: who was done with it waits.
+        """
+        if not isinstance(error, RuntimeError) or not is_loss(error) or self._done is None:
+            return None
+        between_steps = self.iter in (self._done, self.max_iter)
+        number = (_SIGNALS.number or _asked_for()) if between_steps else 0
+        return Stopped(number) if number else None
 
     def _save(self, stop: Stopped) -> None:
         if not comm.is_main_process():
@@ -169,9 +190,17 @@ def _store() -> dist.Store:
     return store
 
 
-def _tell(what: str) -> None:
+def _tell(what: str, value: str = "") -> None:
     with suppress(RuntimeError):  # whoever keeps the store is gone: none is left to be told
-        _store().set(what, "")
+        _store().set(what, value)
+
+
+def _asked_for() -> int:
+    """The signal on which another process has left an evaluation; 0: none has."""
+    with suppress(RuntimeError):
+        if _store().check(["asked"]):
+            return int(_store().get("asked"))
+    return 0
 
 
 def _wait_for_the_main_process() -> None:

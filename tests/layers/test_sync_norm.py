@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
+from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
+from nonlocal_det.engine import launch
 from nonlocal_det.layers import NonLocalBlock
 
 SIZES = (1, 3)  # images of the two processes: their sums must be weighed
@@ -33,19 +33,16 @@ def step(model, x):
     return {"z": z.detach(), "x": x.grad, **grads, **dict(core.named_buffers())}
 
 
-def worker(rank, folder):
-    torch.set_num_threads(1)
-    url = f"file://{folder}/meet"
-    dist.init_process_group("gloo", init_method=url, rank=rank, world_size=len(SIZES))
+def worker(folder):
+    rank = comm.get_rank()
     part = images().split(SIZES)[rank]
     model = DistributedDataParallel(block("SyncBN"))
     torch.save(step(model, part), f"{folder}/{rank}.pth")
-    dist.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_ddp_with_sync_bn_in_the_block_equals_one_process(tmp_path):
-    mp.spawn(worker, args=(tmp_path,), nprocs=len(SIZES))
+    launch(worker, len(SIZES), device="cpu", args=(tmp_path,))
     expected = step(block("BN"), images())
     parts = [torch.load(tmp_path / f"{rank}.pth") for rank in range(len(SIZES))]
     for name in ("z", "x"):
