@@ -1,21 +1,24 @@
 """Two processes whose training a signal ends while one evaluates and the other waits for it.
 
-``python tests/stopped_processes.py FOLDER RANK``: process RANK evaluates for a minute. Each leaves
-``FOLDER/<rank>.pid`` once it is there and ``FOLDER/<rank>.status`` as it ends.
+``python tests/stopped_processes.py FOLDER RANK BACKEND``: process RANK evaluates for a minute. Each
+leaves ``FOLDER/<rank>.pid`` once it is there and ``FOLDER/<rank>.status`` as it ends. Where BACKEND
+is nccl, its barrier is played on the CPU: one that waits on when others are gone.
 """
 
 import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import torch.distributed as dist
 from detectron2.config import get_cfg
 from detectron2.engine import HookBase
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from torch import nn
 
-from nonlocal_det.engine import launch
+from nonlocal_det.engine import group, launch
 from nonlocal_det.engine.stoppable import StoppableTrainer
 
 
@@ -72,6 +75,19 @@ class Trainer(StoppableTrainer):
         time.sleep(60)
 
 
+def deaf_barrier() -> None:
+    """As NCCL's, which does not hear that another process has left."""
+    try:
+        dist.barrier()
+    except RuntimeError:
+        time.sleep(600)
+
+
+def play_nccl() -> None:
+    group.dist = SimpleNamespace(**{**vars(dist), "get_backend": lambda: "nccl"})
+    comm.synchronize = deaf_barrier
+
+
 def main(folder: str, longest: str) -> None:
     Trainer.folder = Path(folder)
     status: object = 0
@@ -87,5 +103,7 @@ def main(folder: str, longest: str) -> None:
         (Path(folder) / f"{comm.get_rank()}.status").write_text(str(status))
 
 
+if sys.argv[3:] == ["nccl"]:
+    play_nccl()  # in the processes that are spawned too
 if __name__ == "__main__":
-    launch(main, 2, device="cpu", args=tuple(sys.argv[1:]))
+    launch(main, 2, device="cpu", args=tuple(sys.argv[1:3]))

@@ -110,11 +110,13 @@ def _join(place: Place, url: str, device: str, timeout: datetime.timedelta) -> N
 def _group_by_machine(place: Place, timeout: datetime.timedelta) -> None:
     """Tell Detectron2 who shares a machine, also where machines have not as many processes.
 
-    Its own functions make groups that wait for 30 minutes, whatever the user says.
+    Its own functions make groups that wait for 30 minutes, whatever the user says. NCCL's barrier
+    does not hear that a process has left: gloo's does, at once.
     """
     if dist.get_backend() == "nccl":
         plain = dist.new_group(backend="gloo", timeout=timeout)
         comm._get_global_gloo_group = lambda: plain  # gathers objects over it
+        comm.synchronize = lambda: dist.barrier(group=plain)
     machines = comm.all_gather(place.machine)
     for machine in sorted(set(machines)):
         ranks = [rank for rank, name in enumerate(machines) if name == machine]

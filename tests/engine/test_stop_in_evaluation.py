@@ -15,9 +15,10 @@ SCRIPT = Path(__file__).parents[1] / "stopped_processes.py"
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["all", "the one that evaluates"])
 @pytest.mark.parametrize("longest", [0, 1])
-def test_who_waits_for_an_evaluation_that_was_left_ends_as_asked(longest, asked, tmp_path):
+@pytest.mark.parametrize("backend", ["gloo", "nccl"])
+def test_who_waits_for_an_evaluation_that_was_left_ends_as_asked(backend, longest, asked, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
-    words = [sys.executable, str(SCRIPT), str(tmp_path), str(longest)]
+    words = [sys.executable, str(SCRIPT), str(tmp_path), str(longest), backend]
     training = subprocess.Popen(words, env=environment, start_new_session=True)
     pids = [tmp_path / "0.pid", tmp_path / "1.pid"]
     end = time.monotonic() + 60
