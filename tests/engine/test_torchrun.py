@@ -2,12 +2,12 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 import torch
@@ -84,18 +84,36 @@ def wait_for(condition, seconds: float = 90) -> None:
         time.sleep(0.02)
 
 
+def start_elastic(machines: int, command: list[str], log: Path) -> list[subprocess.Popen]:
+    """Two processes on one machine or on two, which torchrun starts once more."""
+    shared = ["--max-restarts", "1", "--nproc-per-node", str(2 // machines)]
+    if machines == 1:
+        return [start([*shared, "--standalone"], command, log.with_suffix(".0"))]
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}"]
+    shared += ["--nnodes", "2", *meeting, "--local-addr", "127.0.0.1"]
+    return [start(shared, command, log.with_suffix(f".{number}")) for number in range(machines)]
+
+
 @pytest.mark.slow
-def test_after_a_kill_torchrun_continues_exactly(mini_coco, tmp_path):
-    whole, killed, said = tmp_path / "whole", tmp_path / "killed", tmp_path / "said.txt"
-    elastic = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+@pytest.mark.parametrize("machines", [1, 2])
+def test_after_a_kill_torchrun_continues_exactly(machines, mini_coco, tmp_path):
+    whole, killed, said = tmp_path / "whole", tmp_path / "killed", tmp_path / "said"
     options = ("SOLVER.CHECKPOINT_PERIOD", "3")
-    undisturbed = start(elastic, train_command(whole, *options, iterations=12), said)
-    assert undisturbed.wait(timeout=110) == 0, said.read_text()[-5000:]
-    running = start(elastic, train_command(killed, *options, iterations=12), said)
+
+    def begin(out):
+        return start_elastic(machines, train_command(out, *options, iterations=12), said)
+
+    def end(running):
+        codes = [one.wait(timeout=110) for one in running]
+        texts = [said.with_suffix(f".{number}").read_text() for number in range(machines)]
+        assert codes == [0] * machines, "\n".join(text[-5000:] for text in texts)
+        return "".join(texts)
+
+    end(begin(whole))
+    running = begin(killed)
     wait_for(lambda: (killed / "model_0000005.pth").is_file())
-    os.kill(workers(running)["1"], signal.SIGKILL)
-    assert running.wait(timeout=110) == 0, said.read_text()[-5000:]
-    assert "failed (exitcode: -9) local_rank: 1" in said.read_text()
+    os.kill({rank: pid for one in running for rank, pid in workers(one).items()}["1"], SIGKILL)
+    assert f"failed (exitcode: -9) local_rank: {2 - machines}" in end(running)
     result = json.loads((killed / "result.json").read_text())
     assert result["first_iteration"] in (6, 9)  # the kill may come after the next save
     expected, found = (read_checkpoint(out / "model_final.pth") for out in (whole, killed))
