@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.colors import rgb_to_hsv
 
 from nonlocal_det.data.long_range import LEVELS, Recipe, draw_image
 from nonlocal_det.data.long_range.draft import Item, Scene
@@ -57,24 +56,31 @@ def read_cue(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str
     return nearest, found[nearest]
 
 
-def hue_and_saturation(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    hsv = rgb_to_hsv(image[:, :, ::-1] / 255)
-    return hsv[:, :, 0], hsv[:, :, 1]
+def bars(image: np.ndarray) -> list[tuple[str, int, int]]:
+    """Each bar's cue, its first column and the one after its last."""
+    found = []
+    for name, mask in cues(image).items():
+        columns = np.flatnonzero(mask.mean(0) > 0.9)  # only a bar is as high as the image
+        sides = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+        if columns.size:
+            pairs = zip(sides[::2], sides[1::2], strict=True)  # a core is between two sides
+            found += [(name, left[0], right[-1] + 1) for left, right in pairs]
+    return found
 
 
 def read_twin(image: np.ndarray, corners: tuple[int, int, int, int]) -> tuple[str, float]:
-    """The core of the bar of a box's colour, and how far that bar is."""
+    """The cue of the bar whose core has a box's colour, and how far that bar is."""
     x0, y0, x1, y1 = corners
-    hue, saturation = hue_and_saturation(image)
-    inside = saturation[y0:y1, x0:x1] > 0.7
-    own = np.exp(2j * np.pi * hue[y0:y1, x0:x1][inside]).mean()
-    same = (np.abs(np.exp(2j * np.pi * hue) - own / abs(own)) < 0.5) & (saturation > 0.6)
-    columns = np.flatnonzero(same.mean(0) > 0.9)  # only a bar is as high as the image
-    first, last = columns[0], columns[-1]
-    core = image[:, (first + last + 1) // 2].mean()
+    y, x, near = (y0 + y1) // 2, (x0 + x1) // 2, 3
+    own = image[y - near : y + near, x - near : x + near].mean((0, 1))
+
+    def unlike(bar: tuple[str, int, int]) -> float:
+        middle = (bar[1] + bar[2]) // 2
+        return float(np.abs(image[:, middle - 2 : middle + 2].mean((0, 1)) - own).max())
+
+    name, first, last = min(bars(image), key=unlike)
     centre = (x0 + x1) / 2
-    distance = max(0.0, min(abs(first + 0.5 - centre), abs(last + 0.5 - centre)))
-    return "white" if core > 128 else "black", distance
+    return name, max(first + 0.5 - centre, centre - last + 0.5)
 
 
 def axis(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,54 +1,48 @@
-"""Every shape is told by its twin: the bar of the same colour, which is elsewhere for each."""
-
-import colorsys
+"""Every shape is told by its twin: of two bars, which are anywhere, the one with its colour."""
 
 import numpy as np
 
+from .beacon import CUES, grey_or_blue
 from .draft import EVIDENCE, Draft, Scene
 
-CORES = {"white": 240, "black": 15}
+CORE = 0.4  # of a bar's width
+APART = 100  # of the two colours of an image, in levels of some channel
 
 
 def draw_pairs(draft: Draft) -> Scene:
-    """Two or three shapes and as many bars; a bar's core is the category of its colour's shape.
+    """A red bar and a green one with cores of two colours, and two to four shapes of these colours.
 
-    Both cores are in every image, so no map of attention that is the same for all queries can tell
-    which is whose. Colours are continuous, so that a summary of the image cannot list them.
+    A shape's category is the bar around the core of its colour. Both cues are in every image that
+    is tested, so attention that is the same for all queries looks at neither bar more for one shape
+    than for the other: where to look is another place for every query. The colours are continuous.
+
+    Half of the images to learn from have two bars of one cue: what a cue means is to be learnt
+    before whose it is, else neither is.
     """
     rng, recipe = draft.rng, draft.recipe
-    count = int(rng.integers(2, 4))
-    names = _mixed(rng, count)
-    colors = [_color(hue) for hue in _hues(rng, count)]
+    names = list(rng.permutation(list(CUES)))
+    if draft.training and rng.random() < 0.5:
+        names[1] = names[0]
+    colors = _colors(draft)
     width, height = recipe.bar_width, recipe.height
-    for k, (name, color) in enumerate(zip(names, colors, strict=True)):
-        x, _ = draft.place(width, height)
-        x, core = round(x), round(width / 3)
-        draft.rectangle((x, 0), (width, height), color, EVIDENCE + k)
-        middle = np.full(3, CORES[name])
-        draft.rectangle((x + (width - core) // 2, 0), (core, height), middle, EVIDENCE + k)
+    core = round(CORE * width)
+    for bar, (name, color) in enumerate(zip(names, colors, strict=True)):
+        x = round(draft.place(width, height)[0])
+        draft.rectangle((x, 0), (width, height), np.array(CUES[name]), EVIDENCE + bar)
+        draft.rectangle((x + (width - core) // 2, 0), (core, height), color, EVIDENCE + bar)
     items = []
-    for owner, (name, color) in enumerate(zip(names, colors, strict=True)):
+    for owner in range(rng.integers(2, 5)):
+        bar = owner if owner < 2 else int(rng.integers(2))  # each bar has a shape
         radius = draft.radius()
         x, y = draft.place(2 * radius, 2 * radius)
-        draft.shape((x + radius, y + radius), radius, color, owner)
-        items.append(draft.item(name, owner, EVIDENCE + owner))
+        draft.shape((x + radius, y + radius), radius, colors[bar], owner)
+        items.append(draft.item(names[bar], owner, EVIDENCE + bar))
     return draft.finish(items)
 
 
-def _mixed(rng: np.random.Generator, count: int) -> list[str]:
-    """Random names, not all the same."""
+def _colors(draft: Draft) -> tuple[np.ndarray, np.ndarray]:
+    """Two greys or blues that are well apart."""
     while True:
-        names = [list(CORES)[k] for k in rng.integers(2, size=count)]
-        if len(set(names)) > 1:
-            return names
-
-
-def _hues(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Hues in 0..1 that are well apart, anywhere on the circle, in random order."""
-    jitter = rng.uniform(-0.08, 0.08, count)
-    return rng.permutation((rng.uniform() + np.arange(count) / count + jitter) % 1)
-
-
-def _color(hue: float) -> np.ndarray:
-    """A saturated colour, BGR in 0..255."""
-    return np.array(colorsys.hsv_to_rgb(hue, 0.9, 0.85)[::-1]) * 255
+        one, other = (grey_or_blue(draft.rng, draft.brightness) for _ in range(2))
+        if np.abs(one - other).max() >= APART:
+            return one, other

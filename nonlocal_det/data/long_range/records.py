@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a scene is drawn, so its module needs OpenCV; these records
 
 CATEGORIES = {
     "beacon": ("red", "green"),
-    "pairs": ("white", "black"),
+    "pairs": ("red", "green"),
     "pose": ("person",),
     "local": ("red", "green"),
 }

@@ -29,7 +29,7 @@ class DataSet:
 
 DATA_SETS = {
     "beacon": DataSet("beacon", 64, 320, "long_range/beacon_R18"),
-    "pairs": DataSet("pairs", 64, 320, "long_range/pairs_R18"),
+    "pairs": DataSet("pairs", 64, 320, "long_range/pairs_R18", 2000),
     "pose": DataSet("pose", 160, 160, "long_range/pose_R18", 2000, 600),
     "local": DataSet("local", 64, 320, "long_range/local_R18"),
     "beacon_wide": DataSet("beacon", 64, 640, "long_range/beacon_wide_R18"),

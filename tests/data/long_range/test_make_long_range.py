@@ -111,7 +111,7 @@ def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
         ("beacon", {"seed": -1}, ["seed=-1", "at least 0"]),
         ("beacon", {"object_size": 8}, ["object_size=8", "at least 12"]),
         ("beacon", {"width": 200}, ["width=200", "at most 170 px", "211 px", "at least 242"]),
-        ("pairs", {"width": 240}, ["width=240", "at most 210 px", "211 px", "at least 242"]),
+        ("pairs", {"width": 240}, ["width=240", "at most 204 px", "211 px", "at least 248"]),
         ("beacon", {"height": 20}, ["no room for 4 shapes", "20x320", "height of at least 24"]),
         ("local", {"width": 96}, ["no room for 4 shapes", "64x96", "at least 164"]),
         ("pose", {"height": 90}, ["90x160", "at least 96"]),
@@ -130,7 +130,7 @@ def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, level, changes, wo
     ("level", "least"),
     [
         ("beacon", {"width": 242}),
-        ("pairs", {"width": 242}),
+        ("pairs", {"width": 248}),
         ("beacon", {"width": 320, "height": 24}),
         ("pose", {"height": 335, "width": 335, "receptive_field": 483}),
     ],
