@@ -27,9 +27,9 @@ def draw_pairs(draft: Draft) -> Scene:
     width, height = recipe.bar_width, recipe.height
     core = round(CORE * width)
     for bar, (name, color) in enumerate(zip(names, colors, strict=True)):
-        x = round(draft.place(width, height)[0])
-        draft.rectangle((x, 0), (width, height), np.array(CUES[name]), EVIDENCE + bar)
-        draft.rectangle((x + (width - core) // 2, 0), (core, height), color, EVIDENCE + bar)
+        left = round(draft.place(width, height)[0])
+        draft.rectangle((left, 0), (width, height), np.array(CUES[name]), EVIDENCE + bar)
+        draft.rectangle((left + (width - core) // 2, 0), (core, height), color, EVIDENCE + bar)
     items = []
     for owner in range(rng.integers(2, 5)):
         bar = owner if owner < 2 else int(rng.integers(2))  # each bar has a shape
