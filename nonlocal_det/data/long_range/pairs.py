@@ -17,7 +17,7 @@ def draw_pairs(draft: Draft) -> Scene:
     than for the other: where to look is another place for every query. The colours are continuous.
 
     Half of the images to learn from have two bars of one cue: what a cue means is to be learnt
-    before whose it is, else neither is.
+    before whose it is.
     """
     rng, recipe = draft.rng, draft.recipe
     names = list(rng.permutation(list(CUES)))
