@@ -29,8 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         default="",
-        help="the models with this in their name, as R50, or those of a question of long-range: "
-        + ", ".join(QUESTIONS),
+        help="models by name or a part of it, as R50, or by a question of long-range ("
+        + ", ".join(QUESTIONS)
+        + "); several with commas between",
     )
     parser.add_argument("--output", type=Path, help="default: output/reproduce/SUITE-SCHEDULE")
     parser.add_argument("--gpus", default="", help="as 0-3: several runs at a time")

@@ -43,7 +43,7 @@ def make_plan(
         seeds: how many ("3", the default, is 1, 2, 3) or which ("1,5,7"; "5," is the one seed 5).
         schedule: "1x" (the default) or "3x"; of the paper's tables alone.
         output: by default ``output/reproduce/SUITE-SCHEDULE``.
-        only: a question of the suite's, or what is in the name of the models to keep.
+        only: which of its models, as in `find_suite`.
         choose_lr: try every model at every rate of the grid, evaluated on the split val under a
             seed of its own, instead of training the suite.
         lr_grid: the rates to try, as "0.01,0.02".

@@ -1,6 +1,6 @@
 """Which models a suite compares, read from the zoo's rows: written once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +81,8 @@ def find_suite(name: str, only: str = "") -> Suite:
 
     Args:
         name: one of `SUITES`.
-        only: a question of the rows, as "beacon", or else what the models that are kept have in
-            their names; what they are compared with stays.
+        only: questions of the rows, as "beacon", whole names or parts of names, with commas
+            between; the first of these three that fits. What the kept are compared with stays.
 
     Raises:
         ValueError: there is no such suite, or no such model in it.
@@ -92,13 +92,9 @@ def find_suite(name: str, only: str = "") -> Suite:
     tasks, belongs = _CHOICE[name]
     rows = {row["config"]: row for row in load_rows()}
     chosen = [row for row in rows.values() if row.get("baseline") and belongs(row)]
-    asked = [row for row in chosen if only in row.get("questions", ())]
-    kept = asked or [row for row in chosen if only in row["config"]]
-    if not kept:
-        names = ", ".join(row["config"] for row in chosen)
-        raise ValueError(
-            f"--only {only!r}: no pair of {name} has it in its name; there are {names}"
-        )
+    words = only.split(",") if only else []
+    meant = [row["config"] for word in words for row in _meant(word, chosen, name)]
+    kept = [row for row in chosen if row["config"] in meant or not words]
     pairs = [
         Pair(other, row["config"], _paper(rows[other], row))
         for row in kept
@@ -106,6 +102,20 @@ def find_suite(name: str, only: str = "") -> Suite:
         if other
     ]
     return Suite(name, tasks, tuple(pairs))
+
+
+def _meant(word: str, rows: Sequence[Row], suite: str) -> list[Row]:
+    """The rows of a question, or the one of that name, or those with it in their names."""
+    ways: tuple[Callable[[Row], bool], ...] = (
+        lambda row: word in row.get("questions", ()),
+        lambda row: word in (row["config"], row["config"].rpartition("/")[2]),
+        lambda row: word != "" and word in row["config"],
+    )
+    for fits in ways:
+        if meant := [row for row in rows if fits(row)]:
+            return meant
+    names = ", ".join(row["config"] for row in rows)
+    raise ValueError(f"--only {word!r}: no pair of {suite} has it in its name; there are {names}")
 
 
 def _paper(baseline: Row, row: Row) -> dict[tuple[str, str], float]:

@@ -30,6 +30,19 @@ def test_only_keeps_a_pair_with_its_baseline():
     assert find_suite("table6", only="head").configs[0] == "keypoint_rcnn_R101"
 
 
+def test_only_takes_several_and_a_whole_name_means_that_model_alone():
+    short = [
+        n.removeprefix("long_range/") for n in find_suite("long-range", "nl_pairs_R18").configs
+    ]
+    assert short == ["pairs_R18", "nl_pairs_R18", "control_pairs_R18"]  # and none of 2 blocks
+    whole = find_suite("long-range", "long_range/gcnet_pairs_R18,nl_pairs_R18").configs
+    assert [n.removeprefix("long_range/") for n in whole] == [*short, "gcnet_pairs_R18"]
+    beacon, local, both = (
+        set(find_suite("long-range", only).configs) for only in ("beacon", "local", "beacon,local")
+    )
+    assert both == beacon | local
+
+
 def test_runs_go_seed_by_seed_with_twins_together():
     plan = make_plan("table5", seeds="1,7", only="R50", overrides=["SOLVER.IMS_PER_BATCH", "2"])
     assert [(run.config, run.seed) for run in plan.runs] == [
@@ -94,6 +107,8 @@ def test_bad_seeds_are_refused(text):
     [
         ({"suite": "table7"}, ["'table7'", "table5, table6, quick, long-range"]),
         ({"suite": "table5", "only": "R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
+        ({"suite": "table5", "only": "R50,R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
+        ({"suite": "table5", "only": "R50,"}, ["--only ''", "nl_mask_rcnn_X152"]),
         ({"suite": "table5", "schedule": "2x"}, ["--schedule '2x'", "1x, 3x"]),
         ({"suite": "quick", "schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),
         ({"suite": "quick", "overrides": ["SEED", "4"]}, ["SEED cannot", "--seeds"]),
