@@ -34,6 +34,7 @@ from .step import (
     StepOptions,
     TrainingStep,
     bare_model,
+    lay_out,
     mixed_dtype,
 )
 from .stoppable import StoppableTrainer
@@ -129,9 +130,7 @@ class Trainer(StoppableTrainer):
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         """Build the model and say which non-local blocks it has."""
-        model = super().build_model(cfg)
-        say_blocks(model)
-        return model
+        return prepare_model(super().build_model(cfg), cfg)
 
     @classmethod
     def build_evaluator(
@@ -213,10 +212,12 @@ class Trainer(StoppableTrainer):
         self.step.run()
 
 
-def say_blocks(model: nn.Module) -> None:
-    """Log which non-local blocks a model has."""
+def prepare_model(model: nn.Module, cfg: CfgNode) -> nn.Module:
+    """Log which non-local blocks a model has, and lay it out for its precision."""
     blocks = nonlocal_blocks(model)
     logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
+    mixed = cfg.SOLVER.AMP.ENABLED
+    return lay_out(model, mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if mixed else None)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from nonlocal_det.engine.stoppable import shielded
-from nonlocal_det.engine.trainer import Trainer, say_blocks
+from nonlocal_det.engine.trainer import Trainer, prepare_model
 from nonlocal_det.modeling import nonlocal_blocks
 
 _NOT_THE_MODEL = ("seed", "output_dir", "device", "expected_results")  # as provenance.config_hash
@@ -59,8 +59,7 @@ class LazyTrainer(Trainer):
                 f"{cls.config_file} is a non-local config, but the model it built has no non-local "
                 "block; undo the override that removed it, or train the baseline config"
             )
-        say_blocks(model)
-        return model
+        return prepare_model(model, cfg)
 
     @classmethod
     def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:

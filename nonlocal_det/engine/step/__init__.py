@@ -3,7 +3,7 @@
 from .block_watch import BlockWatch
 from .nonfinite import NonFiniteError, NonFiniteGuard
 from .options import StepOptions, parse_policy
-from .precision import mixed_dtype, precision_of
+from .precision import lay_out, mixed_dtype, precision_of
 from .reproduction import Replay, describe_replay, replay
 from .training import TrainingStep, bare_model
 
@@ -16,6 +16,7 @@ __all__ = [
     "TrainingStep",
     "bare_model",
     "describe_replay",
+    "lay_out",
     "mixed_dtype",
     "parse_policy",
     "precision_of",

@@ -17,7 +17,7 @@ from nonlocal_det.config import add_nonlocal_config
 from .diagnosis import Finding, diagnose
 from .packing import pack, unpack
 from .parts import Part, images_of
-from .precision import Precision
+from .precision import Precision, lay_out
 from .random_state import RandomState, as_it_was
 
 FOLDER = "nonfinite"
@@ -124,10 +124,10 @@ def replay(path: Path, device: str | None = None) -> Replay:
     weights = path.parent / about.weights
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is not there; put it beside {path.name} again")
-    model = _build(about.config, where, path)
+    dtype = getattr(torch, content["autocast"]) if content["autocast"] else None
+    model = lay_out(_build(about.config, where, path), dtype)
     load_weights(model, weights)
     model.train()
-    dtype = getattr(torch, content["autocast"]) if content["autocast"] else None
     precision = Precision(where, dtype, content["scale"])
     random = RandomState.from_plain(content["random"])
     part = Part(unpack(content["batch"]), content["share"], random)
