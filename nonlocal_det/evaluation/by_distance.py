@@ -55,7 +55,7 @@ def accuracy_by_distance(
             or the edges do not ascend.
     """
     _check_edges(edges, unit)
-    truth = read_truth(annotations, "bbox")
+    truth = _asked(read_truth(annotations, "bbox"))
     recipe = _recipe(truth, annotations)
     is_pose = recipe["level"] == "pose"
     task = "keypoints" if is_pose else "bbox"
@@ -80,6 +80,12 @@ def accuracy_by_distance(
         "all": _row(answers, pixels, 0.0, math.inf),
         "bins": [_row(answers, pixels, low, high) for low, high in pairwise(edges)],
     }
+
+
+def _asked(truth: dict[str, Any]) -> dict[str, Any]:
+    """Without crowds, which are what the others are told by."""
+    asked = [one for one in truth["annotations"] if not one.get("iscrowd")]
+    return {**truth, "annotations": asked}
 
 
 def _check_edges(edges: Sequence[float], unit: str) -> None:

@@ -53,6 +53,13 @@ def numbers(row):
     return tuple(row[key] for key in ("count", "right", "wrong", "missed"))
 
 
+def test_what_objects_are_told_by_is_not_asked_for(measure):
+    bar = {**shape(2, 0, x=100), "bbox": [100, 0, 30, 400], "iscrowd": 1}
+    said = measure(truth(shape(1, 80), bar), [found(), found(x=100, width=30)])
+    assert numbers(said["all"]) == (1, 1, 0, 0)
+    assert said["object_size"] == [20, 20]
+
+
 def test_each_object_is_in_the_bin_of_its_distance(measure):
     objects = [shape(1, 0, x=0), shape(2, 24.9, x=30), shape(3, 25, x=60), shape(4, 300, x=90)]
     said = measure(truth(*objects), [found(x) for x in (0, 30, 60, 90)])

@@ -1,6 +1,7 @@
 """A picture in the making: what is where, what may not overlap, how far the evidence is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from .recipe import Recipe
 cv2 = import_cv2()
 
 EVIDENCE = 1000
-"""Owners on the canvas from here on are evidence, not objects: they are not annotated."""
+"""Owners on the canvas from here on are evidence, not what is asked for."""
 
 SHAPES = ("square", "triangle")
 CONTRAST = 50
@@ -45,10 +46,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture (H, W, 3) uint8, BGR, and its objects."""
+    """A picture, its objects, and what tells them apart.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        items: what is asked for.
+        evidence: objects of the same categories whose own looks say which: to learn from.
+    """
 
     image: np.ndarray
     items: tuple[Item, ...]
+    evidence: tuple[Item, ...] = ()
 
 
 class Draft:
@@ -124,11 +132,12 @@ class Draft:
         centre = np.array([columns[0] + columns[-1] + 1, rows[0] + rows[-1] + 1]) / 2
         return Item(name, mask, distance_to(self.canvas.owner == evidence, centre))
 
-    def finish(self, items: list[Item]) -> Scene:
+    def finish(self, items: list[Item], evidence: Sequence[Item] = ()) -> Scene:
         """Blur a little, add noise."""
         noise = self.rng.normal(0, 6, self.canvas.image.shape)
         image = cv2.GaussianBlur(self.canvas.image, (3, 3), 0.5)
-        return Scene(np.clip(image + noise, 0, 255).astype(np.uint8), tuple(items))
+        noisy = np.clip(image + noise, 0, 255).astype(np.uint8)
+        return Scene(noisy, tuple(items), tuple(evidence))
 
 
 def contrasting_grey(rng: np.random.Generator, background: float) -> float:

@@ -125,7 +125,10 @@ def _write_split(root: Path, recipe: Recipe, split: str) -> None:
         path = root / split / name
         if not cv2.imwrite(str(path), scene.image):
             raise OSError(f"cannot write {path}")
-        for item in scene.items:
-            annotations.append(annotation(item, recipe, image_id, len(annotations) + 1))
+        things = [(item, False) for item in scene.items]
+        things += [(item, split != "train") for item in scene.evidence]
+        for item, is_crowd in things:
+            one = annotation(item, recipe, image_id, len(annotations) + 1, is_crowd)
+            annotations.append(one)
     json_file = root / "annotations" / f"{split}.json"
     write_json(json_file, content(recipe, split, images, annotations))

@@ -16,8 +16,10 @@ def draw_pairs(draft: Draft) -> Scene:
     is tested, so attention that is the same for all queries looks at neither bar more for one shape
     than for the other: where to look is another place for every query. The colours are continuous.
 
-    Half of the images to learn from have two bars of one cue: what a cue means is to be learnt
-    before whose it is.
+    The bars are objects of the two categories themselves, told by their own looks, so that what a
+    cue means need not be learnt from afar. They are annotated to be learnt from; in other splits
+    they are crowds, neither asked for nor wrong. Half of the images to learn from have two bars of
+    one cue: to bring what is far is to be learnt before whose it is.
     """
     rng, recipe = draft.rng, draft.recipe
     names = list(rng.permutation(list(CUES)))
@@ -37,7 +39,8 @@ def draw_pairs(draft: Draft) -> Scene:
         x, y = draft.place(2 * radius, 2 * radius)
         draft.shape((x + radius, y + radius), radius, colors[bar], owner)
         items.append(draft.item(names[bar], owner, EVIDENCE + bar))
-    return draft.finish(items)
+    told = [draft.item(name, EVIDENCE + bar, EVIDENCE + bar) for bar, name in enumerate(names)]
+    return draft.finish(items, evidence=told)
 
 
 def _colors(draft: Draft) -> tuple[np.ndarray, np.ndarray]:

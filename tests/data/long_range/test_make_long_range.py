@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from long_range_scenes import FIELD, recipe, scenes
+from long_range_scenes import bars as read_bars
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -55,7 +56,23 @@ def test_the_json_is_cocos_and_each_annotation_has_its_distance(root, level):
             assert one["area"] == mask.sum() > 0
             units = one["evidence_distance"] / FIELD
             assert one["evidence_receptive_fields"] == pytest.approx(units, abs=1e-4)
-            assert one["evidence_distance"] > 0
+            assert one["evidence_distance"] > 0 or level == "pairs"
+
+
+def test_the_bars_of_pairs_are_learnt_and_elsewhere_neither_asked_for_nor_wrong(root):
+    for split in SPLITS:
+        coco = load(root, "pairs", split)
+        for image_id, scene in zip(
+            coco.imgs, scenes("pairs", split, COUNTS[f"num_{split}"]), strict=True
+        ):
+            bars = [one for one in coco.imgToAnns[image_id] if one["evidence_distance"] <= 0.5]
+            assert [one["bbox"][1::2] for one in bars] == [[0, scene.image.shape[0]]] * 2
+            assert all(one["iscrowd"] == (split != "train") for one in bars)
+            names = sorted(coco.cats[one["category_id"]]["name"] for one in bars)
+            assert names == sorted(name for name, _, _ in read_bars(scene.image))
+            shapes = [one for one in coco.imgToAnns[image_id] if one not in bars]
+            assert len(shapes) == len(scene.items)
+            assert all(one["iscrowd"] == 0 for one in shapes)
 
 
 def test_the_annotations_are_those_of_the_drawn_images(root):
