@@ -54,7 +54,6 @@ LONG_RANGE = {  # by the model's name without its role: its control has its bloc
     },
     **{f"beacon_R18_res{stage}": [f"{STAGE}{stage}.nl0"] for stage in (2, 3)},
     "beacon_wide_R18_res5": [STAGE + "5.nl0"],
-    "pairs_R18_2blocks": [STAGE + "4.nl0", STAGE + "4.nl1"],
     "beacon_deep_R50": [RES4["R50"]],
     "beacon_deep_R50_5blocks": BLOCKS["ablations/nl_mask_rcnn_R50_5blocks"],
     "beacon_deep_R50_10blocks": BLOCKS["ablations/nl_mask_rcnn_R50_10blocks"],

@@ -32,11 +32,11 @@ def test_only_keeps_a_pair_with_its_baseline():
 
 def test_only_takes_several_and_a_whole_name_means_that_model_alone():
     short = [
-        n.removeprefix("long_range/") for n in find_suite("long-range", "nl_pairs_R18").configs
+        n.removeprefix("long_range/") for n in find_suite("long-range", "nl_beacon_R18").configs
     ]
-    assert short == ["pairs_R18", "nl_pairs_R18", "control_pairs_R18"]  # and none of 2 blocks
-    whole = find_suite("long-range", "long_range/gcnet_pairs_R18,nl_pairs_R18").configs
-    assert [n.removeprefix("long_range/") for n in whole] == [*short, "gcnet_pairs_R18"]
+    assert short == ["beacon_R18", "nl_beacon_R18", "control_beacon_R18"]  # and none in res2
+    whole = find_suite("long-range", "long_range/gcnet_beacon_R18,nl_beacon_R18").configs
+    assert [n.removeprefix("long_range/") for n in whole] == [*short, "gcnet_beacon_R18"]
     beacon, local, both = (
         set(find_suite("long-range", only).configs) for only in ("beacon", "local", "beacon,local")
     )

@@ -1,5 +1,0 @@
-"""The LazyConfig twin of long_range/control_pairs_R18_2blocks.yaml, call by call."""
-
-from nonlocal_det.engine.lazy import twin
-
-dataloader, lr_multiplier, model, optimizer, train = twin("long_range/control_pairs_R18_2blocks")
