@@ -31,7 +31,7 @@ def accuracy_by_distance(
     for its side: of the best-scored detection with IoU >= 0.5, the joint is right if it lies nearer
     to its own place than to that of its left-right twin, wrong (swapped) if farther, and missed if
     its similarity to the nearer of the two, exp(-d^2 / (2 area (2 sigma)^2)) with COCO's sigmas, is
-    below 0.5: then it is at neither.
+    below 0.5: then it is at neither. Crowds are not asked.
 
     Args:
         annotations: of `make_long_range`; each with the distance to its evidence.

@@ -53,6 +53,7 @@ def test_it_resumes_exactly(mini_coco, tmp_path, monkeypatch):
     (whole / "model_0000001.pth").rename(resumed / "model_0000001.pth")
     (resumed / "last_checkpoint").write_text("model_0000001.pth")
     run(resumed, "--resume", *options, iterations=4)
+    assert "Starting training from iteration 2" in (resumed / "log.txt").read_text()
     ours, theirs = (
         torch.load(folder / "model_final.pth", weights_only=True)["model"]
         for folder in (resumed, whole)
