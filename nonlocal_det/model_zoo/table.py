@@ -96,10 +96,16 @@ def _weights(row: Row) -> str:
 def _costs(rows: list[Row]) -> str:
     if not rows:
         return ""
-    settings = {(s.proposals, s.detections) for _, s, _, _ in map(costs_of, rows)}
-    said = ", the small models ".join(
-        f"{p} proposals and {d} detections" for p, d in sorted(settings)[::-1]
+    settings = [setting for _, setting, _, _ in map(costs_of, rows)]
+    said = (
+        f"{_of_size([s.proposals for s in settings])} proposals and "
+        f"{_of_size([s.detections for s in settings])} detections"
     )
     devices = " and ".join(sorted({row["cost"]["device"].upper() for row in rows}))
     intro = COSTS.format(settings=said, device=devices)
     return f"{intro}\n{summary_table([costs_of(row) for row in rows]).render('markdown')}"
+
+
+def _of_size(numbers: list[int]) -> str:
+    largest, *smaller = sorted(set(numbers), reverse=True)
+    return f"{largest} (small models {' or '.join(map(str, smaller))})" if smaller else f"{largest}"
