@@ -21,7 +21,7 @@ from .prepare import check_registered, clean_own_data
 from .register import register_long_range, register_mini_coco
 from .skipping import StrictMapper
 from .stream import TrainStream, build_train_stream
-from .workers import shield_worker
+from .workers import shielded
 
 __all__ = [
     "STEP",
@@ -43,7 +43,7 @@ __all__ = [
     "register_mini_coco",
     "seed_everything",
     "seeded",
-    "shield_worker",
+    "shielded",
     "strict_test_loader",
     "train_stream",
     "replace_json",

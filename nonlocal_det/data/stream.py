@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from .chance import SAMPLER, seeded
 from .samples import Mapper, Place, Samples, as_it_is
 from .skipping import SkippedImages, SkippingMapper
-from .workers import shield_worker
+from .workers import shielded
 
 logger = logging.getLogger("nonlocal_det")
 Batch = list[dict[str, Any]]
@@ -121,10 +121,9 @@ class TrainStream:
             batch_size=None,  # one at a time: the loading processes share a batch
             collate_fn=as_it_is,
             num_workers=workers,
-            worker_init_fn=shield_worker,
             generator=torch.Generator(),  # else it takes its seed from the model's chance
         )
-        samples = iter(loader)
+        samples = iter(shielded(loader))
         while True:
             batch = list(islice(samples, self.batch_size))
             self.batches += 1

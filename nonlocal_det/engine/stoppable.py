@@ -15,9 +15,8 @@ from detectron2.engine import DefaultTrainer, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 from torch import nn
-from torch.utils.data import DataLoader
 
-from nonlocal_det.data import StrictMapper, TrainStream, shield_worker
+from nonlocal_det.data import StrictMapper, TrainStream, shielded
 
 from .group import is_loss
 from .signals import Stopped, StopSignals
@@ -168,20 +167,6 @@ class StoppableTrainer(DefaultTrainer):
             and (last or (iteration + 1) % hook.period == 0)
             for hook in self._hooks
         )
-
-
-def shielded(loader: Any) -> Any:
-    """A loader whose loading processes leave signals to the training.
-
-    Args:
-        loader: changed in place if it is torch's and has no ``worker_init_fn``.
-
-    Returns:
-        The same ``loader``.
-    """
-    if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
-        loader.worker_init_fn = shield_worker
-    return loader
 
 
 def _store() -> dist.Store:

@@ -13,7 +13,7 @@ from detectron2.solver import LRMultiplier
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from nonlocal_det.engine.stoppable import shielded
+from nonlocal_det.data import shielded
 from nonlocal_det.engine.trainer import Trainer, prepare_model
 from nonlocal_det.modeling import nonlocal_blocks
 
