@@ -66,3 +66,8 @@ def test_the_papers_differences_are_the_papers():
     text = render(load_rows())
     assert "| `nl_mask_rcnn_R101` | 1 block in res4 | 40.8 / 63.1 / 44.5 | +1.3 | - | - |" in text
     assert "66.5 / 87.3 / 72.8 | +1.4 | - | - |" in text
+
+
+def test_the_settings_of_the_costs_are_said_once():
+    text = render(load_rows())
+    assert "1000 (small models 50 or 30) proposals and 100 detections." in text
