@@ -27,11 +27,11 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
         results: the content of the ``results.json`` of `tools/reproduce.py`.
 
     Returns:
-        New rows; those of models that the suite has not finished are as they were.
+        New rows; those of models that a seed of the suite is missing for are as they were.
 
     Raises:
         ValueError: the results mix commits, configs or data, or are of changed configs (KEY VALUE
-            overrides), so that they are not the rows' models; or nothing is finished.
+            overrides), so that they are not the rows' models; or no model is finished.
     """
     for key, what in (("mixed", "mix"), ("overrides", "have the overrides")):
         if results.get(key):
@@ -39,9 +39,13 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
                 f"{key}={results[key]}: these results of suite {results['suite']!r} {what} that, "
                 "so they are not those of the zoo's rows; run the suite anew without it"
             )
-    found = {m["config"]: m for m in results["models"] if _is_finished(m)}
+    count = len(results["seeds"])
+    found = {m["config"]: m for m in results["models"] if _is_finished(m, count)}
     if not found:
-        raise ValueError(f"suite {results['suite']!r}: no run is finished, so nothing is measured")
+        raise ValueError(
+            f"suite {results['suite']!r}: no model is finished under all of the seeds "
+            f"{results['seeds']}, so nothing is measured"
+        )
     unknown = sorted(found.keys() - {row["config"] for row in rows})
     if unknown:
         raise ValueError(f"suite {results['suite']!r}: {unknown} are no rows of the zoo")
@@ -50,8 +54,8 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     return [{**row, "measured": measured.get(row["config"], row["measured"])} for row in rows]
 
 
-def _is_finished(model: Json) -> bool:
-    return any(_value(model, f"{task} AP", "mean") is not None for task in _tasks(model))
+def _is_finished(model: Json, seeds: int) -> bool:
+    return any(_value(model, f"{task} AP", "count") == seeds for task in _tasks(model))
 
 
 def _tasks(model: Json) -> list[str]:

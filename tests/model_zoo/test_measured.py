@@ -80,7 +80,7 @@ def test_a_finished_suite_becomes_the_measured_part_of_its_rows():
 
 
 def test_one_seed_has_neither_a_spread_nor_an_interval():
-    results = copy.deepcopy(RESULTS)
+    results = copy.deepcopy(RESULTS) | {"seeds": [1]}
     for metric in results["models"][1]["metrics"].values():
         metric |= {"std": None, "count": 1}
     results["pairs"][0]["difference"] = summary(1.5, count=1)
@@ -89,10 +89,11 @@ def test_one_seed_has_neither_a_spread_nor_an_interval():
     assert measured["paired"]["box"]["ci95"] is None
 
 
-def test_an_unfinished_model_leaves_its_row_alone():
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_unfinished_model_leaves_its_row_alone(count):
     results = copy.deepcopy(RESULTS)
     for metric in results["models"][0]["metrics"].values():
-        metric |= {"mean": None, "std": None, "count": 0}
+        metric |= {"mean": 1.0 if count else None, "std": None, "count": count}
     rows = {row["config"]: row for row in with_results(load_rows(), results)}
     assert rows[BASE]["measured"] == {r["config"]: r for r in load_rows()}[BASE]["measured"]
     assert rows[NL]["measured"]["box"][0] == 61.5
@@ -103,7 +104,7 @@ def test_an_unfinished_model_leaves_its_row_alone():
     [
         ({"mixed": ["commit a and b"]}, "mixed=.*'commit a and b'"),
         ({"overrides": ["SOLVER.MAX_ITER", "4"]}, "overrides=.*SOLVER.MAX_ITER"),
-        ({"models": []}, "no run is finished"),
+        ({"models": []}, r"no model is finished under all of the seeds \[1, 2, 3\]"),
         ({"models": [model("own", 0.0)]}, r"\['own'\] are no rows of the zoo"),
     ],
 )
