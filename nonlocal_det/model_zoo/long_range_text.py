@@ -39,8 +39,9 @@ CONCLUSIONS = """
   pairs it has 87.1 box AP and is right for 98 to 100 % at any distance. The baseline (47.8), the
   control (47.2) and GCNet's block (47.0), whose one vector serves all queries, are right for 50 to
   53 % of all shapes: they guess, or do as one would who took the nearest bar, and are right beside
-  it and wrong more often than not far off (GCNet's, and the baseline under one seed). Two seeds so
-  far: Δ far has no narrow interval. The paper asks no such question.
+  it and wrong more often than not far off (GCNet's, and the baseline under one seed). In the
+  figure the block looks past the other bar at the shape's own. Two seeds so far: Δ far has no
+  narrow interval. The paper asks no such question.
 - **Nothing where the answer is near.** At level local all three arms are always right, and the
   interval of the block over the control contains 0.
 - **The head's four blocks reach too.** With 28x28 cells and a short backbone a joint sees 1.5
