@@ -71,7 +71,9 @@ CONCLUSIONS = """
   it; some block's output grew to 35 and 96 times its input. With the scale both learnt and kept it,
   and no output passed 5 times its input: 81 and 80 box AP, 37 and 42 without (val, seed 1000, rate
   0.01, 1000 iterations, commit 87afc2e, `train_net.py` with `nl_beacon_deep_R50_10blocks` and
-  `_5blocks`, `MODEL.NONLOCAL.SCALE True`).
+  `_5blocks`, `MODEL.NONLOCAL.SCALE True`). That is no promise that they learn it: at rate 0.02 and
+  2000 iterations ten blocks with the scale stayed at chance (46.8, val, seed 1000, commit b822e8f,
+  `reproduce.py --suite long-range --choose-lr --lr-grid 0.01,0.02 --only beacon_deep`).
 - **Attention is not an explanation.** In res4 two of three seeds look at the bar, as one would
   hope; the third often looks elsewhere, and is right all the same. In the keypoint head one of
   three does, in the last of its four blocks; what is far may have come through an earlier one.
