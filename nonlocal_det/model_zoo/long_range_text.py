@@ -40,14 +40,14 @@ CONCLUSIONS = """
   box AP), so the interval over that one contains 0 and says nothing of reach; the one over the
   baseline is narrow. The paper finds 72.3 % in res5, less than elsewhere, and supposes its
   cells too coarse (Table 2b); a bar as high as the image does not ask for fine ones.
-- **Five or ten blocks bring no more than one, and are harder to train.** In a narrow ResNet-50 one
-  block is right at every distance under every seed: 84.7 box AP, over its control +18.7 [+17.4,
-  +20.0]. Five and ten are, too, under two seeds of three (84.3, 84.6; 83.9, 84.5), so nothing is
-  left for them to add; under the third they never learnt the bar even beside it (43.5; 44.7), nor
-  did their controls under one (45.5; 45.4): depth, rather than attention. The rates are those of
-  another seed, and three seeds do not tell how often that happens; the intervals of five and ten
-  contain 0. The paper gains on Kinetics with more blocks (72.7, 73.8, 74.3 %, Table 2c), and found
-  diminishing returns on COCO; a single bar does not ask for several looks.
+- **Five or ten blocks bring no more than one, where they learn.** In a narrow ResNet-50 one block
+  is right at every distance under every seed: 84.7 box AP, over its control +18.7 [+17.4, +20.0].
+  Five and ten are, too, under two seeds of three (84.3, 84.6; 83.9, 84.5), so nothing is left for
+  them to add; under the third they never learnt the bar even beside it (43.5; 44.7). Nor did their
+  controls under one (45.5; 45.4), so attention is not needed for that. Every model has the rate
+  chosen for it under another seed, and three seeds do not tell how often it happens; the intervals
+  of five and ten contain 0. The paper gains on Kinetics with more blocks (72.7, 73.8, 74.3 %, Table
+  2c), and found diminishing returns on COCO; a single bar does not ask for several looks.
 - **At level beacon one vector for all queries is enough.** GCNet's block, which has a fifteenth of
   the parameters, does as well: the level was drawn so that it can. Level pairs asks for more.
 - **Where to look is another place for every shape: only the pairwise block learns it.** At level
