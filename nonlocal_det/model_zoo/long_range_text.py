@@ -64,7 +64,7 @@ CONCLUSIONS = """
   of chance for the baseline and the controls (49 to 52 %), and right (99 to 100 %) with four blocks
   in the head, one in res2, or both; the boxes are as good. The controls guess from half a field on,
   so they do not use all that they could see: the last range alone shows reach.
-- **What the head's blocks add to the backbone's one is exactness, not reach.** Keypoint AP seed by
+- **The head's blocks add exactness to the backbone's one, not right sides.** Keypoint AP seed by
   seed: 95.7, 95.7, 95.4 with both; 86.7, 95.7, 95.0 with the head's; 84.9, 90.4, 84.0 with that in
   res2. Both over res2 alone +9.2 [+0.9, +17.4]; sides are as right, and AP50 is 100 in all three,
   so the difference is in how exactly a joint is placed. Whether reach or mere layers in the head
