@@ -47,7 +47,8 @@ def test_arms_are_those_of_the_suites_pairs():
     assert gaussian.arms == {
         **{"": "x/beacon", "control_": "x/control_beacon", "nl_": "x/nl_beacon_gaussian"}
     }
-    assert [one.name for one in find_comparisons(suite, "gauss")] == ["beacon_gaussian"]
+    for only in ("gauss", "nl_beacon_gauss"):
+        assert [one.name for one in find_comparisons(suite, only)] == ["beacon_gaussian"]
     for only in ("pears", "pose"):
         with pytest.raises(ValueError, match=f"'{only}' in its name has .*runs of x/beacon, x/con"):
             find_comparisons(suite, only)

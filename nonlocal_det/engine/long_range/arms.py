@@ -49,8 +49,9 @@ def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
     measured = {run["config"] for run in suite["runs"]}
     found: dict[str, dict[str, str]] = {}
     for pair in suite["pairs"]:
-        rest = _leaf(pair["config"]).removeprefix("nl_")
-        if rest == _leaf(pair["config"]) or only not in rest:
+        leaf = _leaf(pair["config"])
+        rest = leaf.removeprefix("nl_")
+        if rest == leaf or only not in leaf:
             continue
         context = pair["config"].replace("nl_" + rest, "gcnet_" + rest)
         arms = found.setdefault(rest, {"nl_": pair["config"], "gcnet_": context})
