@@ -19,9 +19,9 @@ __all__ = [
 
 _problem = detectron2_problem()
 if not _problem:
-    from . import data, model_zoo, modeling  # noqa: F401  (registers every component)
-    from .config import add_nonlocal_config
-    from .modeling import add_nonlocal
+    from . import data, detection, model_zoo, synthetic  # noqa: F401  (registers every component)
+    from .detection import add_nonlocal
+    from .detection.config import add_nonlocal_config
 
 
 _WITHOUT_DETECTRON2 = ("cli", "install", "layers", "requirement", "version")

@@ -8,24 +8,35 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nonlocal_det"
 D2 = {"detectron2", "fvcore", "iopath"}
+NODES = {"configs", "detection", "layers"}
+SHARED = NODES | {
+    "data",
+    "synthetic",
+    "checkpoint",
+    "evaluation",
+    "analysis",
+    "visualization",
+    "export",
+    "model_zoo",
+}
 ROOMS = {  # room -> the rooms of the package it may import
     "install": set(),
     "layers": set(),
-    "config": set(),
-    "model_zoo": {"config", "analysis", "checkpoint"},
-    "modeling": {"layers"},
-    "checkpoint": {"layers", "modeling"},
-    "data": {"layers", "modeling"},
-    "evaluation": {"layers", "modeling", "data"},
-    "analysis": {"config", "layers", "modeling"},
-    "visualization": {"layers", "modeling", "data"},
-    "export": {"layers", "modeling", "checkpoint"},
-    "engine": {
-        "analysis", "checkpoint", "cli", "config", "data", "evaluation", "export", "layers",
-        "model_zoo", "modeling", "version", "visualization",
-    },
-    "explorer": {"engine", "layers", "modeling", "visualization"},
-    "cli": set(),
+    "detection": {"layers"},
+    "configs": {"detection"},
+    "checkpoint": NODES,
+    "data": NODES,
+    "synthetic": NODES | {"data"},
+    "evaluation": NODES | {"data", "synthetic"},
+    "analysis": NODES | {"training"},
+    "visualization": NODES | {"data"},
+    "export": NODES | {"checkpoint"},
+    "model_zoo": NODES | {"analysis", "checkpoint"},
+    "training": SHARED | {"cli", "version"},
+    "inference": SHARED | {"cli", "training"},
+    "explorer": SHARED | {"inference"},
+    "experiments": SHARED | {"cli", "inference", "training"},
+    "cli": SHARED | {"training", "inference", "explorer", "experiments"},
     "requirement": {"install"},
     "version": set(),
 }  # fmt: skip
@@ -72,6 +83,6 @@ def test_every_room_is_known():
 
 
 def test_the_reader_of_imports_sees_them():
-    assert "nonlocal_det.layers" in imports(PACKAGE / "modeling" / "insertion.py")
+    assert "nonlocal_det.layers" in imports(PACKAGE / "detection" / "insertion.py")
     assert "nonlocal_det.layers.pairwise" in imports(PACKAGE / "layers" / "kernels" / "dense.py")
     assert "torch" in imports(PACKAGE / "layers" / "kernels" / "dense.py")

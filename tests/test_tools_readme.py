@@ -12,7 +12,8 @@ import pytest
 from trained_model import NAME, SMALL, save_weights
 
 from nonlocal_det import model_zoo
-from nonlocal_det.data import import_cv2, make_mini_coco
+from nonlocal_det.data import import_cv2
+from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.visualization import VideoFile
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +105,7 @@ def test_the_commands_to_see_what_a_model_does_run(command, folder, tmp_path, mo
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DETECTRON2_DATASETS", raising=False)
     if "draw_figures" in tool:  # the data is as small as the fixture has made it
-        monkeypatch.setattr("nonlocal_det.engine.overview.make_drawn_data", lambda: None)
+        monkeypatch.setattr("nonlocal_det.inference.readme_figure.make_drawn_data", lambda: None)
     if "--webcam" in words:
         monkeypatch.setattr(import_cv2(), "VideoCapture", Camera)
     where = words.index("--output-dir" if "--output-dir" in words else "--output") + 1

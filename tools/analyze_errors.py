@@ -8,7 +8,7 @@ Example: python tools/analyze_errors.py datasets/coco/annotations/person_keypoin
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
+from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.evaluation import analyze_files
 
 

@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.analysis.benchmark import Case
-from nonlocal_det.analysis.hardware import hardware, write_json
 from nonlocal_det.analysis.suite import run_suite, table
 from nonlocal_det.analysis.sweep import Sweep, run_sweep, sweep_table
-from nonlocal_det.cli import one_line_errors
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.training.hardware import hardware, write_json
 
 
 def _parser() -> argparse.ArgumentParser:

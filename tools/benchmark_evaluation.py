@@ -5,7 +5,7 @@ Example: OMP_NUM_THREADS=1 python tools/benchmark_evaluation.py --task bbox
 
 import argparse
 
-from nonlocal_det.cli import one_line_errors
+from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.evaluation import benchmark_evaluation
 
 

@@ -6,11 +6,11 @@ benchmark_model.py --config-file nl_mask_rcnn_R50 --against mask_rcnn_R50
 import argparse
 from pathlib import Path
 
-from nonlocal_det.analysis.hardware import hardware, write_json
 from nonlocal_det.analysis.model_benchmark import ModelCase, compare_models
 from nonlocal_det.analysis.suite import Row, table
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.setup import merge_config
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.configs import load_config
+from nonlocal_det.training.hardware import hardware, write_json
 
 PASSES = ("inference", "training")
 
@@ -27,8 +27,8 @@ if __name__ == "__main__":
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs, for both")
     args = parser.parse_args()
     with one_line_errors():
-        model = merge_config(args.config_file, args.opts)
-        twin = merge_config(args.against, [*args.opts, *sum(args.twin_opt, [])])
+        model = load_config(args.config_file, args.opts)
+        twin = load_config(args.against, [*args.opts, *sum(args.twin_opt, [])])
         counts = {"size": tuple(args.size), "rounds": args.rounds, "repeats": args.repeats}
         rows: list[Row] = [
             {

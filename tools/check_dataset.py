@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.data.validate import check_files, kinds_table
-from nonlocal_det.data.validate.command import PARTS
-from nonlocal_det.data.validate.image_files import IMAGES
+from nonlocal_det.cli.check import PARTS, check_files
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.data.check import kinds_table
+from nonlocal_det.data.check.image_files import IMAGES
 
 
 def main() -> None:

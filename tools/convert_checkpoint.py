@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.checkpoint.convert import Choices
-from nonlocal_det.cli import one_line_errors
+from nonlocal_det.cli.convert import PROJECTS, Request, convert_file
+from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.layers import PAIRWISE, SUBSAMPLE
-from nonlocal_det.model_zoo.convert import PROJECTS, Request, convert_file
 
 
 def build_parser() -> argparse.ArgumentParser:

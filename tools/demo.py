@@ -11,11 +11,11 @@ Needs no display. Writes NAME.png (of a video NAME.mp4), NAME_attention.png and 
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.demo import DemoOptions, run_demo, run_video
-from nonlocal_det.engine.detector import Detector, load_model_config
-from nonlocal_det.engine.queries import parse_question
-from nonlocal_det.engine.setup import build_config_parser, names
+from nonlocal_det.cli.arguments import build_config_parser, names
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.inference.attention_queries import parse_question
+from nonlocal_det.inference.demo import DemoOptions, run_demo, run_video
+from nonlocal_det.inference.detector import Detector, load_model_config
 from nonlocal_det.visualization import STYLES
 
 

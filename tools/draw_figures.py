@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.detector import Detector, load_model_config
-from nonlocal_det.engine.overview import draw_overview, make_drawn_data
-from nonlocal_det.engine.quickstart import CONFIG
-from nonlocal_det.engine.setup import build_config_parser
+from nonlocal_det.cli.arguments import build_config_parser
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.cli.quickstart import CONFIG
+from nonlocal_det.inference.detector import Detector, load_model_config
+from nonlocal_det.inference.readme_figure import draw_overview, make_drawn_data
 
 
 def main() -> None:

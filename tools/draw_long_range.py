@@ -6,8 +6,8 @@ Example: python tools/draw_long_range.py output/reproduce/long-range/results.jso
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.long_range import draw_long_range
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.experiments.long_range import draw_long_range
 
 
 def main() -> None:

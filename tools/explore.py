@@ -11,9 +11,9 @@ Needs NiceGUI: pip install 'nonlocal_det[explore]'. Only this machine can reach 
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.setup import build_config_parser
-from nonlocal_det.explorer import run_explorer
+from nonlocal_det.cli.arguments import build_config_parser
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.cli.explore import run_explorer
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,11 +12,11 @@ pixels of that image; nonlocal_det.export.to_instances brings them into the pict
 
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.detector import Detector, load_model_config
-from nonlocal_det.engine.exporting import export_detector
-from nonlocal_det.engine.setup import build_config_parser
+from nonlocal_det.cli.arguments import build_config_parser
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.cli.export import export_detector
 from nonlocal_det.export import FORMATS, find_format
+from nonlocal_det.inference.detector import Detector, load_model_config
 
 
 def main() -> None:

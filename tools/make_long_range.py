@@ -7,9 +7,9 @@ Larger:  python tools/make_long_range.py beacon datasets --width 1344 --height 2
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.data.long_range import DATA_SETS
-from nonlocal_det.engine.long_range import make_long_range_for
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.experiments.long_range import make_long_range_for
+from nonlocal_det.synthetic.long_range import DATA_SETS
 
 
 def main() -> None:

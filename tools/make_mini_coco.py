@@ -6,8 +6,8 @@ Example: python tools/make_mini_coco.py datasets
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.data import make_mini_coco
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
 
 def main() -> None:

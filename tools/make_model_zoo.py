@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
+from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.model_zoo.costs import refreshed
 from nonlocal_det.model_zoo.measured import with_results
 from nonlocal_det.model_zoo.rows import ZOO, as_text, load_rows

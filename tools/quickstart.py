@@ -2,8 +2,8 @@
 
 import argparse
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.quickstart import quickstart
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.cli.quickstart import quickstart
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.step import describe_replay, replay
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.training.step import describe_replay, replay
 
 REPRODUCED = 3
 

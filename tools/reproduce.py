@@ -14,8 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.reproduce import QUESTIONS, SCHEDULES, SUITES, make_plan, reproduce
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.experiments import QUESTIONS, SCHEDULES, SUITES, make_plan, reproduce
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,10 +7,10 @@ Goes through DATASETS.TEST of the config; writes queries.csv, blocks.csv and sum
 
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.engine.attention_summary import summarize_attention
-from nonlocal_det.engine.detector import Detector, load_model_config
-from nonlocal_det.engine.setup import build_config_parser, names
+from nonlocal_det.cli.arguments import build_config_parser, names
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.inference.attention_summary import summarize_attention
+from nonlocal_det.inference.detector import Detector, load_model_config
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ Example: python tools/visualize_data.py --output-dir output/drawn \
 
 from pathlib import Path
 
-from nonlocal_det.cli import one_line_errors
-from nonlocal_det.data import draw_training_images
-from nonlocal_det.engine.setup import build_config_parser, load_config
+from nonlocal_det.cli.arguments import build_config_parser, config_from_arguments
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.visualization.training_images import draw_training_images
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--num", type=int, default=8, help="number of pictures")
     args = parser.parse_args()
     with one_line_errors():
-        for path in draw_training_images(load_config(args), args.output_dir, args.num):
+        for path in draw_training_images(config_from_arguments(args), args.output_dir, args.num):
             print(path)
 
 

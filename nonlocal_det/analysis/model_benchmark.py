@@ -17,7 +17,7 @@ from detectron2.structures import BitMasks, Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 from torch import nn
 
-from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.detection.config import add_nonlocal_config
 
 from .apart import PeakMemory, answer, give_memory_back, run_apart, wait_for
 from .benchmark import Result, medians

@@ -6,7 +6,7 @@ from typing import Any
 
 from detectron2.config import CfgNode
 
-from nonlocal_det.modeling import nonlocal_blocks
+from nonlocal_det.detection import nonlocal_blocks
 
 from .detector import Setting, build_empty, inference_setting, run, training_setting
 from .module_costs import Cost, extra_work, module_costs, total

@@ -12,7 +12,6 @@ from detectron2.data.datasets import register_coco_instances
 
 from .coco_json import read_coco_json
 from .keypoint_schema import KeypointSchema, find_keypoint_schema
-from .register import forget
 
 logger = logging.getLogger(__name__)
 
@@ -185,3 +184,9 @@ def _describe(
         num_images=len(content["images"]),
         num_annotations=len(content["annotations"]),
     )
+
+
+def forget(name: str) -> None:
+    """Remove a data set's registration, if there is one: Detectron2 refuses to change it."""
+    DatasetCatalog.pop(name, None)
+    MetadataCatalog.pop(name, None)

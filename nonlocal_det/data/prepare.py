@@ -7,8 +7,8 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from .check import Checked, check_dataset, check_splits, report_text, write_clean
 from .coco_data import completes_keypoints
-from .validate import Checked, check_dataset, check_splits, report_text, write_clean
 
 logger = logging.getLogger(__name__)
 

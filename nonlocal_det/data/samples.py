@@ -9,7 +9,7 @@ from detectron2.data import DatasetFromList
 from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import Dataset
 
-from .chance import SAMPLE, seeded
+from .seeding import SAMPLE, seeded
 
 TRIES = 10
 """Images in a row that a mapper may refuse."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from detectron2.data.detection_utils import SizeMismatchError
 
-from .validate import READ_ERRORS
+from .check import READ_ERRORS
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from detectron2.data import DatasetFromList, build_detection_train_loader
 from detectron2.utils import comm
 from torch.utils.data import DataLoader
 
-from .chance import SAMPLER, seeded
 from .samples import Mapper, Place, Samples, as_it_is
+from .seeding import SAMPLER, seeded
 from .skipping import SkippedImages, SkippingMapper
 from .workers import shielded
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from faster_coco_eval.core import mask as mask_util
 
-from nonlocal_det.data.long_range import LIMB_JOINTS
+from nonlocal_det.synthetic.long_range import LIMB_JOINTS
 
 from .keypoint_kinds import NEAR, Pose, similarity
 from .matching import Scene

@@ -3,7 +3,6 @@
 Needs NiceGUI (``pip install 'nonlocal_det[explore]'``) when the page is served, and not before.
 """
 
-from .command import find_pictures, load_models, run_explorer
 from .explorer import Explorer, LookOptions, Pick, Seen
 from .figures import sheet_of
 from .models import ExplorerModel
@@ -16,9 +15,6 @@ __all__ = [
     "Pick",
     "Seen",
     "UploadLimits",
-    "find_pictures",
-    "load_models",
     "read_upload",
-    "run_explorer",
     "sheet_of",
 ]

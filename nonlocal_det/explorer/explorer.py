@@ -9,7 +9,7 @@ import numpy as np
 from detectron2.data import Metadata
 from detectron2.structures import Instances
 
-from nonlocal_det.engine.queries import instance_at, look_from
+from nonlocal_det.inference.attention_queries import instance_at, look_from
 from nonlocal_det.visualization import (
     STYLES,
     TOP_K,

@@ -12,8 +12,8 @@ from detectron2.modeling.proposal_generator import RPN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from torch import Tensor, nn
 
+from nonlocal_det.detection import NonLocalGeneralizedRCNN
 from nonlocal_det.layers import NonLocal, Padding, set_padding
-from nonlocal_det.modeling import NonLocalGeneralizedRCNN
 
 from .keypoints import decode_keypoints
 from .steps import Side, detect, pool, propose

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nonlocal_det.install.commands import PIP, InstallError, Steps
-from nonlocal_det.install.found import Found, look, refuse_old_or_broken, require_tools
-from nonlocal_det.install.wheel import pure_python_wheel
+from .commands import PIP, InstallError, Steps
+from .found import Found, look, refuse_old_or_broken, require_tools
+from .wheel import pure_python_wheel
 
 SOURCES = ("auto", "repository", "pypi")
 REPOSITORY = "https://github.com/facebookresearch/detectron2.git"

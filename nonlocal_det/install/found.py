@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonlocal_det.install.commands import PIP, InstallError, Steps
+from .commands import PIP, InstallError, Steps
 
 PROBE = Path(__file__).with_name("probe.py")
 OLDEST = (0, 6)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nonlocal_det.install.commands import InstallError
+from .commands import InstallError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nonlocal_det.install.commands import PIP, InstallError, Steps
-from nonlocal_det.install.patches import NEW_FILES, PATCHES, apply_patches, fingerprint
+from .commands import PIP, InstallError, Steps
+from .patches import NEW_FILES, PATCHES, apply_patches, fingerprint
 
 REQUIREMENT = "pb1-detectron2==0.6"
 ARCHIVE = "pb1-detectron2-0.6.tar.gz"

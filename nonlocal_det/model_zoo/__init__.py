@@ -1,8 +1,10 @@
 """The configs by name, from a checkout or from a wheel; the zoo's rows as data, and its models."""
 
 from nonlocal_det.checkpoint import load_weights
+from nonlocal_det.configs import config_names, find_config
+from nonlocal_det.configs import find_config as get_config_file
+from nonlocal_det.configs import load_config as get_config
 
-from .configs import config_names, find_config, get_config, get_config_file
 from .lazy_configs import find_lazy_config, get_lazy_config, get_lazy_config_file
 from .models import get
 from .rows import config_sha256, get_row

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from nonlocal_det.analysis.detector import Setting
 from nonlocal_det.analysis.module_costs import Cost
 from nonlocal_det.analysis.report import analyze
+from nonlocal_det.configs import load_config
 
-from .configs import get_config
 from .rows import Row, config_sha256
 
 
 def refreshed(row: Row) -> Row:
     """The row with its ``config_sha256`` and ``cost`` computed anew: on the CPU's kernels."""
     name = row["config"]
-    report = analyze(get_config(name), name)
+    report = analyze(load_config(name), name)
     cost = {
         "device": report.device,
         "setting": asdict(report.inference),

@@ -5,7 +5,7 @@ from pathlib import Path
 from detectron2.config import LazyConfig
 from omegaconf import DictConfig
 
-from .configs import find_config, get_config_file
+from nonlocal_det.configs import find_config
 
 
 def get_lazy_config_file(name: str) -> str:
@@ -17,7 +17,7 @@ def get_lazy_config_file(name: str) -> str:
     Raises:
         FileNotFoundError: there is no config of that name; suggests the nearest.
     """
-    yaml = Path(get_config_file(name))
+    yaml = Path(find_config(name))
     stem = name.removesuffix(".yaml")
     root = yaml.parents[stem.count("/")]
     return str(root / "lazy" / f"{stem}.py")

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from nonlocal_det.checkpoint import load_weights
-from nonlocal_det.config import add_nonlocal_config
+from nonlocal_det.configs import load_config
 
-from .configs import find_config, get_config
 from .rows import Row, get_row
 
 WEIGHTS_DIR = "NONLOCAL_DET_WEIGHTS"
@@ -44,8 +42,7 @@ def get(
         FileNotFoundError: no such config, or no such weights; says how to train them.
         ValueError: the weights are others than the row's, or do not fit the model.
     """
-    cfg = get_config(name)
-    cfg.MODEL.DEVICE = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    cfg = load_config(name, device=device or "")
     path = _find_weights(get_row(name), weights_dir) if trained else None
     model: nn.Module = build_model(cfg)
     if path is None:
@@ -66,14 +63,7 @@ def build_config(config: str, overrides: Sequence[str] = (), *, device: str = "c
         FileNotFoundError: no such config.
         ValueError: an override of no key, or of another type.
     """
-    cfg = get_cfg()
-    add_nonlocal_config(cfg)
-    cfg.merge_from_file(find_config(config), allow_unsafe=False)
-    try:
-        cfg.merge_from_list(list(overrides))
-    except (KeyError, AssertionError, ValueError) as error:  # what yacs raises
-        raise ValueError(f"{config} with {' '.join(map(str, overrides))}: {error}") from error
-    cfg.MODEL.DEVICE = device
+    cfg = load_config(config, list(map(str, overrides)), device)
     with torch.device(device):
         model: nn.Module = build_model(cfg)
     return model

@@ -14,7 +14,7 @@ from typing import Any
 
 from detectron2.config import CfgNode
 
-from .configs import config_names, get_config, get_config_file
+from nonlocal_det.configs import config_names, find_config, load_config
 
 ZOO = Path(__file__).with_name("zoo.json")
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ def get_row(name: str) -> Row:
         FileNotFoundError: there is no config of that name; suggests the nearest.
         ValueError: the config has no row.
     """
-    get_config_file(name)
+    find_config(name)
     for row in load_rows():
         if row["config"] == name.removesuffix(".yaml"):
             return row
@@ -64,9 +64,9 @@ def config_sha256(name: str) -> str:
     Raises:
         FileNotFoundError: there is none of that name; suggests the nearest.
     """
-    content = CfgNode.load_yaml_with_base(get_config_file(name))
+    content = CfgNode.load_yaml_with_base(find_config(name))
     if "NONLOCAL" in content["MODEL"]:
-        settings = dict(get_config(name).MODEL.NONLOCAL).items()
+        settings = dict(load_config(name).MODEL.NONLOCAL).items()
         content["MODEL"]["NONLOCAL"] = {
             key: value for key, value in settings if (key, value) not in _CAME_LATER.items()
         }

@@ -10,7 +10,6 @@ from .figures import (
 )
 from .instances import draw_instances
 from .look_figures import STYLES, TOP_K, draw_looks, figure_of_looks, paint_arrows, paint_heat
-from .looks import Look, compare_looks
 from .maps import AttentionMap
 from .placement import Placement
 from .recorded import AttentionMaps
@@ -31,14 +30,12 @@ __all__ = [
     "AttentionMaps",
     "CocoDetections",
     "Curve",
-    "Look",
     "PLACES",
     "Placement",
     "STATISTICS",
     "STYLES",
     "TOP_K",
     "VideoFile",
-    "compare_looks",
     "decode_picture",
     "describe_map",
     "draw_accuracy",

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from nonlocal_det.analysis.model_benchmark import ModelCase, compare_models, measure
-from nonlocal_det.model_zoo import get_config
+from nonlocal_det.configs import load_config
 
 SMALL = {"height": 96, "width": 128, "threads": torch.get_num_threads()}
 
 
 def small(name):
-    cfg = get_config(name)
+    cfg = load_config(name)
     cfg.MODEL.DEVICE = "cpu"
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.99  # few would be kept, and not equally many
     return cfg

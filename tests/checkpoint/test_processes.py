@@ -5,7 +5,7 @@ from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointError, SafeCheckpointer
-from nonlocal_det.engine import launch
+from nonlocal_det.training import launch
 
 
 def resume(folder: str) -> None:

@@ -10,7 +10,7 @@ from detectron2.data import DatasetCatalog, DatasetMapper, MetadataCatalog
 from detectron2.data.transforms import HFlipTransform
 
 from nonlocal_det.data import CocoData, register_coco_data
-from nonlocal_det.data.register import forget
+from nonlocal_det.synthetic.register import forget
 
 Json = dict[str, Any]
 Write = Callable[[Any], tuple[Path, Path]]

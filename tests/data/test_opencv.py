@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nonlocal_det.data import make_mini_coco
 from nonlocal_det.data.opencv import import_cv2
+from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
 
 @pytest.mark.parametrize(

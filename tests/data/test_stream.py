@@ -13,7 +13,7 @@ from detectron2.utils import comm
 from torch.utils.data import Dataset
 
 from nonlocal_det.data import TrainStream, build_train_stream, seeded
-from nonlocal_det.data.chance import seed_everything
+from nonlocal_det.data.seeding import seed_everything
 
 SAMPLERS = ["TrainingSampler", "RepeatFactorTrainingSampler", "RandomSubsetTrainingSampler"]
 if hasattr(d2_build, "_build_weighted_sampler"):  # main's

@@ -17,9 +17,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch.utils.data import DistributedSampler
 
-from nonlocal_det.data import make_mini_coco, register_mini_coco
-from nonlocal_det.engine import launch
 from nonlocal_det.evaluation import COCOEvaluator, build_evaluator
+from nonlocal_det.synthetic.mini_coco import make_mini_coco
+from nonlocal_det.synthetic.register import register_mini_coco
+from nonlocal_det.training import launch
 
 TASKS = ("bbox", "segm", "keypoints")
 

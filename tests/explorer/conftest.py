@@ -4,8 +4,8 @@ import pytest
 from small_models import small_config
 from trained_model import NAME, SMALL, load_detector, save_weights
 
-from nonlocal_det.engine.detector import Detector
 from nonlocal_det.explorer import ExplorerModel
+from nonlocal_det.inference.detector import Detector
 
 BASELINE = "quick/mask_keypoint_rcnn_R18"
 

@@ -5,8 +5,8 @@ import torch
 from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
-from nonlocal_det.engine import launch
 from nonlocal_det.layers import NonLocalBlock
+from nonlocal_det.training import launch
 
 SIZES = (1, 3)  # images of the two processes: their sums must be weighed
 

@@ -7,8 +7,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
+from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.model_zoo.table import load_rows
-from nonlocal_det.modeling import nonlocal_blocks
 
 NAMES = model_zoo.config_names()
 RES4 = {

@@ -23,13 +23,13 @@ from lazy_twins import (
 from omegaconf import DictConfig
 
 from nonlocal_det import model_zoo
-from nonlocal_det.modeling import nonlocal_blocks
+from nonlocal_det.detection import nonlocal_blocks
 
 NAMES = model_zoo.config_names()
 LAZY = Path(model_zoo.get_lazy_config_file("mask_rcnn_R50")).parent
 TEXT = '''"""The LazyConfig twin of {0}.yaml, call by call."""
 
-from nonlocal_det.engine.lazy import twin
+from nonlocal_det.training.lazy import twin
 
 dataloader, lr_multiplier, model, optimizer, train = twin("{0}")
 '''

@@ -11,7 +11,7 @@ from lazy_twins import (
 from omegaconf import DictConfig
 
 from nonlocal_det import model_zoo
-from nonlocal_det.engine.lazy import twin
+from nonlocal_det.training.lazy import twin
 
 CHANGED = """
 MODEL:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nonlocal_det import model_zoo
+from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.model_zoo import models
-from nonlocal_det.modeling import nonlocal_blocks
 
 NL = "quick/nl_mask_keypoint_rcnn_R18"
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nonlocal_det import model_zoo
+from nonlocal_det import configs, model_zoo
 from nonlocal_det.analysis.report import analyze
-from nonlocal_det.model_zoo import configs
 from nonlocal_det.model_zoo.costs import costs_of, refreshed
 from nonlocal_det.model_zoo.rows import ZOO, as_text, config_sha256, get_row, load_rows
 

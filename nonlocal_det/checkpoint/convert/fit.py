@@ -2,13 +2,13 @@
 
 from torch import nn
 
+from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.layers import (
     GlobalContextBlock,
     InsertedBlock,
     NonLocalBlock,
     PerPositionBlock,
 )
-from nonlocal_det.modeling import nonlocal_blocks
 
 from .conversion import BLOCK, Conversion, listed
 

@@ -4,7 +4,7 @@ import re
 
 from torch import Tensor, nn
 
-from nonlocal_det.modeling import nonlocal_blocks
+from nonlocal_det.detection import nonlocal_blocks
 
 from .conversion import BLOCK, Conversion, Row, State, listed
 

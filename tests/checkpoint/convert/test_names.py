@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import resnet50
 
 from nonlocal_det.checkpoint.convert import Choices, check_fit, convert_state
+from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.model_zoo.models import build_config
-from nonlocal_det.modeling import nonlocal_blocks
 
 R50 = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}
 NL = {"AFTER_BLOCKS": [[], [1, 3], [1, 3, 5], []]}

@@ -1,0 +1,239 @@
+"""From the command line to a full config: the file, the user's data, the options, the device."""
+
+import argparse
+import datetime
+from collections.abc import Sequence
+
+from detectron2.config import CfgNode
+from detectron2.engine import default_argument_parser
+
+from nonlocal_det.configs import load_config
+from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.fit_config import follow_data, set_sigmas
+from nonlocal_det.data.skipping import MAX_BAD_IMAGES
+from nonlocal_det.training.checks import check_config
+from nonlocal_det.training.data_checks import allow_own_data
+from nonlocal_det.training.group import TIMEOUT
+from nonlocal_det.training.scaling import REFERENCE
+
+EXAMPLES = """
+examples:
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8
+  torchrun --nproc-per-node 8 tools/train_net.py --config-file configs/nl_mask_rcnn_R50.yaml
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --eval-only MODEL.WEIGHTS model.pth
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8 \\
+      --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
+  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --coco-data mine train.json images/ \\
+      DATASETS.TRAIN "('mine',)" DATASETS.TEST "('mine',)"
+"""
+
+
+def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
+    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step.
+
+    Args:
+        examples: the end of ``--help``.
+    """
+    parser = default_argument_parser(epilog=examples)
+    _add_coco_data(parser)
+    _add_bad_data(parser)
+    _add_checkpoints(parser)
+    _add_processes(parser)
+    _add_step(parser)
+    parser.add_argument(
+        "--oks-sigmas",
+        type=_numbers,
+        metavar="S,S,...",
+        help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
+    )
+    return parser
+
+
+def _add_bad_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-bad-data",
+        action="store_true",
+        help="leave out and count the images and annotations that would stop or spoil the "
+        "training, instead of refusing to start",
+    )
+    parser.add_argument(
+        "--max-bad-images",
+        type=int,
+        default=MAX_BAD_IMAGES,
+        metavar="N",
+        help="during the training, skip up to N images that cannot be read, in each process "
+        "(default: %(default)s)",
+    )
+
+
+def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-checkpoints",
+        type=int,
+        metavar="K",
+        help="keep the last K numbered checkpoints (default: all); the final and the best one stay",
+    )
+    parser.add_argument(
+        "--keep-best",
+        metavar="METRIC",
+        help="keep the checkpoint with the best METRIC as model_best.pth: bbox/AP, or with :min "
+        "where less is better; compared after every TEST.EVAL_PERIOD",
+    )
+    parser.add_argument(
+        "--allow-unmatched",
+        action="store_true",
+        help="train even if the weights leave tensors of the backbone as they were",
+    )
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load checkpoints by executing them: whoever made them can do on this machine "
+        "whatever you can",
+    )
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale-lr",
+        action="store_true",
+        help="keep the images a process: scale batch and learning rate by the number of processes, "
+        "the iterations inversely. The config's are for SOLVER.REFERENCE_WORLD_SIZE of them, or "
+        f"if that is 0 for {REFERENCE}",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_minutes,
+        default=TIMEOUT,
+        metavar="MINUTES",
+        help="how long a process waits for another that is hung, or still saves or evaluates, "
+        "before the training ends with an error (default: 30)",
+    )
+
+
+def _minutes(text: str) -> datetime.timedelta:
+    try:
+        found = datetime.timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        found = datetime.timedelta(0)
+    if found <= datetime.timedelta(0):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, above 0, as 30 or 0.5")
+    return found
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="K",
+        help="compute each process's batch in K parts, one after the other, and add their "
+        "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
+        "schedule and learning rate stay as they are",
+    )
+    parser.add_argument(
+        "--on-nonfinite",
+        default="stop",
+        metavar="POLICY",
+        help="what to do with a step whose losses or gradients are not finite: stop (default), or "
+        "skip-N: leave it out, at most N times in the whole training, restarts included",
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(one) for one in text.split(",")]
+
+
+def names(text: str) -> list[str]:
+    """The words of an option ``A,B,...``: a list of its own would swallow KEY VALUE pairs."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def build_config_parser(
+    description: str, config_file: str | None = None
+) -> argparse.ArgumentParser:
+    """For tools that need a config and nothing else: the file, ``--coco-data`` and options.
+
+    Args:
+        description: of the tool; its lines stay as they are.
+        config_file: the default; None: one must be given.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=raw)
+    parser.add_argument(
+        "--config-file",
+        required=config_file is None,
+        default=config_file,
+        metavar="FILE",
+        help="a path, or a name" + (f"; default: {config_file}" if config_file else ""),
+    )
+    _add_coco_data(parser)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
+    return parser
+
+
+def _add_coco_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coco-data",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "JSON", "IMAGES"),
+        help="register your own COCO-format data under a name; repeatable",
+    )
+
+
+def config_from_arguments(args: argparse.Namespace) -> CfgNode:
+    """The config that a command line describes, checked and frozen.
+
+    ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option says.
+    With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow the data;
+    ``--oks-sigmas`` has the last word on these.
+
+    Args:
+        args: with ``config_file``, ``coco_data`` and ``opts``, and perhaps ``oks_sigmas``.
+
+    Raises:
+        FileNotFoundError: no such config or data file; suggests near names.
+        ValueError: an unknown key or a combination that cannot work; names key, value and cure.
+    """
+    options = list(args.opts or [])
+    cfg = load_config(args.config_file, options)
+    complete_config(cfg, args, given=options[::2])
+    cfg.freeze()
+    return cfg
+
+
+def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]) -> None:
+    """Register the user's data, let the config follow it, and check what came of it.
+
+    Args:
+        cfg: changed in place.
+        args: as of `config_from_arguments`.
+        given: the keys that the user's options set.
+
+    Raises:
+        FileNotFoundError: as `config_from_arguments`.
+        ValueError: likewise.
+    """
+    entries = args.coco_data
+    if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
+        entries = allow_own_data(cfg, entries)
+    data = [register_coco_data(*entry) for entry in entries]
+    follow_data(cfg, data, given=given)
+    if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
+        set_sigmas(cfg, args.oks_sigmas)
+    check_config(cfg, config_file=args.config_file)
+
+
+def find_device(args: argparse.Namespace) -> str:
+    """The ``MODEL.DEVICE`` of a command line: it decides how processes talk, before they start.
+
+    Args:
+        args: with ``config_file`` and ``opts``.
+
+    Raises:
+        FileNotFoundError: see `load_config`.
+        ValueError: likewise.
+    """
+    device: str = load_config(args.config_file, list(args.opts or [])).MODEL.DEVICE
+    return device

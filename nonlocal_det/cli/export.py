@@ -1,0 +1,59 @@
+"""A trained model into another format: pictures to check it with, and the file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nonlocal_det.export import Exported, export_model, find_format
+from nonlocal_det.inference.detector import Detector
+from nonlocal_det.synthetic.mini_coco import MIN_SIZE
+from nonlocal_det.visualization import find_images, read_picture
+
+SHARES = (0.85, 1.0, 0.9, 0.8, 0.7, 0.6)
+"""Sizes of the drawn pictures, as shares of ``INPUT.MIN_SIZE_TEST``: the example, and five."""
+
+
+def export_detector(
+    detector: Detector, format_name: str, path: Path, pictures: Sequence[str] = ()
+) -> Exported:
+    """Export a detector; see `export_model`.
+
+    Args:
+        detector: the model and its config.
+        format_name: of `nonlocal_det.export.FORMATS`.
+        path: of the file.
+        pictures: image files, folders or patterns to check the file with, at least two: the first
+            is the recorded example. By default six drawn ones of sizes of their own and one
+            without an object.
+
+    Raises:
+        ValueError: as `export_model`.
+        FileNotFoundError: a picture is not there.
+    """
+    find_format(format_name, path)  # before any work
+    images = _read(detector, pictures) if pictures else _draw(detector)
+    threshold = detector.cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST
+    return export_model(detector.model, format_name, path, images, threshold)
+
+
+def _read(detector: Detector, pictures: Sequence[str]) -> list[Tensor]:
+    """The pictures as the model sees them: resized, float."""
+    found = [read_picture(path) for path in find_images(pictures)]
+    return [detector.prepare(one)["image"].float().to(detector.model.device) for one in found]
+
+
+def _draw(detector: Detector) -> list[Tensor]:
+    """Drawn people and shapes, one more without any, each of a size of its own."""
+    from nonlocal_det.synthetic.scene import draw_scene  # draws, so it needs OpenCV
+
+    side = detector.cfg.INPUT.MIN_SIZE_TEST
+    kinds = [(share, "plain") for share in SHARES] + [(SHARES[0], "empty")]
+    drawn = []
+    for n, (share, kind) in enumerate(kinds):
+        scene = draw_scene(np.random.default_rng([0, n]), max(MIN_SIZE, round(side * share)), kind)
+        image = scene.image if detector.cfg.INPUT.FORMAT == "BGR" else scene.image[:, :, ::-1]
+        drawn.append(torch.as_tensor(image.transpose(2, 0, 1).astype(np.float32)))  # (3, H, W)
+    return [image.to(detector.model.device) for image in drawn]

@@ -1,0 +1,98 @@
+"""The figures of the long-range suite from its ``results.json``, and from its checkpoints."""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from nonlocal_det.visualization import Curve, draw_accuracy
+
+from .data import reach_of_config
+from .looks import CHECKPOINT, draw_comparison_looks, find_seeds
+from .model_pairs import (
+    LABELS,
+    Comparison,
+    Json,
+    find_comparisons,
+    overrides_of,
+    read_suite,
+    same_data,
+)
+
+
+def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0) -> list[str]:
+    """Draw accuracy against distance, and where the arms look where their checkpoints are.
+
+    Args:
+        results: the suite's ``results.json``; checkpoints lie beside it, in CONFIG/seedN.
+        out: the folder to draw into; made if absent.
+        only: keep the comparisons that have this in their name.
+        image_id: of the test image to look at; 0: see `find_query`.
+
+    Returns:
+        Sentences: what was drawn, and what was left out and why.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a file, or its runs are not of the same data.
+    """
+    suite = read_suite(results)
+    comparisons = find_comparisons(suite, only)
+    out.mkdir(parents=True, exist_ok=True)
+    said = []
+    for comparison in comparisons:
+        data = same_data(list(chain(*comparison.runs(suite).values())))
+        reach = _reach(suite, comparison, data)
+        path = out / f"accuracy_{comparison.name}.png"
+        _draw_accuracy(suite, comparison, data, reach, path)
+        said.append(f"accuracy against distance: {path}")
+        seeds = find_seeds(suite, comparison, results.parent)
+        if not seeds:
+            said.append(
+                f"{comparison.name}: not all arms have a {CHECKPOINT} under one seed beside "
+                f"{results}, so where they look is not drawn"
+            )
+            continue
+        path = out / f"looks_{comparison.name}.png"
+        draw_comparison_looks(
+            suite, comparison, seeds, results.parent, path, image_id=image_id, reach=reach
+        )
+        said.append(f"where one query looks, seeds {', '.join(map(str, seeds))}: {path}")
+    return said
+
+
+def _draw_accuracy(
+    suite: Json, comparison: Comparison, data: Json, reach: float, path: Path
+) -> None:
+    """The finished runs of a comparison; ``reach`` in pixels."""
+    joints = data["of"] == "limb joints"
+    draw_accuracy(
+        [_curve(arm, runs) for arm, runs in comparison.runs(suite).items()],
+        path,
+        chance=data["chance"],
+        reach=reach / data["receptive_field"],
+        title=f"{comparison.name}: {data['all']['count']} {data['of']}",
+        ylabel=(
+            "on its own side, of the joints found" if joints else "right category, of those found"
+        ),
+    )
+
+
+def _reach(suite: Json, comparison: Comparison, data: Json) -> float:
+    """Pixels that a detection sees without a block, in a region of the objects' median size."""
+    config = next(iter(comparison.arms.values()))
+    width, height = data["object_size"]
+    reach = reach_of_config(config, width, height, overrides_of(suite))
+    return reach.keypoint if data["of"] == "limb joints" and reach.keypoint else reach.box
+
+
+def _curve(arm: str, runs: Sequence[Json]) -> Curve:
+    bins = [[row for row in run["by_distance"]["bins"] if row["count"]] for run in runs]
+    distances = np.array([row["mean_distance"] for row in bins[0]])
+    seeds = [
+        np.array([math.nan if row["accuracy"] is None else row["accuracy"] for row in rows])
+        for rows in bins
+    ]
+    return Curve(LABELS[arm], distances, seeds, style=list(LABELS).index(arm))

@@ -1,0 +1,76 @@
+"""Results compare when commit, config and data are equal: what differs is refused by name."""
+
+from nonlocal_det.training.provenance import commit, data_hashes
+
+from .plan import Plan
+from .record import Json, Run
+
+
+def current_origin(plan: Plan, run: Run) -> Json:
+    """The commit, the config's hash and the data's hashes of a run that would start now."""
+    cfg = plan.configs[run.config]
+    return {
+        "commit": commit(),
+        "config_hash": run.config_hash,
+        "data": data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
+    }
+
+
+def find_mixed(plan: Plan, *, training: bool) -> list[str]:
+    """What there is of another commit, config or data set, a line each; empty when all agree.
+
+    Configs are compared with the plan's. Commit and data must be those of now when something is to
+    be trained, else those of the first finished run: newer code may report on an old table.
+
+    Args:
+        plan: its folders are read.
+        training: whether unfinished runs are about to start.
+    """
+    found = [(run, source, origin) for run in plan.runs for source, origin in _origins(run)]
+    if training and any(run.status() != "finished" for run in plan.runs):
+        wanted: Json = {"commit": commit(), "data": data_hashes(plan.datasets)}
+    else:
+        data: dict[str, str] = {}
+        for _, _, origin in found:
+            data = {**origin["data"], **data}  # the first to name it counts
+        wanted = {"commit": found[0][2]["commit"] if found else "-", "data": data}
+    return [
+        f"{source}: {line}"
+        for run, source, origin in found
+        for line in _differences(origin, {**wanted, "config_hash": run.config_hash})
+    ]
+
+
+def refuse_mixed(plan: Plan, *, training: bool) -> None:
+    """Stop before numbers that do not compare come into one table.
+
+    Raises:
+        ValueError: there are such; names each with what was expected.
+    """
+    if mixed := find_mixed(plan, training=training):
+        raise ValueError(
+            "these cannot stand in one table: " + "; ".join(mixed) + ". Choose another --output, "
+            "go back to that commit, config or data, or mix them with --force, which the report "
+            "will say"
+        )
+
+
+def _origins(run: Run) -> list[tuple[str, Json]]:
+    """Where the run's weights and numbers come from: each start that left something, the result."""
+    result = run.result()
+    found = [(str(run.folder / "result.json"), result)] if result else []
+    if result or run.has_checkpoint():
+        found += [(str(run.folder / "run.json"), start) for start in run.starts()]
+    return found
+
+
+def _differences(origin: Json, wanted: Json) -> list[str]:
+    lines = []
+    for key, what in (("commit", "commit"), ("config_hash", "config")):
+        if origin[key] != wanted[key]:
+            lines.append(f"{what} {origin[key]}, not {wanted[key]}")
+    for name in sorted(origin["data"].keys() & wanted["data"].keys()):
+        theirs, ours = origin["data"][name], wanted["data"][name]
+        if "-" not in (theirs, ours) and theirs != ours:
+            lines.append(f"data set {name} {theirs[:12]}, not {ours[:12]}")
+    return lines

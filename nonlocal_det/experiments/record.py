@@ -1,0 +1,140 @@
+"""One run in its folder: what it is, what has happened to it, and whether it is going on now."""
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nonlocal_det.training.result import RESULT, write_json
+
+Status = Literal["new", "running", "interrupted", "failed", "finished"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one model under one seed.
+
+    The folder holds what Detectron2 writes, and ``result.json`` (written last, by the training
+    itself), ``run.json`` (every start and how it ended), ``console.txt`` and ``run.lock``.
+
+    Attributes:
+        config: name of the config.
+        seed: of the weights and the data order.
+        folder: ``OUTPUT_DIR``.
+        options: KEY VALUE pairs besides the seed and the folder.
+        iterations: ``SOLVER.MAX_ITER``.
+        config_hash: of the full config.
+        rate: the learning rate where several are tried, else None.
+    """
+
+    config: str
+    seed: int
+    folder: Path
+    options: tuple[str, ...]
+    iterations: int
+    config_hash: str
+    rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        """As messages call it."""
+        rate = "" if self.rate is None else f" lr {self.rate:g}"
+        return f"{self.config}{rate} seed {self.seed}"
+
+    def arguments(self) -> list[str]:
+        """What follows the training command; ``--resume`` once there is something to resume."""
+        words = ["--config-file", self.config]
+        if self.status() != "new":
+            words.append("--resume")
+        return [*words, "SEED", str(self.seed), "OUTPUT_DIR", str(self.folder), *self.options]
+
+    def status(self) -> Status:
+        """How far it has come."""
+        if self.result() is not None:
+            return "finished"
+        if self.is_locked():
+            return "running"
+        starts = self.starts()
+        if starts and starts[-1]["error"]:
+            return "failed"
+        return "interrupted" if starts or self.has_checkpoint() else "new"
+
+    def result(self) -> Json | None:
+        """The content of ``result.json``; None before the run has finished.
+
+        Raises:
+            ValueError: the file is not the json that a training writes.
+        """
+        return _read(self.folder / RESULT, needed="metrics")
+
+    def starts(self) -> list[Json]:
+        """Every start that has left something: time, commit, config hash, data, command, error."""
+        content = _read(self.folder / "run.json", needed="starts")
+        return content["starts"] if content else []
+
+    def has_checkpoint(self) -> bool:
+        """Whether Detectron2 can continue."""
+        return (self.folder / "last_checkpoint").is_file()
+
+    def note_start(self, origin: Json, command: str) -> None:
+        """Write down that it starts now; what starts from nothing has no past."""
+        past = self.starts() if self.has_checkpoint() else []
+        start = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **origin, "command": command}
+        self._write([*past, {**start, "error": ""}])
+
+    def note_error(self, error: str) -> None:
+        """Write down how the last start ended."""
+        *past, last = self.starts()
+        self._write([*past, {**last, "error": error}])
+
+    def _write(self, starts: list[Json]) -> None:
+        content = {"config": self.config, "seed": self.seed, "starts": starts}
+        write_json(self.folder / "run.json", content)
+
+    def lock(self) -> int:
+        """Take the run for a process that inherits the returned file descriptor.
+
+        The lock lasts as long as that process, also when the one that took it is killed.
+
+        Raises:
+            ValueError: a process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise ValueError(self.in_use()) from error
+        return descriptor
+
+    def in_use(self) -> str:
+        """What to say when another process trains it."""
+        return f"{self.folder} is being trained by another process; wait for it, or end it"
+
+    def is_locked(self) -> bool:
+        """Whether a process is training it now."""
+        if not (self.folder / "run.lock").is_file():
+            return False
+        with open(self.folder / "run.lock") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+
+def _read(path: Path, needed: str) -> Json | None:
+    if not path.is_file():
+        return None
+    try:
+        content: Json = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not json ({error}); move its folder away") from error
+    if needed not in content:
+        raise ValueError(f"{path} has no {needed!r}, so it is not ours; move its folder away")
+    return content

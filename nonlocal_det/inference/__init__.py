@@ -1,0 +1,1 @@
+"""Trained models at work: the detector, the demo, attention at a point."""

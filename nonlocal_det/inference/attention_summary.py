@@ -1,0 +1,147 @@
+"""Where the blocks of a model look over a data set: numbers for each query and for each block."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog
+from detectron2.structures import BoxMode, Instances
+from tabulate import tabulate
+from tqdm import tqdm
+
+from nonlocal_det.training.checks import check_test_data
+from nonlocal_det.visualization import (
+    STATISTICS,
+    AttentionMaps,
+    describe_map,
+    draw_summary,
+    query_independence,
+    read_picture,
+    record_attention,
+)
+
+from .attention_queries import find_roi
+from .detector import Detector
+
+Row = dict[str, Any]
+GRID = 64
+"""Query positions of an image (or region) among which independence is measured."""
+
+
+def summarize_attention(
+    detector: Detector,
+    out: Path,
+    *,
+    images: int = 100,
+    threshold: float = 0.5,
+    blocks: Sequence[str] = (),
+    progress: bool = True,
+) -> str:
+    """Write ``queries.csv``, ``blocks.csv`` and ``summary.png``.
+
+    A query is the centre of an instance's box: of the annotated ones for blocks that see the image;
+    of the detected ones for a head's blocks, in their own regions, whose own box is the region. See
+    `describe_map` for the columns, and `query_independence`, which is measured among the positions
+    of a grid in each image or region, and is the mean over them.
+
+    Args:
+        detector: the model; its config's first test data set is gone through.
+        out: folder; made if absent.
+        images: at most so many, the first ones.
+        threshold: detections with a lower score are left out.
+        blocks: names; none: all of the model.
+        progress: whether a bar is shown.
+
+    Returns:
+        The blocks' rows as a table.
+
+    Raises:
+        ValueError: an unknown block, ``images`` below 1, a model without blocks, a per-position
+            block, or no query at all.
+        FileNotFoundError: the data is not there.
+    """
+    if images < 1:
+        raise ValueError(f"--images {images}: expected at least 1")
+    check_test_data(detector.cfg)
+    records = DatasetCatalog.get(detector.cfg.DATASETS.TEST[0])[:images]
+    queries: list[Row] = []
+    scores: dict[str, list[float]] = {}
+    with record_attention(detector.model) as maps:
+        names = [maps.find(name) for name in blocks] or list(maps.blocks)
+        for record in tqdm(records, unit="image", disable=not progress):
+            (found,) = detector([read_picture(Path(record["file_name"]))], threshold)
+            for name in names:
+                rows, independence = _look(maps, name, record, found)
+                queries += rows
+                scores.setdefault(name, []).extend(independence)
+    if not queries:
+        raise ValueError(f"no instance in the {len(records)} images, so nothing to ask from")
+    summary = [_block_row(name, queries, scores[name]) for name in names]
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / "queries.csv", queries)
+    _write(out / "blocks.csv", summary)
+    draw_summary(queries, summary, out / "summary.png")
+    return tabulate(summary, headers="keys", floatfmt=".3f", tablefmt="github")
+
+
+def _look(
+    maps: AttentionMaps, name: str, record: Row, found: Instances
+) -> tuple[list[Row], list[float]]:
+    """The queries' rows of one block and image, and its independence in each grid."""
+    in_head = maps.is_in_roi_head(name)
+    boxes = found.pred_boxes.tensor.tolist() if in_head else _annotated(record)
+    rois: list[int | None] = [None] * len(boxes)
+    if in_head:
+        rois = [find_roi(maps, name, 0, found[k]) for k in range(len(found))]
+    rows = []
+    for k, box in enumerate(boxes):
+        x, y = _centre(box, maps.image_sizes[0])
+        said = describe_map(
+            maps.at(name, (x, y), roi=rois[k]), tuple(box), [*boxes[:k], *boxes[k + 1 :]]
+        )
+        where = {"block": name, "image_id": record["image_id"], "instance": k}
+        rows.append({**where, "query_x": x, "query_y": y, **said})
+    grids = [maps.spread(name, roi=roi, most=GRID) for roi in (rois if in_head else [None])]
+    return rows, [query_independence(grid) for grid in grids]
+
+
+def _annotated(record: Row) -> list[list[float]]:
+    """The boxes x0, y0, x1, y1 of the annotated instances; crowds are left out."""
+    return [
+        list(BoxMode.convert(one["bbox"], one["bbox_mode"], BoxMode.XYXY_ABS))
+        for one in record["annotations"]
+        if not one.get("iscrowd", 0)
+    ]
+
+
+def _centre(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float]:
+    """The middle of a box; inside of the image, which an annotated box may leave."""
+    (x0, y0, x1, y1), (height, width) = box, size
+    return (
+        min(max((x0 + x1) / 2, 0.0), width - 1e-3),
+        min(max((y0 + y1) / 2, 0.0), height - 1e-3),
+    )
+
+
+def _block_row(name: str, queries: Sequence[Row], scores: Sequence[float]) -> Row:
+    """Means over a block's queries and grids; of those that look anywhere."""
+    own = [row for row in queries if row["block"] == name]
+    nowhere = sum(math.isnan(row["entropy_bits"]) for row in own)
+    means = {key: _mean([row[key] for row in own]) for key in STATISTICS}
+    counts = {"block": name, "queries": len(own), "look_nowhere": nowhere}
+    return {**counts, "query_independence": _mean(scores), **means}
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan
+
+
+def _write(path: Path, rows: Sequence[Row]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

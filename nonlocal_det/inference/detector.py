@@ -1,0 +1,98 @@
+"""A trained model that takes pictures: batches in, detections in the pictures' own pixels out."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import Metadata, MetadataCatalog
+from detectron2.data.transforms import ResizeShortestEdge
+from detectron2.modeling import build_model
+from detectron2.structures import Instances
+
+from nonlocal_det.checkpoint import SafeCheckpointer
+from nonlocal_det.configs import load_config
+from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.fit_config import follow_data
+
+
+def load_model_config(args: argparse.Namespace) -> CfgNode:
+    """The config of a trained model, whose data need not be there.
+
+    Args:
+        args: of `build_config_parser`.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: an unknown key or value.
+    """
+    options = list(args.opts or [])
+    cfg = load_config(args.config_file, options)
+    data = [register_coco_data(*entry) for entry in args.coco_data]
+    follow_data(cfg, data, given=options[::2])
+    cfg.freeze()
+    return cfg
+
+
+class Detector:
+    """A model of a config with the weights of a file, as data: nothing in it is executed.
+
+    Args:
+        cfg: of the model; not changed.
+        weights: the file; None: that of a finished training, ``OUTPUT_DIR/model_final.pth``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or of another model; says what differs.
+    """
+
+    def __init__(self, cfg: CfgNode, weights: Path | None = None) -> None:
+        path = weights or Path(cfg.OUTPUT_DIR) / "model_final.pth"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such file of weights; give --weights, or train first (make quickstart)"
+            )
+        self.cfg = cfg
+        self.model = build_model(cfg).eval()
+        self.metadata: Metadata = _metadata(cfg)
+        checkpointer = SafeCheckpointer(self.model)
+        checkpointer.load(str(path))
+        report = checkpointer.report
+        if report is not None and not report.fits():
+            raise ValueError(
+                f"{path} is of another model: {report.difference()}; give the --config-file that "
+                "it was trained with"
+            )
+        sides = [cfg.INPUT.MIN_SIZE_TEST] * 2
+        self._resize = ResizeShortestEdge(sides, cfg.INPUT.MAX_SIZE_TEST)
+
+    @torch.no_grad()
+    def __call__(self, images: Sequence[np.ndarray], threshold: float = 0.0) -> list[Instances]:
+        """Detect in a batch of images.
+
+        Args:
+            images: RGB pixels (H, W, 3), uint8, each of its own size.
+            threshold: detections with a lower score are left out.
+
+        Returns:
+            For each image its detections on the CPU, in its pixels, the best score first.
+        """
+        if not images:
+            return []
+        found = [one["instances"].to("cpu") for one in self.model([*map(self.prepare, images)])]
+        return [one[one.scores >= threshold] for one in found]
+
+    def prepare(self, image: np.ndarray) -> dict[str, Any]:
+        """What the model takes of RGB pixels (H, W, 3): resized, in its order of channels."""
+        order = image[:, :, ::-1] if self.cfg.INPUT.FORMAT == "BGR" else image
+        seen = self._resize.get_transform(order).apply_image(np.ascontiguousarray(order))
+        pixels = torch.as_tensor(np.ascontiguousarray(seen.transpose(2, 0, 1)))  # (C, H, W)
+        return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
+
+
+def _metadata(cfg: CfgNode) -> Metadata:
+    """Names of classes and keypoints; none for a config without test data."""
+    return MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else Metadata()

@@ -1,0 +1,83 @@
+"""Register the drawn data sets as Detectron2 registers its own: by name, without a file."""
+
+import os
+
+from detectron2.data.datasets import register_coco_instances
+from detectron2.data.datasets.builtin_meta import (
+    COCO_PERSON_KEYPOINT_FLIP_MAP,
+    COCO_PERSON_KEYPOINT_NAMES,
+    KEYPOINT_CONNECTION_RULES,
+)
+
+from nonlocal_det.data.coco_data import forget
+
+from .long_range.recipe import SPLITS
+from .long_range.records import CATEGORIES
+from .long_range.sets import DATA_SETS, PREFIX
+from .records import CATEGORY_IDS
+
+KEYPOINT_METADATA = {
+    "keypoint_names": COCO_PERSON_KEYPOINT_NAMES,
+    "keypoint_flip_map": COCO_PERSON_KEYPOINT_FLIP_MAP,
+    "keypoint_connection_rules": KEYPOINT_CONNECTION_RULES,
+}
+
+
+def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
+    """Register `mini_coco_{train,val}` and `mini_coco_keypoints_{train,val}`.
+
+    The files are read when a loader asks for them, so they may be made later
+    (`tools/make_mini_coco.py`). Called again, it points the names to the root it is given.
+
+    Args:
+        root: the folder that holds `mini_coco/`; by default `$DETECTRON2_DATASETS`, else
+            "datasets", as for Detectron2's builtin data sets.
+    """
+    folder = _folder(root, "mini_coco")
+    ids = sorted(CATEGORY_IDS.values())
+    everything = {
+        "thing_classes": sorted(CATEGORY_IDS, key=CATEGORY_IDS.__getitem__),
+        "thing_dataset_id_to_contiguous_id": {number: index for index, number in enumerate(ids)},
+    }
+    people = {
+        "thing_classes": ["person"],
+        "thing_dataset_id_to_contiguous_id": {CATEGORY_IDS["person"]: 0},
+        **KEYPOINT_METADATA,
+    }
+    for split in ("train", "val"):
+        for name, kind, metadata in (
+            (f"mini_coco_{split}", "instances", everything),
+            (f"mini_coco_keypoints_{split}", "person_keypoints", people),
+        ):
+            json_file = os.path.join(folder, "annotations", f"{kind}_{split}2017.json")
+            forget(name)
+            image_root = os.path.join(folder, f"{split}2017")
+            register_coco_instances(name, metadata, json_file, image_root)
+
+
+def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
+    """Register `long_range_NAME_{train,val,test}` for every NAME of `DATA_SETS`.
+
+    The files may be made later (`tools/make_long_range.py`). Called again, it points the names to
+    the root it is given.
+
+    Args:
+        root: the folder that holds `long_range/`; see `register_mini_coco`.
+    """
+    for key, data in DATA_SETS.items():
+        folder, level = _folder(root, os.path.join("long_range", key)), data.level
+        metadata = {
+            "thing_classes": list(CATEGORIES[level]),
+            "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
+            **(KEYPOINT_METADATA if level == "pose" else {}),
+        }
+        for split in SPLITS:
+            name = f"{PREFIX}{key}_{split}"
+            forget(name)
+            json_file = os.path.join(folder, "annotations", f"{split}.json")
+            register_coco_instances(name, metadata, json_file, os.path.join(folder, split))
+
+
+def _folder(root: str | os.PathLike[str] | None, name: str) -> str:
+    root = os.getenv("DETECTRON2_DATASETS", "datasets") if root is None else root
+    return os.path.join(os.path.expanduser(root), name)

@@ -1,0 +1,133 @@
+"""A resumed training is the training it resumes: the same images, the same chance."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from detectron2.config import CfgNode
+from detectron2.engine import HookBase, hooks
+from detectron2.utils import comm
+
+from nonlocal_det.data import STEP, TrainStream, seed_everything
+
+from .metrics_history import collect_scalars, restore_scalars, trim_metrics
+
+logger = logging.getLogger("nonlocal_det")
+
+
+class ExactResume(HookBase):
+    """Makes what a training draws a function of its seed, and its position a few numbers.
+
+    The generators of python, numpy and torch are seeded at every step from the seed, the iteration
+    and the process; the stream of images is taken up where the checkpoint was made. Nothing hangs
+    on what a process has drawn before, so there is no state of generators to save. First of the
+    hooks.
+
+    Args:
+        cfg: a full config; ``SEED`` below 0: drawn once, and kept by the checkpoints.
+
+    Attributes:
+        inexact: why this training is not what one without interruption would have been.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self.cfg = cfg
+        self.seed = cfg.SEED
+        self.inexact: list[str] = []
+        self._saved: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed, the images given out, what the order of images hangs on, logged scalars."""
+        return {
+            "seed": self.seed,
+            "images": [stream.images for stream in self._streams()],
+            "order": self._order(),
+            "inexact": list(self.inexact),
+            "scalars": collect_scalars(getattr(self.trainer, "storage", None)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Keep it until the training begins."""
+        self._saved = state
+
+    def before_train(self) -> None:
+        """Take up the streams, or begin them."""
+        start = self.trainer.start_iter
+        saved = self._saved if start > 0 else {}
+        self.inexact = list(saved.get("inexact", []))
+        self.seed = self._agree_on_seed(saved)
+        images = saved.get("images") or [start * self.cfg.SOLVER.IMS_PER_BATCH]
+        streams = self._streams()
+        for stream, given in zip(streams, images + [0] * len(streams), strict=False):
+            stream.continue_from(self.seed, given)
+        if start == 0:
+            return
+        self._say_what_changed(saved)
+        last = -1
+        if comm.is_main_process():
+            last = trim_metrics(Path(self.cfg.OUTPUT_DIR) / "metrics.json", start - 1)
+        restore_scalars(self.trainer.storage, saved.get("scalars", {}), last)
+
+    def before_step(self) -> None:
+        """Give the step its own chance."""
+        seed_everything(self.seed, STEP, self.trainer.iter, comm.get_rank())
+
+    def _streams(self) -> list[TrainStream]:
+        """The training's, and that of the precise batch norm."""
+        precise = [hook for hook in self.trainer._hooks if isinstance(hook, hooks.PreciseBN)]
+        loaders = [getattr(hook, "_data_loader", None) for hook in precise]
+        loaders.insert(0, self.trainer.data_loader)
+        return [loader for loader in loaders if isinstance(loader, TrainStream)]
+
+    def _agree_on_seed(self, saved: dict[str, Any]) -> int:
+        if saved.get("seed", -1) >= 0:
+            if self.cfg.SEED >= 0 and self.cfg.SEED != saved["seed"]:
+                logger.warning(
+                    f"SEED={self.cfg.SEED}, but the training that is resumed has "
+                    f"{saved['seed']}, and keeps it"
+                )
+            return int(saved["seed"])
+        return int(self.cfg.SEED) if self.cfg.SEED >= 0 else comm.shared_random_seed()
+
+    def _order(self) -> dict[str, Any]:
+        streams = self._streams()
+        return {
+            "processes": comm.get_world_size(),
+            "SOLVER.IMS_PER_BATCH": self.cfg.SOLVER.IMS_PER_BATCH,
+            "DATALOADER.SAMPLER_TRAIN": self.cfg.DATALOADER.SAMPLER_TRAIN,
+            "DATALOADER.ASPECT_RATIO_GROUPING": self.cfg.DATALOADER.ASPECT_RATIO_GROUPING,
+            "DATASETS.TRAIN": list(self.cfg.DATASETS.TRAIN),
+            "training images": len(streams[0].records) if streams else None,
+        }
+
+    def _say_what_changed(self, saved: dict[str, Any]) -> None:
+        at, found = f"from iteration {self.trainer.start_iter}", []
+        if not isinstance(self.trainer.data_loader, TrainStream):
+            kind = type(self.trainer.data_loader).__name__
+            found.append(f"{at} the {kind} starts its images anew; a TrainStream would go on")
+        elif "order" not in saved:
+            found.append(f"{at} the order of images is another: the checkpoint does not have it")
+        else:
+            found += self._changes(at, saved["order"])
+        for why in found:
+            logger.warning(f"the resumed training is not exactly the one it resumes: {why}")
+        if not found:
+            given = self.trainer.data_loader.images
+            logger.info(f"the training goes on exactly: {given} images have been given out")
+        self.inexact += found
+
+    def _changes(self, at: str, before: dict[str, Any]) -> list[str]:
+        found = []
+        now = self._order()
+        for key in now:
+            if now[key] == before.get(key):
+                continue
+            changed = f"{at} {key} is {now[key]}, not {before.get(key)}"
+            if key != "processes":
+                found.append(f"{changed}: the order of images is another")
+                continue
+            what = "proposals are sampled with other chance and sums are rounded otherwise"
+            if self.cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+                what += ", and a few images waiting for a batch of their shape are lost or repeated"
+            found.append(f"{changed}: {what}")
+        return found

@@ -1,0 +1,120 @@
+"""What one process of ``tools/train_net.py`` does: train and evaluate, or evaluate only."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from detectron2.config import CfgNode
+from detectron2.engine import default_setup
+from detectron2.evaluation import verify_results
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.cli.arguments import config_from_arguments
+from nonlocal_det.configs import find_config
+
+from .checks import check_blocks_learn, check_model, logger, warn_without_weights
+from .data_checks import check_data
+from .provenance import commit, made_by
+from .restart import was_restarted
+from .result import write_result
+from .scaling import describe_scaling, fit_to_processes
+from .step import StepOptions, parse_policy
+from .trainer import Trainer
+
+
+def main(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, or with ``--eval-only`` evaluate.
+
+    Args:
+        args: of `build_argument_parser`.
+
+    Returns:
+        The results of the evaluation: a dictionary of metrics for each task; empty in all
+        processes but the first.
+    """
+    given = config_from_arguments(args)
+    args.config_file = find_config(args.config_file)  # default_setup logs the file itself
+    cfg = fit(given, args)
+    return run(given, cfg, args, Trainer, full=cfg)
+
+
+def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
+    """The config that these processes train with, or evaluate with.
+
+    Raises:
+        ValueError: see `fit_to_processes`.
+    """
+    if args.eval_only:
+        return given
+    return fit_to_processes(given, comm.get_world_size(), scale_lr=args.scale_lr)
+
+
+def run(
+    given: CfgNode, cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer], full: Any
+) -> dict[str, Any]:
+    """What `main` does, once there is a config.
+
+    Args:
+        given: what the user's config says.
+        cfg: what `fit` has made of it.
+        args: of the command line.
+        kind: trains and evaluates.
+        full: the config, of whichever kind, that is logged and written to ``OUTPUT_DIR``.
+
+    Returns:
+        As `main`.
+    """
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
+    default_setup(full, args)
+    check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
+    if args.eval_only:
+        return evaluate(cfg, args, kind)
+    logger.info(describe_scaling(given, cfg, comm.get_world_size()))
+    return train(cfg, args, kind)
+
+
+def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
+    """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
+
+    A resumed training goes on exactly (`ExactResume`); SIGTERM and SIGINT end it after a step.
+    A training that torchrun has restarted resumes in any case.
+
+    ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
+    """
+    resume = args.resume or was_restarted(Path(cfg.OUTPUT_DIR))
+    code = commit()  # now: the checkout may change before the training ends
+    checkpoints = CheckpointOptions(
+        keep_last=args.keep_checkpoints,
+        keep_best=args.keep_best,
+        trust=args.trust_checkpoint,
+        allow_unmatched=args.allow_unmatched,
+        made_by=made_by(code, kind.config_text(cfg), kind.config_hash(cfg)),
+    )
+    step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
+    trainer = kind(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
+    check_model(cfg, trainer.model, args.config_file)
+    check_blocks_learn(trainer.model, trainer.optimizer)
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+    write_result(trainer, code)
+    return trainer.last_results
+
+
+def evaluate(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
+    """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
+    model = kind.build_model(cfg)
+    check_model(cfg, model, args.config_file)
+    checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
+    if args.resume and not checkpointer.has_checkpoint():
+        logger.warning(f"--resume: there is no checkpoint in {cfg.OUTPUT_DIR}; using MODEL.WEIGHTS")
+    if not (args.resume and checkpointer.has_checkpoint()):
+        warn_without_weights(cfg)
+    checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
+    results = kind.test(cfg, model)
+    if cfg.TEST.AUG.ENABLED:
+        results.update(kind.test_with_tta(cfg, model))
+    if comm.is_main_process():
+        verify_results(cfg, results)
+    return results

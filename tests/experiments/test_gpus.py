@@ -1,0 +1,41 @@
+import re
+
+import pytest
+
+from nonlocal_det.experiments.gpus import parse_gpus
+
+
+@pytest.mark.parametrize(
+    ("text", "each", "slots"),
+    [
+        ("0-3", 2, [("0", "1"), ("2", "3")]),
+        ("0-3", 4, [("0", "1", "2", "3")]),
+        ("5,0,2", 1, [("5",), ("0",), ("2",)]),
+        ("0-1, 4-5", 2, [("0", "1"), ("4", "5")]),
+        ("", 8, [()]),
+    ],
+)
+def test_gpus_are_shared_out(text, each, slots):
+    assert parse_gpus(text, each, available=8) == slots
+
+
+def test_numbers_count_what_a_scheduler_lets_us_see(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,GPU-abc,2")
+    assert parse_gpus("0-1", 1, available=3) == [("6",), ("GPU-abc",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "each", "available", "words"),
+    [
+        ("0-3", 3, 8, "--gpus-per-run 3 does not divide"),
+        ("0-3", 1, 2, "there is no GPU 3, torch sees 2"),
+        ("0,0", 1, 2, "twice"),
+        ("3-1", 1, 8, "goes backwards; write 1-3"),
+        ("all", 1, 8, "expected numbers and ranges"),
+        ("0", 0, 8, "--gpus-per-run 0"),
+        ("", 2, 1, "but there are 1 GPUs"),
+    ],
+)
+def test_bad_gpus_are_refused(text, each, available, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parse_gpus(text, each, available)

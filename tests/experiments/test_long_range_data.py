@@ -1,0 +1,126 @@
+"""The tool that draws the long-range data, with the receptive field of the config's backbone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from detectron2.data import MetadataCatalog
+from long_range_scenes import recipe
+from tiny_training import run
+
+from nonlocal_det.configs import load_config
+from nonlocal_det.evaluation import accuracy_by_distance
+from nonlocal_det.experiments.long_range import data as long_range
+from nonlocal_det.experiments.long_range import field_of_config, reach_of_config
+from nonlocal_det.synthetic.long_range import DATA_SETS, set_of, split_name
+from nonlocal_det.synthetic.long_range.make import make_long_range
+from nonlocal_det.synthetic.register import register_long_range
+
+ARM = "long_range/nl_beacon_R18"
+
+TOOL = Path(__file__).parents[2] / "tools" / "make_long_range.py"
+
+
+def tool(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", str(TOOL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_unit_is_the_field_of_the_configs_last_stage():
+    assert [(n, f.size) for n, f in map(field_of_config, ["long_range/nl_beacon_R18"])] == [
+        ("res4", 211)
+    ]
+
+
+def test_a_detection_of_the_configs_sees_less_than_one_field():
+    # so an object one field away from its evidence is beyond the reach of any proposal on it
+    reach = reach_of_config("long_range/nl_beacon_R18", 24, 24).box
+    assert reach == 136.5  # see tests/analysis/test_reach.py
+    side = reach_of_config("long_range/nl_beacon_R18", 48, 24).box + 12
+    assert side < 211  # of a proposal of twice the object's size, the object at its end
+
+
+def test_the_tool_draws_and_says_the_field(tmp_path):
+    counts = ["--train", 1, "--val", 1, "--test", 1]
+    result = tool("beacon", tmp_path, *counts)
+    assert result.returncode == 0, result.stderr
+    target = tmp_path / "long_range" / "beacon"
+    assert result.stdout == f"{target} (receptive field of res4: 211 px)\n"
+    recipe = json.loads((target / "made_by.json").read_text())
+    assert (recipe["receptive_field"], recipe["width"]) == (211, 320)
+    refused = tool("pairs", tmp_path, *counts, "--width", 128)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: level='pairs'")
+    assert "Traceback" not in refused.stderr
+
+
+FIELDS = {"pairs": 211, "local": 211, "beacon_wide": 435, "beacon_deep": 291, "pose_short": 43}
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS.items())
+def test_each_data_set_is_for_a_backbone_that_does_not_see_all_of_it(name, field):
+    data = DATA_SETS[name]
+    assert field_of_config(data.config)[1].size == field  # by hand, layer by layer
+    assert data.width > field
+    cfg = load_config(data.config)
+    assert cfg.DATASETS.TRAIN == (split_name(cfg.DATASETS.TEST[0], "train"),)
+    assert set_of(cfg.DATASETS.TEST[0]) == name
+    assert (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) == (data.height, data.width)
+
+
+@pytest.mark.parametrize("name", sorted({*DATA_SETS} - {"pose", "local"}))
+def test_the_last_range_is_beyond_any_detections_sight(name):
+    data = DATA_SETS[name]
+    last = data.edges[-2] * field_of_config(data.config)[1].size
+    if data.level == "pose":  # the figure's whole length along one side
+        side = recipe(name).figure_length * 1.06
+        reach = reach_of_config(data.config, side, side).keypoint
+        assert reach is not None
+    else:
+        reach = reach_of_config(data.config, 24, 24).box
+    assert reach < last
+
+
+def change(record, **values):
+    record.write_text(json.dumps({**json.loads(record.read_text()), **values}))
+
+
+def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_path, monkeypatch):
+    real = long_range.make_long_range
+    few = {"num_train": 1, "num_val": 1, "num_test": 1}
+    monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
+    said = long_range.prepare_long_range(tmp_path, "pose_short")
+    assert said.startswith("drawn: ")
+    assert "43 px" in said
+    record = tmp_path / "long_range" / "pose_short" / "made_by.json"
+    change(record, num_train=7, width=800)  # the user's choice
+    assert long_range.prepare_long_range(tmp_path, "pose_short") == ""
+    for key, value in (("receptive_field", 211), ("version", 0), ("level", "local")):
+        kept = record.read_text()
+        change(record, **{key: value})
+        with pytest.raises(ValueError, match=rf"{key} {value}, not .*pose_short .*--force"):
+            long_range.prepare_long_range(tmp_path, "pose_short")
+        record.write_text(kept)
+    record.unlink()
+    with pytest.raises(ValueError, match="version None"):
+        long_range.prepare_long_range(tmp_path, "pose_short")
+
+
+def test_a_training_leaves_its_accuracy_by_distance(tmp_path, monkeypatch):
+    counts = {"num_train": 4, "num_val": 2, "num_test": 3}
+    make_long_range(tmp_path, "beacon", receptive_field=211, **counts)
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    register_long_range()
+    try:
+        run(tmp_path / "out", "DATASETS.TEST", "('long_range_beacon_val',)", config=ARM)
+        annotations = MetadataCatalog.get("long_range_beacon_val").json_file
+    finally:
+        monkeypatch.undo()
+        register_long_range()
+    found = json.loads((tmp_path / "out" / "result.json").read_text())["by_distance"]
+    detections = tmp_path / "out" / "inference" / "coco_instances_results.json"
+    assert found == accuracy_by_distance(Path(annotations), detections)
+    truth = json.loads(Path(annotations).read_text())["annotations"]
+    assert found["all"]["count"] == len(truth) > 0

@@ -1,0 +1,128 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from nonlocal_det.experiments import make_plan, parse_seeds
+from nonlocal_det.experiments.suites import find_suite
+
+
+def test_table_5_and_6_have_the_papers_models_and_differences():
+    table5, table6 = find_suite("table5"), find_suite("table6")
+    assert table5.configs == tuple(
+        name
+        for net in ("R50", "R101", "X152")
+        for name in (f"mask_rcnn_{net}", f"nl_mask_rcnn_{net}")
+    )
+    assert table6.configs == (
+        *("keypoint_rcnn_R101", "nl_keypoint_rcnn_R101_head", "nl_keypoint_rcnn_R101"),
+    )
+    # from the paper's two tables, by hand: 39.0 - 38.0, 59.9 - 58.1, 72.8 - 70.4 and so on
+    assert [pair.paper["box", "AP"] for pair in table5.pairs] == [1.0, 1.3, 0.9]
+    assert [pair.paper["mask", "AP50"] for pair in table5.pairs] == [1.6, 1.8, 1.2]
+    assert [pair.paper["keypoint", "AP"] for pair in table6.pairs] == [0.9, 1.4]
+    assert [pair.paper["keypoint", "AP75"] for pair in table6.pairs] == [1.3, 2.4]
+    assert all(pair.paper == {} for pair in find_suite("quick").pairs)
+
+
+def test_only_keeps_a_pair_with_its_baseline():
+    assert find_suite("table5", only="R101").configs == ("mask_rcnn_R101", "nl_mask_rcnn_R101")
+    assert find_suite("table6", only="head").configs[0] == "keypoint_rcnn_R101"
+
+
+def test_only_takes_several_and_a_whole_name_means_that_model_alone():
+    short = [
+        n.removeprefix("long_range/") for n in find_suite("long-range", "nl_beacon_R18").configs
+    ]
+    assert short == ["beacon_R18", "nl_beacon_R18", "control_beacon_R18"]  # and none in res2
+    whole = find_suite("long-range", "long_range/gcnet_beacon_R18,nl_beacon_R18").configs
+    assert [n.removeprefix("long_range/") for n in whole] == [*short, "gcnet_beacon_R18"]
+    beacon, local, both = (
+        set(find_suite("long-range", only).configs) for only in ("beacon", "local", "beacon,local")
+    )
+    assert both == beacon | local
+
+
+def test_runs_go_seed_by_seed_with_twins_together():
+    plan = make_plan("table5", seeds="1,7", only="R50", overrides=["SOLVER.IMS_PER_BATCH", "2"])
+    assert [(run.config, run.seed) for run in plan.runs] == [
+        *(("mask_rcnn_R50", 1), ("nl_mask_rcnn_R50", 1)),
+        *(("mask_rcnn_R50", 7), ("nl_mask_rcnn_R50", 7)),
+    ]
+    assert plan.runs[3].folder == Path("output/reproduce/table5-1x/nl_mask_rcnn_R50/seed7")
+    assert plan.command == (
+        "python tools/reproduce.py --suite table5 --seeds 1,7 --schedule 1x --only R50 "
+        "--output output/reproduce/table5-1x SOLVER.IMS_PER_BATCH 2"
+    )
+    command = " ".join(plan.runs[3].arguments())
+    assert command.startswith("--config-file nl_mask_rcnn_R50 SEED 7 OUTPUT_DIR output/")
+    assert "--resume" not in command
+
+
+@pytest.mark.parametrize(
+    ("schedule", "iterations", "steps"),
+    [("1x", 90000, (60000, 80000)), ("3x", 270000, (210000, 250000))],  # Detectron2's
+)
+def test_a_schedule_changes_iterations_and_steps_alone(schedule, iterations, steps):
+    cfg = make_plan("table6", schedule=schedule).configs["nl_keypoint_rcnn_R101"]
+    assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS) == (iterations, steps)
+    assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH) == (0.02, 16)
+    assert cfg.TEST.EXPECTED_RESULTS == []
+
+
+def test_quick_keeps_its_own_schedule_and_has_no_floors():
+    cfg = make_plan("quick").configs["quick/nl_mask_keypoint_rcnn_R18"]
+    assert cfg.SOLVER.MAX_ITER == 400
+    assert cfg.TEST.EXPECTED_RESULTS == []
+
+
+def test_the_users_options_win_and_change_the_hash():
+    plain, changed = (
+        make_plan("quick", overrides=options) for options in ([], ["SOLVER.MAX_ITER", "7"])
+    )
+    assert [run.iterations for run in changed.runs[:2]] == [7, 7]
+    short = make_plan("table5", overrides=["SOLVER.MAX_ITER", "7"]).runs[0].arguments()
+    assert short.count("SOLVER.MAX_ITER") == short.count("SOLVER.STEPS") == 1
+    assert short[short.index("SOLVER.MAX_ITER") + 1] == "7"
+    assert plain.runs[0].config_hash != changed.runs[0].config_hash
+    assert plain.runs[0].config_hash == plain.runs[2].config_hash  # the seed does not count
+    assert plain.runs[0].config_hash != plain.runs[1].config_hash
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (1, 2, 3)), ("1,5,7", (1, 5, 7)), ("5,", (5,)), ("0, 2", (0, 2))]
+)
+def test_seeds_are_a_count_or_a_list(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1,1", "a", "1,,2", "1.5", ",", "1,2147483648"])
+def test_bad_seeds_are_refused(text):
+    with pytest.raises(ValueError, match=f"--seeds {re.escape(repr(text))}; expected"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"suite": "table7"}, ["'table7'", "table5, table6, quick, long-range"]),
+        ({"suite": "table5", "only": "R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
+        ({"suite": "table5", "only": "R50,R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
+        ({"suite": "table5", "only": "R50,"}, ["--only ''", "nl_mask_rcnn_X152"]),
+        ({"suite": "table5", "schedule": "2x"}, ["--schedule '2x'", "1x, 3x"]),
+        ({"suite": "quick", "schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),
+        ({"suite": "quick", "overrides": ["SEED", "4"]}, ["SEED cannot", "--seeds"]),
+        ({"suite": "quick", "overrides": ["MODEL.BACKBONE.NAME", "x"]}, ["twins differ"]),
+        (
+            {"suite": "quick", "overrides": ["SOLVER.MAX_ITERS", "4"]},
+            ["did you mean SOLVER.MAX_ITER,"],
+        ),
+        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]}, ["'SOLVER.MAX_ITER' is alone"]),
+        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER", "x y"]}, ["the command line"]),
+        ({"suite": "quick", "overrides": ["SEED", "--dry-run"]}, ["--dry-run comes after"]),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_runs(arguments, words):
+    with pytest.raises(ValueError) as error:
+        make_plan(**arguments)
+    assert all(word in str(error.value) for word in words), str(error.value)

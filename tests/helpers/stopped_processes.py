@@ -1,0 +1,109 @@
+"""Two processes whose training a signal ends while one evaluates and the other waits for it.
+
+``python tests/stopped_processes.py FOLDER RANK BACKEND``: process RANK evaluates for a minute. Each
+leaves ``FOLDER/<rank>.pid`` once it is there and ``FOLDER/<rank>.status`` as it ends. Where BACKEND
+is nccl, its barrier is played on the CPU: one that waits on when others are gone.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch.distributed as dist
+from detectron2.config import get_cfg
+from detectron2.engine import HookBase
+from detectron2.engine.train_loop import TrainerBase
+from detectron2.utils import comm
+from torch import nn
+
+from nonlocal_det.training import group, launch
+from nonlocal_det.training.stoppable import StoppableTrainer
+
+
+class Saves:
+    """In place of a checkpointer: says what it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, name: str, **_: int) -> None:
+        with open(self.folder / "saved.txt", "a") as file:
+            file.write(f"{name}\n")
+
+
+class Evaluation(HookBase):
+    """After the second step, as Detectron2's: all wait for who takes longest."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+
+    def after_step(self) -> None:
+        if self.trainer.iter != 1:
+            return
+        if comm.get_rank() == self.longest:
+            self.trainer.test(self.trainer.cfg, nn.Identity())
+        self.trainer.arrived()
+        comm.synchronize()
+
+
+class Trainer(StoppableTrainer):
+    """Steps that do nothing."""
+
+    data_loader = None
+    folder = Path()
+
+    def __init__(self, longest: int) -> None:
+        TrainerBase.__init__(self)
+        self.cfg = get_cfg()
+        self.cfg.DATASETS.TEST = ("any",)
+        self.start_iter, self.max_iter = 0, 5
+        self.checkpointer = Saves(self.folder)
+        self.register_hooks([Evaluation(longest)])
+
+    def run_step(self) -> None:
+        pass
+
+    @classmethod
+    def arrived(cls) -> None:
+        (cls.folder / f"{comm.get_rank()}.pid").write_text(str(os.getpid()))
+
+    @classmethod
+    def build_test_loader(cls, cfg, dataset_name):
+        cls.arrived()
+        time.sleep(60)
+
+
+def deaf_barrier() -> None:
+    """As NCCL's, which does not hear that another process has left."""
+    try:
+        dist.barrier()
+    except RuntimeError:
+        time.sleep(600)
+
+
+def play_nccl() -> None:
+    group.dist = SimpleNamespace(**{**vars(dist), "get_backend": lambda: "nccl"})
+    comm.synchronize = deaf_barrier
+
+
+def main(folder: str, longest: str) -> None:
+    Trainer.folder = Path(folder)
+    status: object = 0
+    try:
+        Trainer(int(longest)).train()
+    except SystemExit as stop:
+        status = stop.code
+        raise
+    except BaseException as error:
+        status = repr(error)
+        raise
+    finally:
+        (Path(folder) / f"{comm.get_rank()}.status").write_text(str(status))
+
+
+if sys.argv[3:] == ["nccl"]:
+    play_nccl()  # in the processes that are spawned too
+if __name__ == "__main__":
+    launch(main, 2, device="cpu", args=tuple(sys.argv[1:3]))

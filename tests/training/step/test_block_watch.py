@@ -1,0 +1,137 @@
+"""What a block adds to its map is logged when metrics are; a block that adds nothing is named."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from detectron2.utils.events import EventStorage
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_training import run
+from torch import nn
+
+from nonlocal_det.layers import GlobalContextBlock, NonLocalBlock, PerPositionBlock
+from nonlocal_det.training.checks import check_blocks_learn
+from nonlocal_det.training.step import BlockWatch
+
+
+def awake(block):
+    for parameter in block.gate.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    return block
+
+
+def watched(watch, iteration, calls, max_iter=10_000):
+    """One step in which the blocks are called as ``calls`` does; what it has put."""
+    with EventStorage(iteration) as storage:
+        watch.trainer = SimpleNamespace(iter=iteration, max_iter=max_iter, storage=storage)
+        watch.before_step()
+        with torch.no_grad():
+            calls()
+        watch.after_step()
+    return {name: value for name, (value, _) in storage.latest().items()}
+
+
+def test_the_ratio_is_that_of_the_equation(messages):
+    block, x = awake(NonLocalBlock(16, norm="")), torch.randn(2, 16, 5, 6)
+    got = watched(BlockWatch({"res4.nl4": block}), 19, lambda: block(x))
+    with torch.no_grad():
+        expected = block.w_z(block.respond(x)).norm() / x.norm()
+    assert got == {"nl_response/res4.nl4": pytest.approx(float(expected), rel=1e-4)}
+    assert f"||w_z y|| / ||x||: res4.nl4 {expected:.3g}" in messages()[-1]
+
+
+@pytest.mark.parametrize("kind", [NonLocalBlock, PerPositionBlock, GlobalContextBlock])
+def test_every_operation_is_watched_over_all_calls_of_a_step(kind):
+    block, (a, b) = awake(kind(16)), torch.randn(2, 3, 16, 5, 6)
+    got = watched(BlockWatch({"nl": block}), 19, lambda: (block(a), block(b), block(a[:0])))
+    with torch.no_grad():
+        added, base = torch.cat([block(a) - a, block(b) - b]), torch.cat([a, b])
+    assert got["nl_response/nl"] == pytest.approx(float(added.norm() / base.norm()), rel=1e-4)
+
+
+def test_nothing_is_hooked_between_writings():
+    block, x = NonLocalBlock(16), torch.randn(1, 16, 5, 6)
+    watch, counts = BlockWatch({"nl": block}, period=20), []
+    put = [
+        watched(watch, i, lambda: (block(x), counts.append(len(block._forward_hooks))), 45)
+        for i in range(45)
+    ]
+    assert [i for i, one in enumerate(put) if one] == [19, 39, 44]
+    assert [i for i, count in enumerate(counts) if count] == [19, 39, 44]
+    assert not block._forward_hooks
+
+
+def test_a_head_without_a_region_has_no_ratio(messages):
+    block = awake(NonLocalBlock(16))
+    assert watched(BlockWatch({"nl": block}), 19, lambda: block(torch.zeros(0, 16, 5, 5))) == {}
+    assert "no map was seen" in messages()[-1]
+
+
+def test_a_block_that_does_nothing_is_warned_of_once(messages):
+    dead, alive, x = NonLocalBlock(16), awake(NonLocalBlock(16)), torch.randn(1, 16, 5, 6)
+    watch = BlockWatch({"dead": dead, "alive": alive})
+    for iteration in (479, 499, 519):
+        watched(watch, iteration, lambda: (dead(x), alive(x)))
+    warned = {one for one in messages() if "adds exactly 0" in one}
+    assert len(warned) == 1
+    assert warned.pop().startswith("after 500 iterations dead still adds")
+
+
+def test_a_training_writes_it_everywhere(mini_coco, tmp_path, messages):
+    run(tmp_path, "DATASETS.TEST", "()", iterations=2)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
+    (last,) = [line for line in lines if "total_loss" in line]
+    names = [name for name in last if name.startswith("nl_response/")]
+    head = [f"nl_response/roi_heads.keypoint_head.nl{k}" for k in (2, 4, 6, 8)]
+    assert "nl_response/backbone.bottom_up.res4.nl0" in names
+    assert set(names) <= {"nl_response/backbone.bottom_up.res4.nl0", *head}
+    assert last["nl_response/backbone.bottom_up.res4.nl0"] > 0
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert names[0] in events.Tags()["scalars"]
+    assert any("||w_z y|| / ||x||: backbone" in one for one in messages())
+
+
+def sgd_of(module, **options):
+    return torch.optim.SGD(module.parameters(), **{"lr": 0.1, **options})
+
+
+def test_blocks_that_cannot_learn_are_refused():
+    model = nn.ModuleDict({"a": NonLocalBlock(16), "b": NonLocalBlock(16, norm="GN")})
+    check_blocks_learn(model, sgd_of(model))
+    with pytest.raises(ValueError, match="b would stay the identity for ever: the weight"):
+        check_blocks_learn(model, sgd_of(model["a"]))
+    with pytest.raises(ValueError, match="SOLVER.BASE_LR above 0"):
+        check_blocks_learn(model, sgd_of(model, lr=0.0))
+    optimizer = sgd_of(model, lr=0.1)
+    for group in optimizer.param_groups:  # as a warm-up from 0 leaves it before the first step
+        group["initial_lr"], group["lr"] = 0.1, 0.0
+    check_blocks_learn(model, optimizer)
+    model["a"].norm.weight.requires_grad_(False)  # its shift alone is the same for every image
+    with pytest.raises(ValueError, match="a would stay the identity"):
+        check_blocks_learn(model, sgd_of(model))
+
+
+@pytest.mark.parametrize(("norm", "other"), [("GN", "w_z"), ("BN", "w_z"), ("", "g")])
+def test_a_block_in_which_two_layers_in_a_row_are_0_is_refused(norm, other):
+    block = NonLocalBlock(16, norm=norm)
+    model = nn.ModuleDict({"nl": block})
+    for parameter in getattr(block, other).parameters():
+        nn.init.zeros_(parameter)
+    block(torch.randn(2, 16, 5, 6)).square().sum().backward()
+    assert not block.gate.weight.grad.any()  # its shift learns, but no position's response
+    assert not getattr(block, other).weight.grad.any()
+    with pytest.raises(ValueError, match=f"nl would stay the identity for ever: {other} is 0 too"):
+        check_blocks_learn(model, sgd_of(model))
+    block.reset_parameters()
+    check_blocks_learn(model, sgd_of(model))
+
+
+def test_a_trained_block_may_be_frozen():
+    model = nn.ModuleDict({"nl": awake(NonLocalBlock(16)).freeze()})
+    check_blocks_learn(model, torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1))
+
+
+def test_the_command_refuses_a_model_that_cannot_learn(mini_coco, tmp_path):
+    with pytest.raises(ValueError, match="would stay the identity for ever"):
+        run(tmp_path, "SOLVER.BASE_LR", "0.0")

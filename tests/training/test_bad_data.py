@@ -1,0 +1,320 @@
+"""What train_net does with bad data: refuses, leaves out, or skips as it goes."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from small_models import small_config
+from tiny_training import run
+
+from nonlocal_det.data import build_train_stream, register_coco_data
+from nonlocal_det.data.skipping import SkippingMapper
+from nonlocal_det.synthetic.register import forget, register_mini_coco
+from nonlocal_det.training import data_checks
+from nonlocal_det.training.trainer import Trainer
+
+OPTIONS = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)"]
+ROOT = Path(__file__).parents[2]
+TRAIN = "mini_coco_keypoints_train"
+
+
+@pytest.fixture
+def own_copy(mini_coco, tmp_path, monkeypatch):
+    """A copy of the drawn data, to be damaged."""
+    shutil.copytree(mini_coco, tmp_path / "datasets")
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "datasets"))
+    register_mini_coco()
+    return tmp_path / "datasets" / "mini_coco"
+
+
+def json_of(folder: Path) -> Path:
+    return folder / "annotations" / "person_keypoints_train2017.json"
+
+
+def damage(folder: Path, **changes) -> dict:
+    """Changes the second annotation; returns it."""
+    content = json.loads(json_of(folder).read_text())
+    content["annotations"][1].update(changes)
+    json_of(folder).write_text(json.dumps(content))
+    return content["annotations"][1]
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def config(*options):
+    return small_config("quick/nl_mask_keypoint_rcnn_R18", *OPTIONS, *options)
+
+
+def test_bad_data_stops_a_training_before_it_starts(own_copy, tmp_path):
+    one = damage(own_copy, bbox=[9, 9, -4, 4])
+    with pytest.raises(ValueError, match="box_negative 1") as error:
+        run(tmp_path / "out")
+    message = str(error.value)
+    for word in (TRAIN, f"annotation {one['id']}", "check_dataset.py", "--allow-bad-data"):
+        assert word in message
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_allowed_bad_data_is_left_out_and_counted(own_copy, tmp_path, messages):
+    one = damage(own_copy, bbox=[9, 9, -4, 4])
+    first = sorted((own_copy / "train2017").iterdir())[0]
+    first.unlink()
+    before = len(DatasetCatalog.get(TRAIN))
+    cfg = config("OUTPUT_DIR", str(tmp_path / "out"))
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    copy = tmp_path / "out" / "clean_data" / f"{TRAIN}.json"
+    content = json.loads(copy.read_text())
+    assert one["id"] not in {a["id"] for a in content["annotations"]}
+    assert first.name not in {image["file_name"] for image in content["images"]}
+    assert f"data set '{TRAIN}' without 1 images and" in "\n".join(messages())
+    assert MetadataCatalog.get(TRAIN).json_file == str(copy)
+    assert MetadataCatalog.get(TRAIN).keypoint_names
+    assert len(DatasetCatalog.get(TRAIN)) == before - 1
+
+
+def test_good_data_is_remembered_by_its_content(own_copy, monkeypatch):
+    from nonlocal_det.data.check import check
+
+    cfg = config()
+    data_checks.check_data(cfg, train=True, allow_bad=False)
+    monkeypatch.setattr(check, "read_content", lambda findings: pytest.fail("it was read again"))
+    data_checks.check_data(cfg, train=True, allow_bad=False)
+    for path in (own_copy / "train2017").iterdir():
+        path.unlink()  # the images are looked for each time
+    with pytest.raises(ValueError, match="image_absent 8"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+    json_of(own_copy).write_text(json_of(own_copy).read_text() + " ")
+    with pytest.raises(pytest.fail.Exception, match="it was read again"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+
+
+def test_bad_data_stays_bad_when_it_is_remembered(own_copy, tmp_path):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    cfg = config("OUTPUT_DIR", str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="box_negative 1"):
+            data_checks.check_data(cfg, train=True, allow_bad=False)
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    assert MetadataCatalog.get(TRAIN).json_file == str(tmp_path / "clean_data" / f"{TRAIN}.json")
+
+
+def test_a_cache_that_cannot_be_written_is_said(own_copy, tmp_path, monkeypatch, messages):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NONLOCAL_DET_CACHE", str(tmp_path / "file"))
+    data_checks.check_data(config(), train=True, allow_bad=False)
+    assert any("the check is not remembered" in message for message in messages())
+
+
+def test_what_the_model_does_not_learn_does_not_matter(own_copy):
+    damage(own_copy, num_keypoints=3)
+    with pytest.raises(ValueError, match="num_keypoints_wrong 1"):
+        data_checks.check_data(config(), train=True, allow_bad=False)
+    cfg = config("MODEL.KEYPOINT_ON", False)
+    data_checks.check_data(cfg, train=True, allow_bad=False)
+
+
+def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
+    damage(own_copy, id=0)
+    data_checks.check_data(config(), train=True, allow_bad=False)
+    cfg = config("DATASETS.TEST", (TRAIN,), "OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="annotation_id_zero 1"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    content = json.loads((tmp_path / "clean_data" / f"{TRAIN}.json").read_text())
+    before = json.loads(json_of(own_copy).read_text())["annotations"]
+    ids = [one["id"] for one in content["annotations"]]
+    assert ids[1] == max(one["id"] for one in before) + 1
+    assert len(ids) == len(before)
+
+
+def test_an_evaluation_asks_for_good_test_data_only(own_copy):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    data_checks.check_data(config(), train=False, allow_bad=False)
+
+
+def test_data_sets_without_a_coco_json_are_passed_over(own_copy, messages):
+    DatasetCatalog.register("loaded", lambda: [])
+    MetadataCatalog.get("loaded").set(thing_classes=["a"])
+    cfg = config("DATASETS.TEST", ("loaded",))
+    data_checks.check_data(cfg, train=False, allow_bad=False)
+    forget("loaded")
+    assert any("'loaded': not checked" in message for message in messages())
+
+
+def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
+    damage(own_copy, category_id=77)
+    data = ["--coco-data", "own", str(json_of(own_copy)), str(own_copy / "train2017")]
+    options = ["DATASETS.TRAIN", "('own',)", "DATASETS.TEST", "('own',)", *OPTIONS]
+    from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
+
+    def load(*more):
+        arguments = ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", *data, *more, *options]
+        arguments += ["OUTPUT_DIR", str(tmp_path / "out"), "MODEL.DEVICE", "cpu"]
+        return config_from_arguments(build_argument_parser().parse_args(arguments))
+
+    with pytest.raises(ValueError, match='"category_id" 77'):
+        load()
+    cfg = load("--allow-bad-data")
+    assert MetadataCatalog.get("own").json_file == str(tmp_path / "out/clean_data/own.json")
+    assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
+    forget("own")
+
+
+def test_what_cannot_be_left_out_is_said(own_copy, tmp_path, messages):
+    """The test data is the training data under another name."""
+    json_file, images = json_of(own_copy), own_copy / "train2017"
+    register_coco_data("same", json_file, images)
+    cfg = config("DATASETS.TEST", ("same",), "OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="splits_share_images 8"):
+        data_checks.check_data(cfg, train=True, allow_bad=False)
+    data_checks.check_data(cfg, train=True, allow_bad=True)
+    forget("same")
+    assert any("'same' is used as it is, with splits_share" in message for message in messages())
+    assert list((tmp_path / "clean_data").iterdir()) == []
+
+
+def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_path):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    DatasetCatalog.register("custom", lambda: [])
+    MetadataCatalog.get("custom").set(json_file=str(json_of(own_copy)))
+    cfg = config("DATASETS.TRAIN", ("custom",), "OUTPUT_DIR", str(tmp_path))
+    try:
+        with pytest.raises(ValueError, match="box_negative 1"):
+            data_checks.check_data(cfg, train=True, allow_bad=False)
+        with pytest.raises(ValueError, match="'custom' is read by a function of its own.*--clean"):
+            data_checks.check_data(cfg, train=True, allow_bad=True)
+    finally:
+        forget("custom")
+
+
+@pytest.mark.slow
+def test_bad_data_ends_all_processes_with_the_reason(own_copy, tmp_path):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--num-gpus", "2"]
+    command += ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--dist-url"]
+    command += [f"tcp://127.0.0.1:{port}", "OUTPUT_DIR", str(tmp_path / "out")]
+    command += ["MODEL.DEVICE", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240
+    )
+    assert result.returncode == 1
+    assert f"data set '{TRAIN}' is bad (box_negative 1)" in result.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_image_is_skipped_named_and_counted(own_copy, workers, messages):
+    bad = sorted((own_copy / "train2017").iterdir())[:2]
+    for path in bad:
+        truncate(path)
+    loader = build_train_stream(config("DATALOADER.NUM_WORKERS", workers))
+    loader.skipped.limit = 2
+    batches = [batch for _, batch in zip(range(12), loader, strict=False)]
+    names = [sample["file_name"] for batch in batches for sample in batch]
+    assert not set(names) & set(map(str, bad))
+    assert all(len(batch) == len(batches[0]) for batch in batches)
+    assert set(loader.skipped.reasons) == set(map(str, bad))
+    said = [message for message in messages() if message.startswith("skipped ")]
+    assert len(said) == 2  # each once, though the epochs meet them again
+    assert "1 such, at most 2" in said[0]
+    assert "2 such, at most 2" in said[1]
+    assert "truncated" in said[0]
+    assert not any("skipped_images" in sample for batch in batches for sample in batch)
+
+
+def test_too_many_unreadable_images_end_the_training(own_copy):
+    bad = sorted((own_copy / "train2017").iterdir())[:3]
+    for path in bad:
+        truncate(path)
+    loader = build_train_stream(config())
+    loader.skipped.limit = 2
+    with pytest.raises(ValueError, match="3 images cannot be read, more than --max-bad-images 2"):
+        for _ in zip(range(20), loader, strict=False):
+            pass
+
+
+def test_an_unreadable_image_ends_an_evaluation_with_its_name(own_copy):
+    bad = sorted((own_copy / "val2017").iterdir())[3]
+    truncate(bad)
+    loader = Trainer.build_test_loader(config(), "mini_coco_keypoints_val")
+    with pytest.raises(ValueError, match=f"{re.escape(str(bad))} cannot be read .*truncated"):
+        list(loader)
+
+
+def test_when_no_image_can_be_read_the_training_ends(own_copy):
+    shutil.rmtree(own_copy / "train2017")
+    with pytest.raises(ValueError, match="is the folder of the images still there"):
+        next(iter(build_train_stream(config())))
+
+
+def test_the_image_in_its_place_depends_on_its_name_alone():
+    def read(record):
+        if record["file_name"].startswith("bad"):
+            raise OSError("broken data stream")
+        return dict(record)
+
+    records = [{"file_name": f"{'bad' if k % 3 == 0 else 'good'}{k}"} for k in range(300)]
+    one, other = SkippingMapper(read, records), SkippingMapper(read, records)
+    for _ in range(5):
+        one(records[0])  # what came before does not matter
+    taken = [one(record)["file_name"] for record in records if record["file_name"] < "c"]
+    assert taken == [other(record)["file_name"] for record in records if record["file_name"] < "c"]
+    assert all(name.startswith("good") for name in taken)
+    assert len(set(taken)) > 20  # not always the same few
+    sample = one(records[0])
+    assert sample["skipped_images"][0] == ("bad0", "OSError: broken data stream")
+    assert "skipped_images" not in one(records[1])
+
+
+def test_the_image_in_its_place_is_the_same_wherever_the_data_lies():
+    def taken(folder):
+        def read(record):
+            if int(record["file_name"][-2:]) < 7:
+                raise OSError("broken data stream")
+            return dict(record)
+
+        records = [{"file_name": f"{folder}/{k:02}"} for k in range(12)]
+        mapper = SkippingMapper(read, records)
+        return [mapper(record)["file_name"][-2:] for record in records]
+
+    assert taken("/here") == taken("/else/where")
+
+
+def test_other_errors_of_the_mapper_are_not_hidden():
+    def read(record):
+        raise KeyError("bbox")
+
+    with pytest.raises(KeyError, match="bbox"):
+        SkippingMapper(read, [{"file_name": "a"}])({"file_name": "a"})
+
+
+def test_a_training_leaves_bad_data_out_and_skips_what_goes_bad_later(
+    own_copy, tmp_path, monkeypatch
+):
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    check = data_checks.check_data
+
+    def check_then_damage(cfg, *, train, allow_bad):
+        check(cfg, train=train, allow_bad=allow_bad)
+        for path in sorted((own_copy / "train2017").iterdir())[:7]:
+            truncate(path)
+
+    monkeypatch.setattr("nonlocal_det.training.train.check_data", check_then_damage)
+    run(tmp_path / "out", "--allow-bad-data", iterations=1)
+    assert (tmp_path / "out" / "result.json").is_file()
+    assert (tmp_path / "out" / "clean_data" / f"{TRAIN}.json").is_file()
+    monkeypatch.setattr("nonlocal_det.training.train.check_data", lambda *args, **kwargs: None)
+    with pytest.raises(ValueError, match="more than --max-bad-images 0"):
+        run(tmp_path / "again", "--max-bad-images=0")

@@ -1,0 +1,119 @@
+"""A training that was killed again and again is the training that was not."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from nonlocal_det.visualization import read_metrics
+
+SCRIPT = Path(__file__).parents[1] / "helpers" / "killed_training.py"
+TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
+
+
+def run(folder: Path, processes: int, workers: int, signals: Sequence[str]) -> Path:
+    folder.mkdir()
+    words = [sys.executable, str(SCRIPT), str(folder), str(processes), str(workers)]
+    words += signals
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)]),
+    }
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    console = folder / "console.txt"
+    said = console.read_text()[-3000:] if console.is_file() else ""
+    assert done.returncode == 0, done.stderr + said
+    return folder
+
+
+def losses(folder: Path) -> list[tuple[int, str]]:
+    lines = (folder / "losses.txt").read_text().splitlines()
+    return [(int(line.split()[0]), line.split()[1]) for line in lines]
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    return [
+        {key: value for key, value in row.items() if key not in TIMES}
+        for row in read_metrics(folder / "out" / "metrics.json")
+    ]
+
+
+def same(one: object, other: object) -> bool:
+    """Bit for bit, through containers."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(datasets, tmp_path_factory):
+    """The folder of a training in so many processes that nothing has happened to."""
+    found: dict[int, Path] = {}
+
+    def of(processes: int) -> Path:
+        if processes not in found:
+            folder = tmp_path_factory.mktemp("whole") / str(processes)
+            found[processes] = run(folder, processes, workers=0, signals=[])
+        return found[processes]
+
+    return of
+
+
+def deaths(folder: Path) -> list[list[str]]:
+    return [line.split() for line in (folder / "deaths.txt").read_text().splitlines()]
+
+
+def assert_same(ended: Path, whole: Path) -> None:
+    """Every loss, every row, every metric, the last weights and their momentum."""
+    expected = dict(losses(whole))
+    assert sorted(expected) == list(range(60))
+    found = losses(ended)
+    assert dict(found).keys() == expected.keys()
+    for iteration, loss in found:  # also of steps that were done again
+        assert loss == expected[iteration], iteration
+    assert rows(ended) == rows(whole)
+    results = [json.loads((f / "out" / "result.json").read_text()) for f in (ended, whole)]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    ours, theirs = (
+        torch.load(folder / "out" / "model_final.pth", weights_only=True)
+        for folder in (ended, whole)
+    )
+    assert same(ours["model"], theirs["model"])
+    assert same(ours["trainer"]["_trainer"], theirs["trainer"]["_trainer"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the trainings")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ten_kills_change_nothing(mini_coco, uninterrupted, tmp_path, processes, workers):
+    killed = run(tmp_path / "killed", processes, workers, ["SIGKILL"] * 10)
+    assert len(deaths(killed)) == 10
+    assert {"step", "save", "evaluation"} <= {doing for doing, *_ in deaths(killed)}
+    assert len(losses(killed)) > 60  # steps that were done again
+    assert_same(killed, uninterrupted(processes))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the trainings")
+@pytest.mark.parametrize(("processes", "workers"), [(1, 2), (2, 0)])
+def test_a_training_that_is_asked_to_end_loses_no_step(
+    mini_coco, uninterrupted, tmp_path, processes, workers
+):
+    asked = ["SIGTERM", "SIGINT"] * 3
+    ended = run(tmp_path / "ended", processes, workers, asked)
+    statuses = [status for _, status, _ in deaths(ended)]
+    assert statuses == ["143", "130"] * 3
+    assert max(float(seconds) for *_, seconds in deaths(ended)) < 15
+    assert len(losses(ended)) == 60  # and no step was done again
+    assert_same(ended, uninterrupted(processes))

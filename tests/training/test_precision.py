@@ -1,0 +1,90 @@
+"""Training in mixed precision on a CPU, with and without instructions for bfloat16."""
+
+import json
+
+import pytest
+import torch
+from detectron2.modeling.backbone.resnet import BasicBlock
+from tiny_training import run
+
+from nonlocal_det.training.step import NonFiniteError, mixed_dtype, replay
+
+MIXED = ["SOLVER.AMP.ENABLED", "True"]
+
+
+@pytest.fixture
+def convolved(monkeypatch) -> set[tuple[torch.dtype, bool]]:
+    """In which dtypes a ResNet has answered in training, and whether with channels last."""
+    seen: set[tuple[torch.dtype, bool]] = set()
+    forward = BasicBlock.forward
+
+    def noting(self, x):
+        y = forward(self, x)
+        for part in (self.conv1.weight, y) if self.training else ():
+            seen.add((y.dtype, part.is_contiguous(memory_format=torch.channels_last)))
+        return y
+
+    monkeypatch.setattr(BasicBlock, "forward", noting)
+    return seen
+
+
+def has(monkeypatch, **instructions: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+
+
+def test_a_cpu_with_bfloat16_trains_in_it(mini_coco, tmp_path, messages, monkeypatch, convolved):
+    has(monkeypatch, avx2=True, avx512_bf16=True)
+    run(tmp_path, *MIXED)
+    assert convolved == {(torch.bfloat16, True)}
+    assert any("cpu computes in torch.bfloat16" in message for message in messages())
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["hardware"].endswith(" threads, bfloat16")
+    saved = torch.load(tmp_path / "model_final.pth", weights_only=True)
+    weights = [value for value in saved["model"].values() if value.is_floating_point()]
+    assert {value.dtype for value in weights} == {torch.float32}
+
+
+def test_it_resumes_exactly(mini_coco, tmp_path, monkeypatch):
+    has(monkeypatch, avx512_bf16=True)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    options = [*MIXED, "SOLVER.CHECKPOINT_PERIOD", "2"]
+    run(whole, *options, iterations=4)
+    resumed.mkdir()
+    (whole / "model_0000001.pth").rename(resumed / "model_0000001.pth")
+    (resumed / "last_checkpoint").write_text("model_0000001.pth")
+    run(resumed, "--resume", *options, iterations=4)
+    assert "Starting training from iteration 2" in (resumed / "log.txt").read_text()
+    ours, theirs = (
+        torch.load(folder / "model_final.pth", weights_only=True)["model"]
+        for folder in (resumed, whole)
+    )
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_a_batch_is_replayed_as_it_was_computed(mini_coco, tmp_path, monkeypatch, convolved):
+    has(monkeypatch, avx512_bf16=True)
+    with pytest.raises(NonFiniteError):
+        run(tmp_path, *MIXED, "SOLVER.BASE_LR", "1e30", iterations=3)
+    convolved.clear()
+    (batch,) = (tmp_path / "nonfinite").glob("batch_*.pth")
+    assert replay(batch).finding is not None
+    assert convolved == {(torch.bfloat16, True)}
+
+
+def test_a_cpu_without_bfloat16_trains_in_full_precision_and_says_so(
+    mini_coco, tmp_path, messages, monkeypatch, convolved
+):
+    has(monkeypatch, avx2=True, avx512_bf16=False)
+    run(tmp_path, *MIXED)
+    assert convolved == {(torch.float32, False)}
+    assert any("no instructions for bfloat16" in message for message in messages())
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["hardware"].endswith(" threads")
+
+
+def test_mixed_precision_is_float16_on_a_gpu_and_bfloat16_on_a_cpu_that_has_it(monkeypatch):
+    has(monkeypatch, arm_bf16=True)
+    assert mixed_dtype(torch.device("cuda", 1)) == torch.float16
+    assert mixed_dtype(torch.device("cpu")) == torch.bfloat16
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert mixed_dtype(torch.device("cpu")) is None

@@ -1,0 +1,138 @@
+"""What a resumed training keeps, and what it says is no longer exact."""
+
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.data import build_detection_train_loader
+from killed_training import OPTIONS
+
+from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
+from nonlocal_det.training import Trainer
+from nonlocal_det.training.exact_resume import ExactResume
+
+CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
+SHORT = ["SOLVER.MAX_ITER", "6", "SOLVER.CHECKPOINT_PERIOD", "1", "DATASETS.TEST", "()"]
+PRECISE = ["TEST.PRECISE_BN.ENABLED", "True", "TEST.PRECISE_BN.NUM_ITER", "2"]
+
+
+class Foreign(Trainer):
+    """With a loader of the user's own."""
+
+    @classmethod
+    def build_train_loader(cls, cfg):
+        return build_detection_train_loader(cfg)
+
+
+def train(folder, *options: str, resume: bool = True, kind: type[Trainer] = Trainer) -> Trainer:
+    words = ["--config-file", CONFIG, *OPTIONS, *SHORT, "TEST.EVAL_PERIOD", "2", *PRECISE]
+    words += ["SEED", "-1", "OUTPUT_DIR", str(folder), *options]
+    trainer = kind(config_from_arguments(build_argument_parser().parse_args(words)))
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+    return trainer
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "model_final.pth", weights_only=True)["model"]
+
+
+def continue_in(folder, whole, change=lambda hooks: None, number: int = 4) -> None:
+    """Lay a checkpoint of a training into a folder, with what the hooks have saved changed."""
+    folder.mkdir()
+    name = f"model_{number:07d}.pth"
+    saved = torch.load(whole / name, weights_only=True)
+    change(saved["trainer"]["hooks"])
+    torch.save(saved, folder / name)
+    (folder / "last_checkpoint").write_text(name)
+
+
+@pytest.fixture(scope="module")
+def whole(datasets, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DETECTRON2_DATASETS", str(datasets))
+        from nonlocal_det.synthetic.register import register_mini_coco
+
+        register_mini_coco()
+        folder = tmp_path_factory.mktemp("whole")
+        train(folder, resume=False)
+    return folder
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_drawn_seed_and_the_precise_norms_images_go_on(
+    mini_coco, whole, tmp_path, messages, number
+):
+    """With SEED -1, and a stream of its own that the precise batch norm draws from."""
+    folder = tmp_path / "again"
+    continue_in(folder, whole, number=number)
+    trainer = train(folder)
+    assert trainer.exact_resume.inexact == []
+    ours, theirs = weights(folder), weights(whole)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert any(f"goes on exactly: {4 * (number + 1)} images" in one for one in messages())
+
+
+def change_processes(saved: dict) -> None:
+    saved["ExactResume"]["order"]["processes"] = 2
+
+
+def forget(saved: dict) -> None:
+    del saved["ExactResume"]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (change_processes, [], "processes is 1, not 2: proposals are sampled with other chance"),
+        (lambda saved: None, ["SOLVER.IMS_PER_BATCH", "2"], "SOLVER.IMS_PER_BATCH is 2, not 4"),
+        (lambda saved: None, ["DATALOADER.ASPECT_RATIO_GROUPING", "False"], "GROUPING is False"),
+        (forget, [], "the checkpoint does not have it"),  # Detectron2's, or an older one
+    ],
+)
+def test_what_is_not_exact_is_said(mini_coco, whole, tmp_path, messages, change, options, said):
+    folder = tmp_path / "again"
+    continue_in(folder, whole, change)
+    trainer = train(folder, *options)
+    assert any("not exactly" in message and said in message for message in messages())
+    (why,) = trainer.exact_resume.inexact
+    assert said in why
+    assert "from iteration 5" in why
+    if options[:1] == ["SOLVER.IMS_PER_BATCH"]:
+        assert trainer.data_loader.images == 20 + 2  # went on after the images, not batches
+    trainer.exact_resume.load_state_dict(trainer.exact_resume.state_dict())
+    trainer.exact_resume.before_train()  # another resume, itself exact, does not make it so
+    assert trainer.exact_resume.inexact == [why]
+
+
+def test_a_loader_of_ones_own_trains_and_starts_anew(mini_coco, whole, tmp_path):
+    continue_in(tmp_path / "again", whole)
+    trainer = train(tmp_path / "again", kind=Foreign)
+    assert "starts its images anew; a TrainStream would go on" in trainer.exact_resume.inexact[0]
+
+
+def test_the_trainings_own_seed_is_kept(mini_coco, whole, tmp_path, messages):
+    folder = tmp_path / "again"
+    continue_in(folder, whole)
+    trainer = train(folder, "SEED", "3")
+    assert trainer.exact_resume.seed != 3
+    assert any(f"has {trainer.exact_resume.seed}, and keeps it" in one for one in messages())
+    ours, theirs = weights(folder), weights(whole)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_processes_draw_other_chance_and_every_step_its_own(monkeypatch):
+    class OfStep:
+        iter = 0
+
+    draws = []
+    cfg = get_cfg()
+    cfg.SEED = 0
+    hook = ExactResume(cfg)
+    hook.trainer = OfStep()
+    for step, rank in [(0, 0), (1, 0), (0, 1), (0, 0)]:
+        OfStep.iter = step
+        monkeypatch.setattr("detectron2.utils.comm.get_rank", lambda rank=rank: rank)
+        hook.before_step()
+        draws.append(torch.rand(1).item())
+    assert len(set(draws)) == 3
+    assert draws[0] == draws[3]
