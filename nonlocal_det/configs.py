@@ -83,7 +83,7 @@ def find_config(name: str) -> str:
     path = _root() / f"{stem}.yaml"
     if path.is_file():
         return str(path)
-    raise FileNotFoundError(f"no config {name!r}, neither a file nor a name; {_suggest(stem)}")
+    raise FileNotFoundError(f"--config-file {name}: no such file or config; {_suggest(stem)}")
 
 
 def config_hash(cfg: CfgNode) -> str:
@@ -111,12 +111,11 @@ def _root() -> Path:
 
 
 def _suggest(name: str) -> str:
-    names = config_names()
-    leaves = {known.split("/")[-1]: known for known in names}
+    leaves = {known.split("/")[-1]: known for known in config_names()}
     near = difflib.get_close_matches(Path(name).name, leaves, n=3, cutoff=0.5)
     if near:
         return "did you mean " + ", ".join(leaves[match] for match in near) + "?"
-    return "there are " + ", ".join(names)
+    return "model_zoo.md lists the names"
 
 
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:

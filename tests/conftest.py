@@ -2,16 +2,18 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from good_data import GoodData
 from PIL import Image
 
 from nonlocal_det.data.check.remembering import FOLDER
+from nonlocal_det.data.coco_data import forget
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.synthetic.register import register_mini_coco
 
@@ -100,3 +102,9 @@ def write_data(tmp_path: Path) -> Callable[[Any], tuple[Path, Path]]:
         return json_file, folder
 
     return write
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Iterator[GoodData]:
+    yield GoodData(tmp_path / "data")
+    forget("damaged")

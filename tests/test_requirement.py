@@ -33,7 +33,7 @@ def test_layers_and_installer_work_without_detectron2():
     assert result.stdout.strip() == "(1, 8, 4, 4)", result.stderr
 
 
-@pytest.mark.parametrize("name", ["add_nonlocal_config", "add_nonlocal", "model_zoo", "engine"])
+@pytest.mark.parametrize("name", ["add_nonlocal_config", "add_nonlocal", "model_zoo", "training"])
 def test_everything_else_says_how_to_get_detectron2(name):
     result = python(f"from nonlocal_det import {name}")
     last = result.stderr.strip().splitlines()[-1]

@@ -11,7 +11,6 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
-from nonlocal_det.cli.arguments import config_from_arguments
 from nonlocal_det.configs import find_config
 
 from .checks import check_blocks_learn, check_model, logger, warn_without_weights
@@ -34,6 +33,8 @@ def main(args: argparse.Namespace) -> dict[str, Any]:
         The results of the evaluation: a dictionary of metrics for each task; empty in all
         processes but the first.
     """
+    from nonlocal_det.cli.arguments import config_from_arguments  # imports this room
+
     given = config_from_arguments(args)
     args.config_file = find_config(args.config_file)  # default_setup logs the file itself
     cfg = fit(given, args)

@@ -3,7 +3,7 @@ from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 from detectron2.projects import point_rend
 
-from nonlocal_det.detection.config import add_nonlocal_config
+from nonlocal_det import add_nonlocal_config
 
 cfg = get_cfg()
 point_rend.add_pointrend_config(cfg)

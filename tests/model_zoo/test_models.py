@@ -40,7 +40,7 @@ def test_a_model_is_built_by_its_name():
     model = model_zoo.get(NL, device="cpu")
     assert model.training
     assert len(nonlocal_blocks(model)) == 5
-    with pytest.raises(FileNotFoundError, match="no config is named 'zzz'"):
+    with pytest.raises(FileNotFoundError, match="zzz: no such file or config"):
         model_zoo.get("zzz")
 
 

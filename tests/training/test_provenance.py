@@ -101,7 +101,7 @@ def test_data_that_is_not_here_has_no_hash(tmp_path):
 def test_command_can_be_repeated(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["tools/train_net.py", "DATASETS.TEST", "('a',)"])
     assert provenance.command() == "python tools/train_net.py DATASETS.TEST '('\"'\"'a'\"'\"',)'"
-    monkeypatch.setattr(sys, "argv", [str(provenance.PACKAGE / "engine" / "train_net.py"), "-h"])
+    monkeypatch.setattr(sys, "argv", [str(provenance.PACKAGE / "cli" / "train.py"), "-h"])
     assert provenance.command() == "python -m nonlocal_det.cli.train -h"
 
 

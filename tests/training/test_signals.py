@@ -59,7 +59,7 @@ def test_the_first_of_two_kinds_counts():
 
 
 def python(code: str) -> subprocess.Popen:
-    folder = ROOT / "nonlocal_det" / "engine"  # the module alone: torch takes seconds to import
+    folder = ROOT / "nonlocal_det" / "training"  # the module alone: torch takes seconds to import
     words = [sys.executable, "-c", f"import signals\n{code}"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=folder)
     assert process.stdout is not None

@@ -12,7 +12,7 @@ from nonlocal_det.visualization.training_images import draw_training_images
 
 
 @pytest.fixture
-def cfg(registered: Path) -> CfgNode:
+def cfg(mini_coco: Path) -> CfgNode:
     cfg = get_cfg()
     cfg.DATASETS.TRAIN = ("mini_coco_keypoints_train",)
     cfg.MODEL.MASK_ON = True
@@ -28,16 +28,14 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
-def test_pictures_appear_and_show_the_labels(
-    cfg: CfgNode, registered: Path, tmp_path: Path
-) -> None:
+def test_pictures_appear_and_show_the_labels(cfg: CfgNode, mini_coco: Path, tmp_path: Path) -> None:
     paths = draw_training_images(cfg, tmp_path / "drawn", 3)
     assert paths == sorted((tmp_path / "drawn").iterdir())
     assert len(paths) == 3
     for path in paths:
         drawn = pixels(path)
         assert min(drawn.shape[:2]) >= 511  # enlarged
-        source = registered / "train2017" / f"{path.stem.split('_')[1]}.png"
+        source = mini_coco / "mini_coco" / "train2017" / f"{path.stem.split('_')[1]}.png"
         size = drawn.shape[1], drawn.shape[0]
         blank = np.asarray(Image.open(source).resize(size, Image.Resampling.BILINEAR)).astype(int)
         # Keypoints are pure red discs, which neither the image nor its mirror image has.

@@ -126,7 +126,7 @@ def test_the_tool_brings_a_block_to_its_place(tool, tmp_path):
     )
     assert 'MODEL.NONLOCAL.PAIRWISE "dot_product"' in said
     assert "layer3.1.nonlocal_block.{conv_out.conv.weight, conv_out.conv.bias}" in said
-    with pytest.raises(SystemExit, match="error: .*Non-existent key: MODEL.NONLOCAL.PAIRWIZE"):
+    with pytest.raises(SystemExit, match="error: .*no config key MODEL.NONLOCAL.PAIRWIZE"):
         tool(tmp_path / "a.pth", tmp_path / "b.pth", *to, "MODEL.NONLOCAL.PAIRWIZE", "dot")
     loaded = read_checkpoint(tmp_path / "b.pth")["model"]
     name = "backbone.bottom_up.res4.nl0.w_z.bias"
