@@ -1,6 +1,8 @@
 # `make quickstart` and `make test` do all their own set-up; a second run does none.
+# JOBS: processes that share the tests; 0 runs them in this one, as a debugger needs it.
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 READY := .venv/.ready
 
 .PHONY: quickstart figures test check format zoo bench
@@ -12,7 +14,7 @@ figures: $(READY)
 	$(BIN)/python tools/draw_figures.py $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -31,7 +33,7 @@ bench: $(READY)
 zoo: $(READY)
 	$(BIN)/python tools/make_model_zoo.py $(ARGS)
 
-$(READY): requirements.txt setup.py $(wildcard nonlocal_det/install/*.py)
+$(READY): requirements.txt pyproject.toml setup.py $(wildcard nonlocal_det/install/*.py)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -r requirements.txt
 	$(BIN)/python -m pip install --no-build-isolation --no-deps -e .

@@ -18,6 +18,14 @@ from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.synthetic.register import register_mini_coco
 
 torch.set_num_threads(1)
+SLOW_TIMEOUT = 3600
+"""Seconds that a slow test may take; pyproject.toml has the limit of the others."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
 
 
 @pytest.fixture(autouse=True)
