@@ -28,7 +28,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	$(BIN)/python tools/benchmark_block.py $(ARGS)
+	$(BIN)/python benchmarks/block.py $(ARGS)
 
 zoo: $(READY)
 	$(BIN)/python tools/make_model_zoo.py $(ARGS)

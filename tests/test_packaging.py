@@ -14,7 +14,6 @@ TEXT = (ROOT / "pyproject.toml").read_text()
 BY_ITS_README = {"detectron2", "nonlocal_det"}
 """Detectron2 is not on the package index; the README says how to install it."""
 WITH_NICEGUI = {"starlette", "fastapi"}
-OPTIONAL_PEERS = {"mmcv", "timm"}
 
 
 def normal(name):
@@ -35,7 +34,7 @@ def imported():
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - BY_ITS_README - WITH_NICEGUI - OPTIONAL_PEERS
+    return names - set(sys.stdlib_module_names) - BY_ITS_README - WITH_NICEGUI
 
 
 @pytest.mark.parametrize("module", sorted(imported()))

@@ -42,6 +42,7 @@ def test_the_tool_takes_the_command(command, monkeypatch):
 
         monkeypatch.setattr(argparse.ArgumentParser, method, stop)
     monkeypatch.setattr(sys, "argv", [tool, *words])
+    monkeypatch.syspath_prepend(str((ROOT / tool).parent))  # as Python does for a script
     with pytest.raises(ParsedError) as parsed:
         runpy.run_path(str(ROOT / tool), run_name="__main__")
     (taken,) = parsed.value.args
@@ -56,7 +57,7 @@ def test_the_tool_takes_the_command(command, monkeypatch):
 
 def test_every_tool_has_a_command():
     tools = {f"tools/{path.name}" for path in (ROOT / "tools").glob("*.py")}
-    assert tools == {command.split()[1] for command in COMMANDS}
+    assert tools <= {command.split()[1] for command in COMMANDS}
 
 
 SEE = [

@@ -4,12 +4,10 @@ And what lies behind an AP: sizes, crowdedness, kinds of error.
 """
 
 from .analysis import analyze, analyze_files, format_analysis, format_comparison
-from .benchmark import benchmark_evaluation
 from .box_errors import find_box_mistakes
 from .breakdown import by_crowdedness, by_size
 from .by_distance import accuracy_by_distance
 from .coco import COCOEvaluator, build_evaluator
-from .drawn import draw_evaluation
 from .errors import error_table
 from .keypoint_errors import find_keypoint_mistakes
 from .keypoint_kinds import Pose, classify_keypoints
@@ -22,13 +20,11 @@ __all__ = [
     "accuracy_by_distance",
     "analyze",
     "analyze_files",
-    "benchmark_evaluation",
     "build_evaluator",
     "by_crowdedness",
     "by_size",
     "check_results",
     "classify_keypoints",
-    "draw_evaluation",
     "error_table",
     "evaluate_results",
     "find_box_mistakes",

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_results import draw_evaluation
 
-from nonlocal_det.evaluation import analyze_files, benchmark_evaluation, draw_evaluation
-from nonlocal_det.evaluation.benchmark import compare_with_pycocotools
+from nonlocal_det.evaluation import analyze_files
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -77,31 +77,9 @@ def test_the_tools_run_and_name_a_bad_entry(files, monkeypatch, capsys):
         return capsys.readouterr().out
 
     assert "difference" in run("analyze_errors.py", truth, results, "--against", other)
-    assert "20 detections" in run("benchmark_evaluation.py", "--images", 4, "--detections", 5)
     entries = json.loads(results.read_text())
     entries[3]["image_id"] = 99
     results.write_text(json.dumps(entries))
     with pytest.raises(SystemExit, match="entry 3 has image_id=99") as error:
         run("analyze_errors.py", truth, results)
     assert str(error.value).startswith(f"error: {results}")
-
-
-def test_the_benchmark_measures_both_and_finds_them_equal():
-    truth, results = draw_evaluation(10, 10, "bbox", num_categories=3)
-    comparison = compare_with_pycocotools(truth, results, "bbox", rounds=2)
-    assert len(comparison.seconds) == len(comparison.their_seconds) == 2
-    assert comparison.difference <= 1e-12
-    assert comparison.ratio > 0
-    text = benchmark_evaluation("keypoints", 10, 10)
-    assert text.startswith("keypoints: 10 images, 100 detections, 1 round(s)\n")
-    with pytest.raises(ValueError, match="images=0"):
-        benchmark_evaluation(num_images=0)
-    with pytest.raises(ValueError, match="rounds=0"):
-        compare_with_pycocotools(truth, results, "bbox", rounds=0)
-
-
-def test_the_same_arguments_draw_the_same_data():
-    first = draw_evaluation(4, 5, "segm", seed=3)
-    assert first == draw_evaluation(4, 5, "segm", seed=3)
-    assert first != draw_evaluation(4, 5, "segm", seed=4)
-    assert len(first[1]) == 20

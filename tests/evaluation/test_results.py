@@ -5,8 +5,9 @@ import json
 import math
 
 import pytest
+from drawn_results import draw_evaluation
 
-from nonlocal_det.evaluation import check_results, draw_evaluation, read_results, read_truth
+from nonlocal_det.evaluation import check_results, read_results, read_truth
 
 TASKS = ("bbox", "segm", "keypoints")
 

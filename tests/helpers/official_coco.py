@@ -2,10 +2,9 @@
 
 import copy
 
+from drawn_results import draw_evaluation
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-from nonlocal_det.evaluation import draw_evaluation
 
 TASKS = ["bbox", "segm", "keypoints"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from block import parse_map
 
-from nonlocal_det.analysis.sweep import parse_map
 from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, response
 from nonlocal_det.layers.kernels import Operands, fused
 from nonlocal_det.layers.kernels.auto import choose

@@ -1,12 +1,15 @@
-"""Seconds and peak memory of a whole detector, per training iteration and per image.
+"""Time and memory of a detector against its baseline, in training and inference.
+
+python benchmarks/model.py --config-file nl_mask_rcnn_R50 --against mask_rcnn_R50
 
 Weights and pixels are drawn, so no data is needed: the image has a fixed size and fixed objects,
-and every detection is kept, so that twins do equal work.
+and every detection is kept, so that both detectors do equal work.
 """
 
-import time
-from dataclasses import asdict, dataclass
-from statistics import median
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode, get_cfg
@@ -15,13 +18,15 @@ from detectron2.modeling.backbone.resnet import CNNBlockBase
 from detectron2.solver import build_optimizer
 from detectron2.structures import BitMasks, Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
+from measure import Result, compare, comparison_table, measure, publish
 from torch import nn
 
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.configs import load_config
 from nonlocal_det.detection.config import add_nonlocal_config
+from nonlocal_det.training.hardware import hardware
 
-from .apart import PeakMemory, answer, give_memory_back, run_apart, wait_for
-from .benchmark import Result, medians
-
+PASSES = ("inference", "training")
 OBJECTS = 10
 """Ground-truth objects in the training image."""
 
@@ -44,33 +49,24 @@ class ModelCase:
     threads: int = 2
 
 
-def measure(case: ModelCase, repeats: int = 5) -> Result:
-    """Measure in this process: the memory of a first pass, then the median time of the next."""
+def measure_model(case: ModelCase, seconds: float = 1.0) -> Result:
+    """Measure in this process, with drawn weights and a drawn image."""
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
     cfg = _config(case)
     model = build_model(cfg)
-    _calm(model)
+    _keep_features_small(model)
     optimizer = build_optimizer(cfg, model)
     inputs = [_image(cfg, case)]
-    device = torch.device(cfg.MODEL.DEVICE)
-    seconds, mebibytes = [], 0.0
-    give_memory_back(at_once=True)
-    for index in range(1 + repeats):
-        memory = PeakMemory(device)
-        start = time.perf_counter()
+
+    def run() -> None:
         if case.training:
             _train(model, optimizer, inputs)
         else:
             with torch.no_grad():
                 model.eval()(inputs)
-        wait_for(device)
-        if index:
-            seconds.append(time.perf_counter() - start)
-        else:
-            mebibytes = memory.mebibytes()
-            give_memory_back(at_once=False)
-    return Result(median(seconds), mebibytes)
+
+    return measure(run, torch.device(cfg.MODEL.DEVICE), seconds)
 
 
 def _config(case: ModelCase) -> CfgNode:
@@ -82,8 +78,8 @@ def _config(case: ModelCase) -> CfgNode:
     return cfg
 
 
-def _calm(model: nn.Module) -> None:
-    """Keep the features of drawn weights small: without statistics no norm does it for them."""
+def _keep_features_small(model: nn.Module) -> None:
+    """Scale the last norm of each residual block: a FrozenBN without statistics scales nothing."""
     with torch.no_grad():
         for block in model.modules():
             if isinstance(block, CNNBlockBase):
@@ -123,46 +119,39 @@ def _image(cfg: CfgNode, case: ModelCase) -> dict[str, object]:
     return {"image": image, "instances": truth, "height": height, "width": width}
 
 
-def compare_models(
-    model: CfgNode,
-    twin: CfgNode,
-    *,
-    training: bool,
-    size: tuple[int, int] = (800, 1344),
-    rounds: int = 3,
-    repeats: int = 5,
-) -> dict[str, float]:
-    """A detector against its twin, in turn, each time in a process of its own.
-
-    Args:
-        model: a full config.
-        twin: what it is compared to.
-        training: a training iteration of one image, else the inference of one.
-        size: (height, width) of the image in pixels.
-        rounds: how often the two are measured in turn.
-        repeats: passes timed in each process.
-
-    Returns:
-        See `medians`.
-
-    Raises:
-        ValueError: a count below 1, or sides too small for the boxes.
-        RuntimeError: a measurement failed.
-    """
-    if rounds < 1 or repeats < 1 or min(size) < 32:
-        raise ValueError(f"rounds={rounds}, repeats={repeats}, size={size}; expected 1, 1 and 32")
-    cases = [ModelCase(cfg.dump(), training, *size) for cfg in (model, twin)]
-    pairs = []
-    for _ in range(rounds):
-        first, second = (run_apart(__name__, asdict(case), repeats) for case in cases)
-        pairs.append((Result(**first), Result(**second)))
-    return medians(pairs)
-
-
-def main(case: dict[str, str | int | bool], repeats: int) -> dict[str, float]:
-    """What the fresh process does."""
-    return asdict(measure(ModelCase(**case), repeats))  # type: ignore[arg-type]
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description="Measure a detector against its baseline.")
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="a path, or a name")
+    parser.add_argument("--against", required=True, metavar="FILE", help="a path, or a name")
+    parser.add_argument("--size", type=int, nargs=2, default=(800, 1344), metavar=("H", "W"))
+    parser.add_argument("--passes", nargs="+", choices=PASSES, default=PASSES)
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
+    parser.add_argument("--seconds", type=float, default=5.0, help="timed at least, each process")
+    parser.add_argument("--json", type=Path, help="also write the results here")
+    parser.add_argument("--against-opt", nargs=2, action="append", default=[], help="its own only")
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs, for both")
+    args = parser.parse_args(argv)
+    if args.rounds < 1 or min(args.size) < 32:
+        parser.error(f"--rounds {args.rounds} --size {args.size}; expected at least 1 and 32")
+    with one_line_errors():
+        model = load_config(args.config_file, args.opts)
+        baseline = load_config(args.against, [*args.opts, *sum(args.against_opt, [])])
+    rows = []
+    for name in args.passes:
+        ours, other = (
+            ModelCase(cfg.dump(), name == "training", *args.size) for cfg in (model, baseline)
+        )
+        rows.append(
+            {
+                "name": f"{Path(args.config_file).stem} {name}",
+                "against": Path(args.against).stem,
+                **compare(measure_model, ours, other, args.rounds, args.seconds),
+            }
+        )
+    where = hardware(model.MODEL.DEVICE, ModelCase.threads, ("torch", "detectron2"))
+    publish(rows, comparison_table(rows, "batch 1"), where, args.json)
 
 
 if __name__ == "__main__":
-    answer(main)
+    main()

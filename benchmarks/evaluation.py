@@ -1,18 +1,23 @@
-"""Time and equality of this project's COCO evaluation against pycocotools'."""
+"""Time of the COCO evaluation against pycocotools', and the largest difference of their numbers.
 
+OMP_NUM_THREADS=1 python benchmarks/evaluation.py --task bbox
+"""
+
+import argparse
 import contextlib
 import copy
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from drawn_results import draw_evaluation
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from .drawn import draw_evaluation
-from .summary import evaluate_results
+from nonlocal_det.evaluation import evaluate_results
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,6 @@ class Comparison:
     stats: np.ndarray
     their_stats: np.ndarray
 
-    @property
-    def ratio(self) -> float:
-        """How many times as fast ours is, by the medians."""
-        return float(np.median(self.their_seconds) / np.median(self.seconds))
-
-    @property
-    def difference(self) -> float:
-        """The largest difference between two summary numbers."""
-        return float(np.abs(self.stats - self.their_stats).max())
-
 
 def compare_with_pycocotools(
     truth: dict[str, Any], results: list[dict[str, Any]], task: str, rounds: int = 1
@@ -52,12 +47,7 @@ def compare_with_pycocotools(
         results: detections.
         task: bbox, segm or keypoints.
         rounds: how often.
-
-    Raises:
-        ValueError: less than one round.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds}; expected at least 1")
     ours, theirs = [], []
     for _ in range(rounds):
         reference, copied = copy.deepcopy(truth), copy.deepcopy(results)
@@ -87,29 +77,27 @@ def evaluate_with_pycocotools(
     return evaluation.stats
 
 
-def benchmark_evaluation(
-    task: str = "bbox", num_images: int = 5000, detections_per_image: int = 100, rounds: int = 1
-) -> str:
-    """Draw data, evaluate it with both, and report times, ratio and difference.
-
-    Args:
-        task: bbox, segm or keypoints.
-        num_images: number of images.
-        detections_per_image: detections in every image.
-        rounds: how often, in turn; the medians count.
-
-    Raises:
-        ValueError: a number below 1.
-    """
-    for name, value in (("images", num_images), ("detections", detections_per_image)):
-        if value < 1:
-            raise ValueError(f"{name}={value}; expected at least 1")
-    truth, results = draw_evaluation(num_images, detections_per_image, task)
-    comparison = compare_with_pycocotools(truth, results, task, rounds)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description="Measure the COCO evaluation on drawn data.")
+    parser.add_argument("--task", choices=("bbox", "segm", "keypoints"), default="bbox")
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--detections", type=int, default=100, help="in every image")
+    parser.add_argument("--rounds", type=int, default=1, help="interleaved; the median counts")
+    args = parser.parse_args(argv)
+    for name in ("images", "detections", "rounds"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)}; expected at least 1")
+    truth, results = draw_evaluation(args.images, args.detections, args.task)
+    comparison = compare_with_pycocotools(truth, results, args.task, args.rounds)
     ours, theirs = np.median(comparison.seconds), np.median(comparison.their_seconds)
-    return (
-        f"{task}: {num_images} images, {len(results)} detections, {rounds} round(s)\n"
-        f"ours {ours:.2f} s of CPU time, pycocotools {theirs:.2f} s: {comparison.ratio:.1f} times "
-        f"as fast\nlargest difference of {len(comparison.stats)} summary numbers: "
-        f"{comparison.difference:.3g}"
+    print(
+        f"{args.task}: {args.images} images, {len(results)} detections, {args.rounds} round(s)\n"
+        f"ours {ours:.2f} s of CPU time, pycocotools {theirs:.2f} s: {theirs / ours:.1f} times as "
+        f"fast\nlargest difference of {len(comparison.stats)} summary numbers: "
+        f"{np.abs(comparison.stats - comparison.their_stats).max():.3g}"
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""The same block as others build it, with the same weights, so that only the computation differs.
+"""The same block as others build it, with the same weights: only the computation differs.
 
-The peers come from PyPI and are optional (``pip install nonlocal_det[bench]``).
+They are optional: ``pip install mmcv-lite timm``.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from nonlocal_det.layers import NonLocalBlock
 from nonlocal_det.layers.pairwise import check_w_f
 
 if TYPE_CHECKING:
-    from .benchmark import Case
+    from block import Case
 
 
 class RepeatConcatenate(NonLocalBlock):
