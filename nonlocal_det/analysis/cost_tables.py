@@ -1,18 +1,15 @@
-"""Cost reports as tables: one detector, two twins beside each other, many detectors."""
+"""Costs as tables: one detector, two detectors side by side, many detectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from .detector import Setting
+from .detector_costs import PARTS, DetectorCosts, Setting
 from .module_costs import Cost, extra_work
-from .report import PARTS, Report
 
 LIMIT = 0.05
 """The paper: a block adds less than 5 % of computation."""
-
-COMPARED = ("M parameters", "GMAC", "saved MiB")
 
 FORMATS = {"text": "simple", "markdown": "github"}
 
@@ -30,67 +27,69 @@ class Table:
         return tabulate(self.rows, self.head, FORMATS[style], colalign=align, disable_numparse=True)
 
 
-def caption(report: Report) -> str:
-    """What the numbers of a report are of, in a few sentences."""
-    one, two = report.inference, report.training
+def caption(costs: DetectorCosts) -> str:
+    """Say in a few sentences what was counted, on what, and what was not."""
+    inference, training = costs.inference, costs.training
     text = (
-        f"{report.name}: batch 1, float32, {one.height}x{one.width}, kernels as chosen on "
-        f"{report.device}. GMAC: 1e9 multiply-adds of an inference, half its FLOPs, with "
-        f"{one.proposals} proposals and {one.detections} detections; Gop: 1e9 other operations. "
-        f"Saved: what autograd keeps for backward in a training step before the losses, with "
-        f"{two.proposals} and {two.detections} RoIs. Largest: the largest tensor of an inference."
+        f"{costs.name}: batch 1, float32, {inference.height}x{inference.width}, kernels as chosen "
+        f"on {costs.device}. GMAC: 1e9 multiply-adds of an inference, half its FLOPs, with "
+        f"{inference.proposals} proposals and {inference.detections} detections; Gop: 1e9 other "
+        f"operations. Saved: what autograd keeps for backward in a training step before the "
+        f"losses, with {training.proposals} and {training.detections} RoIs. Largest: the largest "
+        f"tensor of an inference."
     )
-    if report.blocks:
+    if costs.blocks:
         text += (
-            f"\nThe NL blocks add {report.extra:.2%} of multiply-adds to the detector without "
-            f"them; less than the paper's 5 %: {verdict(report.extra)}."
+            f"\nThe NL blocks add {costs.extra:.2%} of multiply-adds to the detector without "
+            f"them; less than the paper's 5 %: {_verdict(costs.extra)}."
         )
-    for operator, times in report.unknown.items():
+    for operator, times in costs.unknown.items():
         text += f"\nNot counted: {operator}, {times} times."
     return text
 
 
-def parts_table(report: Report) -> Table:
-    """A row for each part, the total, and the NL blocks apart."""
-    head = ("part", "M parameters", "GMAC", "Gop", "saved MiB", "largest MiB")
-    rows = [(name, *_cells(cost)) for name, cost in report.parts.items()]
-    rows.append(("total", *_cells(report.total)))
-    if report.blocks:
-        rows.append((f"of it {len(report.blocks)} NL block(s)", *_cells(report.all_blocks)))
-    return Table(head, rows)
-
-
-def _cells(cost: Cost) -> tuple[str, ...]:
-    return (
-        _mega(cost.parameters),
-        _giga(cost.multiply_adds),
-        _giga(cost.other_operations),
-        _mebi(cost.saved_bytes),
-        _mebi(cost.largest_bytes),
+def parts_table(costs: DetectorCosts) -> Table:
+    """A row for each part, for the total, and for the NL blocks within it."""
+    rows = {**costs.parts, "total": costs.total}
+    if costs.blocks:
+        rows[f"of it {len(costs.blocks)} NL block(s)"] = costs.all_blocks
+    return Table(
+        ("part", "M parameters", "GMAC", "Gop", "saved MiB", "largest MiB"),
+        [
+            (
+                name,
+                _mega(cost.parameters),
+                _giga(cost.multiply_adds),
+                _giga(cost.other_operations),
+                _mebi(cost.saved_bytes),
+                _mebi(cost.largest_bytes),
+            )
+            for name, cost in rows.items()
+        ],
     )
 
 
-def difference_table(report: Report, twin: Report) -> Table:
+def difference_table(costs: DetectorCosts, baseline: DetectorCosts) -> Table:
     """Each part beside the same part of another detector, and the differences."""
-    head = ("part", *(c for n in COMPARED for c in (n, "twin", "difference")))
-    pairs = [
-        (part, report.parts.get(part, Cost()), twin.parts.get(part, Cost()))
+    columns = ("M parameters", "GMAC", "saved MiB")
+    head = ("part", *(c for n in columns for c in (n, "baseline", "difference")))
+    rows = [
+        (part, *_compared(costs.parts.get(part, Cost()), baseline.parts.get(part, Cost())))
         for part in PARTS
-        if part in report.parts or part in twin.parts
+        if part in costs.parts or part in baseline.parts
     ]
-    pairs.append(("total", report.total, twin.total))
-    return Table(head, [(name, *_compared(a, b)) for name, a, b in pairs])
+    return Table(head, [*rows, ("total", *_compared(costs.total, baseline.total))])
 
 
 def _compared(a: Cost, b: Cost) -> tuple[str, ...]:
     cells: list[str] = []
-    for show, one, two in (
+    for show, x, y in (
         (_mega, a.parameters, b.parameters),
         (_giga, a.multiply_adds, b.multiply_adds),
         (_mebi, a.saved_bytes, b.saved_bytes),
     ):
-        share = f" ({(one - two) / two:+.1%})" if two and one != two else ""
-        cells += [show(one), show(two), f"{'+' * (one >= two)}{show(one - two)}{share}"]
+        share = f" ({(x - y) / y:+.1%})" if y and x != y else ""
+        cells += [show(x), show(y), f"{'+' * (x >= y)}{show(x - y)}{share}"]
     return tuple(cells)
 
 
@@ -119,22 +118,21 @@ def summary_table(rows: Sequence[tuple[str, Setting, Cost, Cost]]) -> Table:
     return Table(head, cells)
 
 
-def verdict_table(reports: Sequence[tuple[tuple[str, ...], Report]]) -> Table:
+def verdict_table(variants: Sequence[tuple[tuple[str, ...], DetectorCosts]]) -> Table:
     """Whether a block adds less than 5 %, for each combination of choices."""
     head = ("config", "pairwise", "subsample", "GMAC of NL blocks", "they add", "< 5 %")
-    return Table(head, [(*choice, *_added(r.total, r.all_blocks)) for choice, r in reports])
-
-
-def verdict(extra: float) -> str:
-    """What the paper claims of one block's share, true or not."""
-    return "yes" if extra < LIMIT else "no"
+    return Table(head, [(*choice, *_added(c.total, c.all_blocks)) for choice, c in variants])
 
 
 def _added(whole: Cost, blocks: Cost) -> tuple[str, str, str]:
     if blocks == Cost():
         return "-", "-", "-"
     extra = extra_work(whole, blocks)
-    return _giga(blocks.multiply_adds), f"{extra:.2%}", verdict(extra)
+    return _giga(blocks.multiply_adds), f"{extra:.2%}", _verdict(extra)
+
+
+def _verdict(extra: float) -> str:
+    return "yes" if extra < LIMIT else "no"
 
 
 def _mega(number: int) -> str:

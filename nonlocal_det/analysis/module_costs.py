@@ -1,14 +1,18 @@
-"""The cost of every module of a model that is built without numbers and runs without numbers."""
+"""The cost of every module of a model, run on tensors that have shapes and no numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from detectron2.layers import DeformConv, ModulatedDeformConv
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
-from .counting import ModulePath, OperationCounter, SavedBytes
-from .fake import AttentionOfCuda, become_fake
+from .operation_counts import ModulePath, OperationCounter, SavedBytes
 
 DEVICES = ("cpu", "cuda")
 
@@ -42,11 +46,6 @@ class Cost:
         )
 
 
-def total(costs: dict[str, Cost], belongs: Callable[[str], bool] = lambda name: True) -> Cost:
-    """The sum of the costs whose names belong."""
-    return sum((cost for name, cost in costs.items() if belongs(name)), Cost())
-
-
 def extra_work(whole: Cost, blocks: Cost) -> float:
     """The NL blocks' multiply-adds as a share of those of the detector without them."""
     return blocks.multiply_adds / (whole.multiply_adds - blocks.multiply_adds)
@@ -58,29 +57,29 @@ def module_costs(
     training: Callable[[ModulePath], object] | None,
     device: str = "cpu",
 ) -> tuple[dict[str, Cost], dict[str, int]]:
-    """Run a model without numbers and count.
+    """Run a model on fake tensors and count.
 
-    No memory and no GPU is needed: its tensors only say that they are on ``device``, so that
+    Neither memory nor a GPU is needed: the tensors only claim to be on ``device``, so that
     ``KERNEL: auto`` and torch choose as they do there.
 
     Args:
-        model: on the meta device; made useless.
-        inference: runs it; what it returns is kept alive until the end, as for a backward pass.
-        training: runs it as far as the losses; None: nothing is said of ``saved_bytes``.
+        model: on the meta device; useless afterwards.
+        inference: runs it; what it returns is kept until the end, as for a backward pass.
+        training: runs it as far as the losses; None: ``saved_bytes`` is 0.
         device: one of `DEVICES`.
 
     Returns:
-        The own cost of each module by name, children apart; and how often each operator ran that
+        The cost of each module by name, without its children; and how often each operator ran that
         no formula knows.
 
     Raises:
-        ValueError: an unknown device.
+        ValueError: `device` is not in DEVICES.
     """
     if device not in DEVICES:
         raise ValueError(f"--device {device!r}; expected one of {', '.join(DEVICES)}")
     path = ModulePath()
-    with FakeTensorMode(), AttentionOfCuda(), path.watching(model):
-        become_fake(model, torch.device(device))
+    with FakeTensorMode(), _CudaAttention(), path.watching(model):
+        _fake_parameters(model, torch.device(device))
         counter, saved = OperationCounter(path), SavedBytes(model, path)
         model.eval()
         with torch.no_grad(), counter:
@@ -88,13 +87,9 @@ def module_costs(
         if training is not None:
             model.train()
             with torch.enable_grad(), saved.watching():
-                kept = training(path)
-            del kept
-    return _collect(model, counter, saved), dict(counter.unknown)
-
-
-def _collect(model: nn.Module, counter: OperationCounter, saved: SavedBytes) -> dict[str, Cost]:
-    return {
+                outputs = training(path)
+            del outputs
+    costs = {
         name: Cost(
             sum(parameter.numel() for parameter in module.parameters(recurse=False)),
             counter.multiply_adds[name],
@@ -104,6 +99,7 @@ def _collect(model: nn.Module, counter: OperationCounter, saved: SavedBytes) -> 
         )
         for name, module in model.named_modules()
     }
+    return costs, dict(counter.unknown)
 
 
 def layer_cost(build: Callable[[], nn.Module], *shape: int, device: str = "cpu") -> Cost:
@@ -113,9 +109,6 @@ def layer_cost(build: Callable[[], nn.Module], *shape: int, device: str = "cpu")
         build: makes the layer.
         shape: (N, C, *S) of its input.
         device: one of `DEVICES`.
-
-    Raises:
-        ValueError: see `module_costs`.
 
     Example:
         >>> layer_cost(lambda: nn.Conv2d(1024, 512, 1), 1, 1024, 50, 84).multiply_adds
@@ -128,4 +121,56 @@ def layer_cost(build: Callable[[], nn.Module], *shape: int, device: str = "cpu")
         learning = torch.is_grad_enabled()
         return layer(torch.empty(shape, device=device, requires_grad=learning))
 
-    return total(module_costs(layer, run, run, device)[0])
+    return sum(module_costs(layer, run, run, device)[0].values(), Cost())
+
+
+def _fake_parameters(model: nn.Module, device: torch.device) -> None:
+    """Replace the parameters and buffers by fake ones on ``device``.
+
+    A deformable convolution becomes a plain one of the same shape: Detectron2's operators do not
+    run on fake tensors. Its multiply-adds are the same; the sampling is not counted.
+    """
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            fake = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+            module._parameters[name] = nn.Parameter(fake, requires_grad=parameter.requires_grad)
+        for name, buffer in module.named_buffers(recurse=False):
+            module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=device)
+        if isinstance(module, DeformConv | ModulatedDeformConv):
+            module.forward = partial(_plain_convolution, module)
+
+
+def _plain_convolution(
+    module: Any, x: Tensor, offset: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    m = module
+    bias = getattr(m, "bias", None)
+    y = F.conv2d(x, m.weight, bias, m.stride, m.padding, m.dilation, m.groups)
+    for after in (m.norm, m.activation):
+        y = y if after is None else after(y)
+    return y
+
+
+class _CudaAttention(TorchFunctionMode):
+    """Without a GPU, counts ``scaled_dot_product_attention`` on CUDA as CUDA's own kernel.
+
+    torch asks the GPU which kernel it can run, and without one falls back to the form with the
+    P x Q matrix. In float32 a GPU takes the memory-efficient kernel (flash attention and cuDNN's
+    are for half precision), so that one is run here; with a mask torch decides.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run one function of torch, the attention by its memory-efficient kernel."""
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention or torch.cuda.is_available():
+            return func(*args, **kwargs)
+        q, k, v, *rest = args
+        mask = rest[0] if rest else kwargs.get("attn_mask")
+        if q.device.type != "cuda" or mask is not None:
+            return func(*args, **kwargs)
+        y, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
+            q, k, v, None, torch.is_grad_enabled(), scale=kwargs.get("scale")
+        )
+        return y

@@ -1,7 +1,6 @@
-"""What a whole detection can see: its region's cells, and through each the backbone's field.
+"""How far a detection sees: the cells that its region reads, and through each the backbone's field.
 
-A region sees more than one position does, so that "beyond the receptive field" has to be said of
-detections, not of the backbone's output alone.
+That is farther than one position sees, so a distance "beyond the receptive field" means this one.
 """
 
 import math
@@ -20,11 +19,11 @@ from .receptive_field import ReceptiveField, one_channel, receptive_fields
 
 @dataclass(frozen=True)
 class Reach:
-    """The farthest pixel that an answer can depend on, horizontally or vertically.
+    """The farthest pixel that a prediction can depend on, horizontally or vertically.
 
     Attributes:
         box: of a region's category and box, in pixels from the middle of the region.
-        keypoint: of the heat map at a place, in pixels from that place; None without such a head.
+        keypoint: of the heat map at a point, in pixels from that point; None without such a head.
     """
 
     box: float
@@ -32,28 +31,29 @@ class Reach:
 
 
 def detection_reach(model: GeneralizedRCNN, width: float, height: float) -> Reach:
-    """The theoretical reach of a detection in a region of this size.
+    """Measure the theoretical reach of a detection in a region of this size.
 
-    The pooler and the keypoint head are asked, as the backbone is by `receptive_fields`, which
-    cells they read: all weights are positive and one column after the other is lit.
+    As in `receptive_fields` the weights are positive; one column of cells after the other is lit,
+    and where the pooler's and the keypoint head's outputs are above 0, they read it.
 
     Args:
         model: a region-based detector of Detectron2, on any device, the meta device too; not
             changed. Inserted blocks are left out: they see the whole map, or the whole region.
-        width: of the region in pixels of the network's input, the object's box or a larger
-            proposal.
-        height: likewise.
+        width: of the region (the object's box or a larger proposal), in pixels of the network's
+            input.
+        height: of the region.
 
     Returns:
-        The largest over all places of the region at whole pixels, and over all places in it.
+        The largest over all positions of the region at whole pixels, and over all points in it.
 
     Raises:
-        ValueError: the model pools no regions, the region is empty, or as `receptive_fields`.
+        ValueError: the model has no StandardROIHeads, the region is empty, or as
+            `receptive_fields`.
     """
     heads = getattr(model, "roi_heads", None)
     if not isinstance(heads, StandardROIHeads):
         raise ValueError(
-            f"roi_heads are {type(heads).__name__}; the reach of a detection is known here for "
+            f"roi_heads are {type(heads).__name__}; the reach of a detection is measured for "
             "StandardROIHeads, whose heads read pooled regions (MODEL.ROI_HEADS.NAME)"
         )
     if not (0 < width < math.inf and 0 < height < math.inf):

@@ -1,7 +1,4 @@
-"""What a backbone can see: found by asking a network of the same geometry which pixels matter.
-
-Nothing is looked up or derived from layer tables, so it holds for any ResNet and FPN that is built.
-"""
+"""How far a backbone sees, measured on a network of the same geometry: for any ResNet and FPN."""
 
 import copy
 from collections.abc import Callable
@@ -39,11 +36,10 @@ class ReceptiveField:
 
 
 def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
-    """The theoretical receptive field of every output of a built backbone.
+    """Measure the theoretical receptive field of every output of a built backbone.
 
-    A copy of the backbone becomes a network of one channel whose weights are all positive, without
-    norms and non-local blocks: its outputs are above 0 exactly where they see a pixel that is. Then
-    a binary search finds the first and the last column that a position in the middle sees.
+    In its `one_channel` copy, a binary search finds the first and the last column of pixels that a
+    position in the middle sees. The field is a bound: a trained network uses less of it.
 
     Args:
         backbone: a ResNet or an FPN of Detectron2, on any device, the meta device too; not changed.
@@ -52,11 +48,7 @@ def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
         By the names of its outputs. Inserted blocks are left out: they see the whole map.
 
     Raises:
-        ValueError: a layer whose reach is not known here, as a deformable convolution's, whose
-            reach the image decides; or a field that has no end.
-
-    Note:
-        The theoretical field is a bound. What a trained network uses of it is smaller.
+        ValueError: a layer has no fixed reach, as a deformable convolution, or a field has no end.
     """
     probe = one_channel(backbone)
     strides: dict[str, int] = {n: shape.stride for n, shape in backbone.output_shape().items()}
@@ -76,15 +68,12 @@ def receptive_fields(backbone: Backbone) -> dict[str, ReceptiveField]:
 
 
 def one_channel(network: Network) -> Network:
-    """A copy of the same geometry with one channel, without norms and inserted blocks.
+    """Copy a network's geometry with one channel, without norms and inserted blocks.
 
     All weights are positive: an output is above 0 exactly where it sees an input that is.
 
-    Args:
-        network: convolutions, poolings, norms; on any device, not changed.
-
     Raises:
-        ValueError: a layer whose reach is not known.
+        ValueError: a layer has parameters and is neither a square plain convolution nor a norm.
     """
     probe = copy.deepcopy(network)
     for name in nonlocal_blocks(probe):
@@ -99,7 +88,7 @@ def one_channel(network: Network) -> Network:
             continue
         if not isinstance(module, _CONVOLUTIONS) or len(set(module.kernel_size)) > 1:
             raise ValueError(
-                f"{path} is a {module}; receptive fields are known here for square plain "
+                f"{path} is a {module}; receptive fields are measured for square plain "
                 "convolutions, poolings and norms"
             )
         weight = torch.ones(1, 1, *module.kernel_size, dtype=torch.float64)

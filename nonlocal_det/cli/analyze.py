@@ -1,10 +1,12 @@
-"""``tools/analyze_model.py``: the costs of one config, of two twins, or of all, as a document."""
+"""``tools/analyze_model.py``: the costs of one config, of two side by side, or of all."""
 
 import argparse
 import json
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
-from nonlocal_det.analysis import Report, analyze, analyze_variants
+from nonlocal_det.analysis import DetectorCosts, detector_costs
 from nonlocal_det.analysis.cost_tables import (
     Table,
     caption,
@@ -15,6 +17,9 @@ from nonlocal_det.analysis.cost_tables import (
 )
 from nonlocal_det.analysis.module_costs import DEVICES
 from nonlocal_det.configs import config_names, load_config
+from nonlocal_det.layers import PAIRWISE, SUBSAMPLE
+
+from .errors import one_line_errors
 
 VERDICT_CONFIGS = ("nl_mask_rcnn_R50", "nl_mask_rcnn_R101", "nl_mask_rcnn_X152")
 """The paper's detectors with one block; their variants get a verdict on "< 5 %"."""
@@ -28,7 +33,14 @@ examples:
 """
 
 
-def build_cost_parser() -> argparse.ArgumentParser:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, count and print."""
+    args = build_parser().parse_args(argv)
+    with one_line_errors():
+        print(cost_document(args))
+
+
+def build_parser() -> argparse.ArgumentParser:
     """The command line of the cost analysis."""
     parser = argparse.ArgumentParser(
         description="Parameters, multiply-adds and activation memory of a detector, per part.",
@@ -36,11 +48,11 @@ def build_cost_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config-file", metavar="FILE", help="a path, or a name")
-    parser.add_argument("--against", metavar="TWIN", help="print the difference to this config")
+    parser.add_argument("--against", metavar="FILE", help="print the difference to this config")
     parser.add_argument("--all", action="store_true", help="every packaged config and verdicts")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--proposals", type=int, help="boxes that the box head sees")
-    parser.add_argument("--detections", type=int, help="boxes that mask and keypoint heads see")
+    parser.add_argument("--proposals", type=int, help="boxes that the box head reads")
+    parser.add_argument("--detections", type=int, help="boxes that mask and keypoint heads read")
     parser.add_argument("--device", default="cpu", choices=DEVICES, help="whose kernels to count")
     parser.add_argument("--format", default="text", choices=("text", "markdown", "json"))
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
@@ -48,19 +60,16 @@ def build_cost_parser() -> argparse.ArgumentParser:
 
 
 def cost_document(args: argparse.Namespace) -> str:
-    """What the command line asks for.
-
-    Args:
-        args: from `build_cost_parser`.
+    """Count what the command line asks for, as text, markdown or json.
 
     Raises:
         FileNotFoundError: no such config; suggests near names.
-        ValueError: both or neither of ``--config-file`` and ``--all``, or see `analyze`.
+        ValueError: both or neither of ``--config-file`` and ``--all``, or see `detector_costs`.
     """
     if args.all == bool(args.config_file) or (args.all and (args.against or args.opts)):
         raise ValueError(
-            "give either --config-file FILE, with --against TWIN and KEY VALUE pairs if you like, "
-            "or --all alone"
+            "give either --config-file FILE, optionally with --against FILE and KEY VALUE pairs, "
+            "or --all without them"
         )
     setting = {
         "size": tuple(args.size) if args.size else None,
@@ -70,30 +79,34 @@ def cost_document(args: argparse.Namespace) -> str:
     }
     if args.all:
         return _document_of_all(setting, args.format)
-    report = analyze(load_config(args.config_file, args.opts), args.config_file, **setting)
+    costs = detector_costs(load_config(args.config_file, args.opts), args.config_file, **setting)
     if not args.against:
-        return _document([report], [parts_table(report)], args.format)
-    twin = analyze(load_config(args.against, args.opts), args.against, **setting)
-    return _document([report, twin], [difference_table(report, twin)], args.format)
+        return _document([costs], [parts_table(costs)], args.format)
+    baseline = detector_costs(load_config(args.against, args.opts), args.against, **setting)
+    return _document([costs, baseline], [difference_table(costs, baseline)], args.format)
 
 
 def _document_of_all(setting: dict[str, Any], style: str) -> str:
-    names = config_names()
-    reports = [analyze(load_config(name), name, **setting) for name in names]
-    configs = {name: load_config(name) for name in VERDICT_CONFIGS}
-    variants = analyze_variants(configs, **setting)
+    costs = [detector_costs(load_config(name), name, **setting) for name in config_names()]
+    variants = []
+    for name, pairwise, subsample in product(VERDICT_CONFIGS, PAIRWISE, SUBSAMPLE):
+        cfg = load_config(
+            name, ["MODEL.NONLOCAL.PAIRWISE", pairwise, "MODEL.NONLOCAL.SUBSAMPLE", subsample]
+        )
+        variant = detector_costs(cfg, name, memory=False, **setting)
+        variants.append(((name, pairwise, subsample), variant))
     if style == "json":
         verdicts = [
-            {"config": name, "pairwise": pairwise, "subsample": subsample, "extra": report.extra}
-            for (name, pairwise, subsample), report in variants
+            {"config": name, "pairwise": pairwise, "subsample": subsample, "extra": variant.extra}
+            for (name, pairwise, subsample), variant in variants
         ]
-        return json.dumps({"configs": [r.as_dict() for r in reports], "verdicts": verdicts})
-    rows = [(r.name, r.inference, r.total, r.all_blocks) for r in reports]
+        return json.dumps({"configs": [c.as_dict() for c in costs], "verdicts": verdicts})
+    rows = [(c.name, c.inference, c.total, c.all_blocks) for c in costs]
     tables = [summary_table(rows), verdict_table(variants)]
-    return _document([r for r in reports if r.name == VERDICT_CONFIGS[0]], tables, style)
+    return _document([c for c in costs if c.name == VERDICT_CONFIGS[0]], tables, style)
 
 
-def _document(reports: list[Report], tables: list[Table], style: str) -> str:
+def _document(costs: list[DetectorCosts], tables: list[Table], style: str) -> str:
     if style == "json":
-        return json.dumps([report.as_dict() for report in reports], indent=1)
-    return "\n\n".join([*map(caption, reports), *(table.render(style) for table in tables)])
+        return json.dumps([one.as_dict() for one in costs], indent=1)
+    return "\n\n".join([*map(caption, costs), *(table.render(style) for table in tables)])

@@ -5,9 +5,7 @@ Apart from the rows, so that who only reads those need not import the analysis.
 
 from dataclasses import asdict
 
-from nonlocal_det.analysis.detector import Setting
-from nonlocal_det.analysis.module_costs import Cost
-from nonlocal_det.analysis.report import analyze
+from nonlocal_det.analysis import Cost, Setting, detector_costs
 from nonlocal_det.configs import load_config
 
 from .rows import Row, config_sha256
@@ -16,7 +14,7 @@ from .rows import Row, config_sha256
 def refreshed(row: Row) -> Row:
     """The row with its ``config_sha256`` and ``cost`` computed anew: on the CPU's kernels."""
     name = row["config"]
-    report = analyze(load_config(name), name)
+    report = detector_costs(load_config(name), name)
     cost = {
         "device": report.device,
         "setting": asdict(report.inference),

@@ -1,3 +1,4 @@
+from nonlocal_det.analysis import Cost, DetectorCosts, Setting
 from nonlocal_det.analysis.cost_tables import (
     caption,
     difference_table,
@@ -5,12 +6,9 @@ from nonlocal_det.analysis.cost_tables import (
     summary_table,
     verdict_table,
 )
-from nonlocal_det.analysis.detector import Setting
-from nonlocal_det.analysis.module_costs import Cost
-from nonlocal_det.analysis.report import Report
 
 
-def report(name: str, blocks: int, unknown: dict[str, int]) -> Report:
+def report(name: str, blocks: int, unknown: dict[str, int]) -> DetectorCosts:
     """A detector of 1 GMAC in its stem and `blocks` million multiply-adds of NL blocks in res4."""
     block = Cost(3_000_000, blocks * 10**6, 0, blocks * 2**20)
     parts = {"stem": Cost(2_000_000, 10**9, 5 * 10**8, 2**20, 2**19)}
@@ -18,7 +16,7 @@ def report(name: str, blocks: int, unknown: dict[str, int]) -> Report:
         parts["res4"] = block
     inside = {"backbone.res4.nl4": block} if blocks else {}
     setting = Setting(64, 96, 10, 5)
-    return Report(name, "cpu", setting, setting, parts, inside, unknown)
+    return DetectorCosts(name, "cpu", setting, setting, parts, inside, unknown)
 
 
 BASE, NL = report("base", 0, {}), report("nl", 50, {"aten.qr.default": 2})

@@ -9,9 +9,8 @@ from fvcore.nn import FlopCountAnalysis
 from small_models import RESNEXT, small_config
 from torch import nn
 
-from nonlocal_det.analysis.counting import ModulePath, OperationCounter
-from nonlocal_det.analysis.module_costs import layer_cost
-from nonlocal_det.analysis.report import analyze
+from nonlocal_det.analysis import detector_costs, layer_cost
+from nonlocal_det.analysis.operation_counts import ModulePath, OperationCounter
 from nonlocal_det.layers import NonLocalBlock
 from nonlocal_det.layers.kernels import KERNELS
 
@@ -113,7 +112,7 @@ def test_the_backbone_agrees_with_fvcore():
     backbone = build_model(cfg).backbone.eval()
     theirs = FlopCountAnalysis(backbone, torch.zeros(1, 3, 64, 96))
     theirs.unsupported_ops_warnings(False)
-    ours = analyze(cfg, size=(64, 96), memory=False)
+    ours = detector_costs(cfg, size=(64, 96), memory=False)
     parts = ("stem", "res2", "res3", "res4", "res5", "fpn")
     found = sum(ours.parts[part].multiply_adds for part in parts)
     assert found == theirs.by_operator()["conv"]

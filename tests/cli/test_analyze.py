@@ -4,15 +4,14 @@ import json
 
 import pytest
 
-from nonlocal_det.analysis import variants
 from nonlocal_det.cli import analyze as costs
-from nonlocal_det.cli.analyze import build_cost_parser, cost_document
+from nonlocal_det.cli.analyze import build_parser, cost_document
 
 NL, BASE = "quick/nl_mask_keypoint_rcnn_R18", "quick/mask_keypoint_rcnn_R18"
 
 
 def document(*words: str) -> str:
-    return cost_document(build_cost_parser().parse_args(words))
+    return cost_document(build_parser().parse_args(words))
 
 
 def test_one_config_by_name_with_options():
@@ -39,7 +38,7 @@ def test_json_holds_the_numbers():
 def test_all_configs_get_a_row_and_a_verdict(monkeypatch):
     monkeypatch.setattr(costs, "config_names", lambda: [NL, BASE])
     monkeypatch.setattr(costs, "VERDICT_CONFIGS", (NL,))
-    monkeypatch.setattr(variants, "PAIRWISE", ("gaussian",))  # to be quick
+    monkeypatch.setattr(costs, "PAIRWISE", ("gaussian",))  # to be quick
     rows = document("--all", "--size", "64", "64").splitlines()
     assert sum(row.startswith(NL) for row in rows) == 1 + 1 + 3  # caption, row, variants
     found = json.loads(document("--all", "--size", "64", "64", "--format", "json"))

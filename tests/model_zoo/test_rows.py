@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nonlocal_det import configs, model_zoo
-from nonlocal_det.analysis.report import analyze
+from nonlocal_det.analysis import detector_costs
 from nonlocal_det.model_zoo.costs import costs_of, refreshed
 from nonlocal_det.model_zoo.rows import ZOO, as_text, config_sha256, get_row, load_rows
 
@@ -16,7 +16,7 @@ NL = "quick/nl_mask_keypoint_rcnn_R18"
 @pytest.mark.parametrize("row", load_rows(), ids=lambda row: row["config"])
 def test_parameters_multiply_adds_and_hash_are_those_of_the_config(row):
     name, setting, whole, blocks = costs_of(row)
-    report = analyze(model_zoo.get_config(name), name, memory=False)
+    report = detector_costs(model_zoo.get_config(name), name, memory=False)
     assert (setting, row["cost"]["device"]) == (report.inference, report.device)
     assert whole.parameters == report.total.parameters
     assert whole.multiply_adds == report.total.multiply_adds

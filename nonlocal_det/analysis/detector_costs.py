@@ -1,0 +1,220 @@
+"""What a detector costs, part by part: parameters, multiply-adds and activation memory.
+
+It is run with fixed numbers of boxes, so that its cost depends on no data.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import GeneralizedRCNN, StandardROIHeads, build_model
+from detectron2.modeling.poolers import ROIPooler
+from torch import Tensor
+
+from nonlocal_det.detection import nonlocal_blocks
+
+from .module_costs import Cost, extra_work, module_costs
+from .operation_counts import ModulePath
+
+_PARTS = (
+    (r"backbone\.(?:bottom_up\.)?(stem|res\d)\b", r"\1"),
+    (r"backbone\b", "fpn"),
+    (r"proposal_generator\b", "rpn"),
+    (r"roi_heads\.(box|mask|keypoint)_", r"\1 head"),
+)
+PARTS = (
+    *("stem", "res2", "res3", "res4", "res5", "fpn", "rpn"),
+    *("box head", "mask head", "keypoint head"),
+)
+"""In the order in which an image runs through them."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a detector is run on.
+
+    Args:
+        height, width: of the padded image, in pixels.
+        proposals: boxes of an image that the box head reads.
+        detections: boxes of an image that the mask and keypoint heads read.
+    """
+
+    height: int
+    width: int
+    proposals: int
+    detections: int
+
+
+@dataclass(frozen=True)
+class DetectorCosts:
+    """The costs of one detector.
+
+    Args:
+        name: of the config.
+        device: whose kernels were counted.
+        inference: what its operations were counted on.
+        training: what its activation memory was counted on.
+        parts: by name of `PARTS`, each with the NL blocks that are in it.
+        blocks: each NL block by its full name; they are within their parts too.
+        unknown: operators that no formula knows, with how often they ran; not in the counts.
+    """
+
+    name: str
+    device: str
+    inference: Setting
+    training: Setting
+    parts: dict[str, Cost]
+    blocks: dict[str, Cost]
+    unknown: dict[str, int]
+
+    @property
+    def total(self) -> Cost:
+        """Of the whole detector."""
+        return sum(self.parts.values(), Cost())
+
+    @property
+    def all_blocks(self) -> Cost:
+        """Of its NL blocks together."""
+        return sum(self.blocks.values(), Cost())
+
+    @property
+    def extra(self) -> float:
+        """See `extra_work`."""
+        return extra_work(self.total, self.all_blocks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, as plain data."""
+        sums = {"total": asdict(self.total), "all_blocks": asdict(self.all_blocks)}
+        return {**asdict(self), **sums, "extra": self.extra}
+
+
+def detector_costs(
+    cfg: CfgNode,
+    name: str = "",
+    *,
+    size: tuple[int, int] | None = None,
+    proposals: int | None = None,
+    detections: int | None = None,
+    device: str = "cpu",
+    memory: bool = True,
+) -> DetectorCosts:
+    """Count the costs of the detector that a config describes, without weights, data or a GPU.
+
+    Args:
+        cfg: of an R-CNN with the standard heads.
+        name: for the report.
+        size: (height, width) in pixels, rounded up to what the FPN needs; None: the config's
+            largest test image in landscape, 800x1344 for COCO.
+        proposals: None: the config's ``MODEL.RPN.POST_NMS_TOPK_TEST``.
+        detections: None: the config's ``TEST.DETECTIONS_PER_IMAGE``.
+        device: ``"cpu"`` or ``"cuda"``: ``KERNEL: auto`` is counted as it chooses there.
+        memory: count what a training step saves too; else ``saved_bytes`` is 0.
+
+    Raises:
+        ValueError: a size or number is below 1, the device is unknown, or the detector is not an
+            R-CNN with the standard heads.
+    """
+    inference = _inference_setting(cfg, size, proposals, detections)
+    model = _build_on_meta(cfg)
+    heads = model.roi_heads
+    sampled = heads.batch_size_per_image
+    training = Setting(
+        inference.height, inference.width, sampled, int(sampled * heads.positive_fraction)
+    )
+    blocks = tuple(nonlocal_blocks(model))
+    costs, unknown = module_costs(
+        model,
+        lambda path: _run(model, inference, path),
+        (lambda path: _run(model, training, path)) if memory else None,
+        device,
+    )
+    by_part: dict[str, Cost] = defaultdict(Cost)
+    by_block = dict.fromkeys(blocks, Cost())
+    for module, cost in costs.items():
+        by_part[part_of(module)] += cost
+        for block in blocks:
+            if f"{module}.".startswith(f"{block}."):
+                by_block[block] += cost
+    parts = {part: by_part[part] for part in PARTS if by_part[part] != Cost()}
+    return DetectorCosts(name, device, inference, training, parts, by_block, unknown)
+
+
+def part_of(module: str) -> str:
+    """The part of a detector that a module belongs to; empty for the model itself.
+
+    Example:
+        >>> part_of("backbone.bottom_up.res4.nl4.theta")
+        'res4'
+    """
+    for pattern, part in _PARTS:
+        match = re.match(pattern, module)
+        if match:
+            return match.expand(part)
+    return ""
+
+
+def _inference_setting(
+    cfg: CfgNode, size: tuple[int, int] | None, proposals: int | None, detections: int | None
+) -> Setting:
+    size = (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) if size is None else size
+    proposals = cfg.MODEL.RPN.POST_NMS_TOPK_TEST if proposals is None else proposals
+    detections = cfg.TEST.DETECTIONS_PER_IMAGE if detections is None else detections
+    for name, value in (("--size", min(size)), ("--proposals", proposals)):
+        if value < 1:
+            raise ValueError(f"{name} {value}; expected at least 1, as in --size 800 1344")
+    if detections < 0:
+        raise ValueError(f"--detections {detections}; expected at least 0")
+    height, width = (-(-side // 32) * 32 for side in size)  # FPN's coarsest stage has stride 32
+    return Setting(height, width, proposals, detections)
+
+
+def _build_on_meta(cfg: CfgNode) -> GeneralizedRCNN:
+    """Build the detector of a config on the meta device: no memory, no initialisation."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        model = build_model(cfg)
+    heads = getattr(model, "roi_heads", None)
+    if not isinstance(model, GeneralizedRCNN) or type(heads) is not StandardROIHeads:
+        raise ValueError(
+            f"MODEL.META_ARCHITECTURE={cfg.MODEL.META_ARCHITECTURE!r} with MODEL.ROI_HEADS.NAME="
+            f"{cfg.MODEL.ROI_HEADS.NAME!r}; the analysis supports R-CNNs with StandardROIHeads"
+        )
+    return model
+
+
+def _run(model: GeneralizedRCNN, setting: Setting, path: ModulePath) -> list[object]:
+    """Run backbone, RPN head and the heads of the RoIs on one image, without losses.
+
+    What the data decide is replaced by fixed numbers: the proposals, and RoIAlign's output, which
+    has its true shape. So the selection of boxes, RoIAlign's sampling and the pasting of masks are
+    not in the count; they have no products of matrices.
+
+    Returns:
+        All outputs, to keep them in memory.
+    """
+    device = next(model.parameters()).device
+    image = torch.empty(1, 3, setting.height, setting.width, device=device)
+    features = model.backbone(image)
+    rpn, heads = model.proposal_generator, model.roi_heads
+    outputs: list[object] = [rpn.rpn_head([features[name] for name in rpn.in_features])]
+
+    def rois(pooler: ROIPooler, names: list[str], count: int) -> Tensor:
+        shape = (count, features[names[0]].shape[1], *pooler.output_size)
+        return torch.empty(shape, device=device, requires_grad=torch.is_grad_enabled())
+
+    with path.inside("roi_heads.box_head"):
+        boxes = rois(heads.box_pooler, heads.box_in_features, setting.proposals)
+    outputs.append(heads.box_predictor(heads.box_head(boxes)))
+    for task in ("mask", "keypoint"):
+        if not getattr(heads, f"{task}_on"):
+            continue
+        pooler, names = getattr(heads, f"{task}_pooler"), getattr(heads, f"{task}_in_features")
+        with path.inside(f"roi_heads.{task}_head"):  # its forward would go on to losses
+            head = getattr(heads, f"{task}_head")
+            outputs.append(head.layers(rois(pooler, names, setting.detections)))
+    return outputs
