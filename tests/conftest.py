@@ -12,7 +12,6 @@ import torch
 from good_data import GoodData
 from PIL import Image
 
-from nonlocal_det.data.check.remembering import FOLDER
 from nonlocal_det.data.coco_data import forget
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.synthetic.register import register_mini_coco
@@ -31,14 +30,6 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory):
-    """No test writes into the user's cache folder, nor do the processes it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FOLDER, str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

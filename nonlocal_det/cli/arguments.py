@@ -9,7 +9,7 @@ from detectron2.engine import default_argument_parser
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.data import register_coco_data
-from nonlocal_det.data.fit_config import follow_data, set_sigmas
+from nonlocal_det.data.fit_config import fit_config, set_sigmas
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.training.checks import check_config
 from nonlocal_det.training.data_checks import allow_own_data
@@ -219,7 +219,7 @@ def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]
     if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
         entries = allow_own_data(cfg, entries)
     data = [register_coco_data(*entry) for entry in entries]
-    follow_data(cfg, data, given=given)
+    fit_config(cfg, data, given=given)
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
         set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)

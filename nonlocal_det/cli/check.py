@@ -1,70 +1,96 @@
-"""What ``tools/check_dataset.py`` does, apart from its command line."""
+"""``check``: find what is wrong with COCO-format data, before a training does.
 
+Exit status: 0 usable, 3 a training would stop or learn something wrong, 1 nothing could be
+checked, 2 the command line is wrong.
+
+Example: python tools/check_dataset.py train.json images/ --images all --clean clean.json
+"""
+
+import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nonlocal_det.data.check.check import check_dataset
-from nonlocal_det.data.check.cleaning import write_clean
-from nonlocal_det.data.check.image_files import Images
-from nonlocal_det.data.check.report import report_json, report_text
-from nonlocal_det.data.check.splits import check_splits
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.data.check import (
+    IMAGES,
+    check_dataset,
+    check_splits,
+    issue_table,
+    report_json,
+    report_text,
+    write_clean,
+)
 
 PARTS = ("masks", "keypoints", "evaluation")
 USABLE, BAD = 0, 3
 
 
-def check_files(
-    json_file: Path,
-    image_root: Path | None,
-    *,
-    images: Images = "sample",
-    train: Sequence[Path] = (),
-    without: Sequence[str] = (),
-    examples: int = 3,
-    json_out: Path | None = None,
-    clean: Path | None = None,
-    progress: bool = False,
-) -> tuple[str, int]:
-    """Check a data set, and perhaps write what was found and a copy without it.
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, check, print and exit."""
+    parser = _build_parser()
+    args = parser.parse_args(argv)
+    if args.kinds:
+        print(issue_table())
+        return
+    if args.json_file is None:
+        parser.error("the following arguments are required: JSON")
+    with one_line_errors():
+        status = _check(args)
+    sys.exit(status)
 
-    Args:
-        json_file: the annotation file.
-        image_root: the folder of the images; None: they are not looked for.
-        images: "none", "sample" or "all": whose files are read.
-        train: json and images of the training data that it must not share images with.
-        without: what the data is not used for, of `PARTS`.
-        examples: shown of each kind.
-        json_out: gets the report for machines.
-        clean: gets a copy of the annotation file, without what would stop a training.
-        progress: show a bar while images are read.
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("json_file", nargs="?", type=Path, metavar="JSON", help="annotation file")
+    parser.add_argument("image_root", nargs="?", type=Path, metavar="IMAGES", help="image folder")
+    parser.add_argument("--images", choices=IMAGES, default="sample", help="whose files are read")
+    parser.add_argument("--train", nargs=2, type=Path, default=(), metavar=("JSON", "IMAGES"),
+                        help="this is test data: it must share no image with these")  # fmt: skip
+    parser.add_argument("--without", nargs="+", choices=PARTS, default=(), help="not used for")
+    parser.add_argument("--examples", type=int, default=3, help="shown of each kind")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
+    parser.add_argument("--clean", type=Path, metavar="COPY", help="write a json without bad data")
+    parser.add_argument("--kinds", action="store_true", help="print the table of all kinds")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Check, print the report and write what is asked for.
 
     Returns:
-        The report, and the exit status: 0, or 3 if a training with this data would not start.
+        The exit status.
 
     Raises:
         FileNotFoundError: there is no such folder of images.
         ValueError: a clean copy cannot be made.
     """
-    if image_root is not None and not image_root.is_dir():
+    json_file, root = args.json_file, args.image_root
+    if root is not None and not root.is_dir():
         raise FileNotFoundError(
-            f"image folder {image_root} does not exist; give the folder to which each "
-            f'"file_name" in {json_file} is relative, or none to check the json alone'
+            f"image folder {root} does not exist; give the folder to which each "
+            f'"file_name" in {json_file} is relative, or none to check the json only'
         )
-    uses = frozenset(PARTS) - set(without)
+    uses = frozenset(PARTS) - set(args.without)
     checked = check_dataset(
-        json_file, image_root, images=images, training=not train, progress=progress
+        json_file,
+        root,
+        images=args.images,
+        training=not args.train,
+        progress=sys.stderr.isatty(),
     )
-    if train:
-        theirs = check_dataset(train[0], train[1], images="none")
-        check_splits(theirs, checked)
-    text = report_text(checked, uses, examples)
-    if json_out is not None:
-        json_out.write_text(json.dumps(report_json(checked, uses), indent=1))
-    if clean is not None:
-        number = write_clean(checked, clean, uses)
-        text += (
-            f"\n{clean}: without {number['images']} images and {number['annotations']} "
-            f"annotations, {number['corrected']} corrected"
+    if args.train:
+        check_splits(check_dataset(*args.train, images="none"), checked)
+    print(report_text(checked, uses, args.examples))
+    if args.json is not None:
+        args.json.write_text(json.dumps(report_json(checked, uses), indent=1))
+    if args.clean is not None:
+        numbers = write_clean(checked, args.clean, uses)
+        print(
+            f"{args.clean}: without {numbers['images']} images and {numbers['annotations']} "
+            f"annotations, {numbers['corrected']} corrected"
         )
-    return text, BAD if checked.findings.stopping(uses) else USABLE
+    return BAD if checked.findings.stopping(uses) else USABLE

@@ -1,38 +1,52 @@
-"""Data: the catalogue of the user's COCO-format data and the training's stream."""
+"""Data: the catalogue of the user's COCO-format data, its check, and the training's stream."""
 
 from .coco_data import (
     CocoData,
     completes_keypoints,
     fill_keypoints,
+    forget,
     register_coco_data,
     replace_json,
 )
+from .coco_file import CocoFileError, forget_contents, read_coco
 from .keypoint_schema import find_keypoint_schema
-from .lazy import strict_test_loader, train_stream
 from .opencv import import_cv2
-from .prepare import check_registered, clean_own_data
+from .registered import check_registered, clean_unregistered
 from .seeding import STEP, seed_everything, seeded
 from .skipping import StrictMapper
-from .stream import TrainStream, build_train_stream
-from .workers import shielded
+from .stream import (
+    TrainStream,
+    build_mapper,
+    build_test_loader,
+    build_train_stream,
+    strict_test_loader,
+    train_stream,
+)
+from .workers import ignore_signals_in_workers
 
 __all__ = [
     "STEP",
     "CocoData",
+    "CocoFileError",
     "StrictMapper",
     "TrainStream",
+    "build_mapper",
+    "build_test_loader",
     "build_train_stream",
     "check_registered",
-    "clean_own_data",
+    "clean_unregistered",
     "completes_keypoints",
     "fill_keypoints",
     "find_keypoint_schema",
+    "forget",
+    "forget_contents",
+    "ignore_signals_in_workers",
     "import_cv2",
+    "read_coco",
     "register_coco_data",
+    "replace_json",
     "seed_everything",
     "seeded",
-    "shielded",
     "strict_test_loader",
     "train_stream",
-    "replace_json",
 ]

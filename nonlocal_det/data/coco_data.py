@@ -1,4 +1,4 @@
-"""Register a user's own COCO-format data without a line of code: the json says all there is."""
+"""Register a user's own COCO-format data without a line of code, from what the json says."""
 
 import logging
 import os
@@ -10,7 +10,8 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 
-from .coco_json import read_coco_json
+from .check import check_rows
+from .coco_file import read_coco
 from .keypoint_schema import KeypointSchema, find_keypoint_schema
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class CocoData:
     """What a model's config must know about a data set.
 
     Attributes:
-        name: its name in Detectron2's catalog.
+        name: the key of Detectron2's catalogue.
         class_names: in the order of the model's class indices (sorted by category id).
         keypoint_names: K names; empty when `has_keypoints` is false.
         oks_sigmas: K sigmas; empty when `has_keypoints` is false.
@@ -70,12 +71,13 @@ def register_coco_data(
 
     Raises:
         FileNotFoundError: the file, the folder or the first image is missing.
-        ValueError: the name is taken, or the json is not what is described above.
+        ValueError: the name is taken, the json is not what is described above, or a row of it would
+            stop Detectron2; names file, image, annotation, field and value.
     """
     json_path, root = Path(json_file).expanduser(), Path(image_root).expanduser()
     if name in DatasetCatalog and _registered.get(name) != (json_path, root):
         raise ValueError(f"data set name {name!r} is already registered; choose another name")
-    content = read_coco_json(json_path, root)
+    content = _read_usable(json_path, root)
     schema = find_keypoint_schema(content, json_path)
     categories = sorted(content["categories"], key=lambda category: category["id"])
     metadata = {
@@ -91,44 +93,67 @@ def register_coco_data(
     return _describe(name, content, metadata["thing_classes"], schema)
 
 
+def _read_usable(json_path: Path, root: Path) -> dict[str, Any]:
+    """Read a json whose rows Detectron2 can read."""
+    content = read_coco(json_path)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"image folder {root} does not exist; give the folder to which each "
+            f'"file_name" in {json_path} is relative'
+        )
+    for finding in check_rows(json_path, content).stopping(frozenset()):
+        if finding.issue.severity == "crash":
+            raise ValueError(
+                f"{json_path}: {finding.examples[0]} ({finding.kind} x {finding.count}); repair it "
+                f"(`python tools/check_dataset.py {json_path} {root}` lists all that is wrong)"
+            )
+    first = root / content["images"][0]["file_name"]
+    if not first.is_file():
+        raise FileNotFoundError(
+            f"image {first} does not exist, but {json_path} lists it; the image folder must be the "
+            'one to which each "file_name" is relative'
+        )
+    return content
+
+
 def completes_keypoints(name: str) -> bool:
-    """Whether a data set's annotations all have keypoints, completed where the json has none."""
+    """Whether a data set's annotations are completed to have keypoints where the json has none."""
     return name in _registered
 
 
 def replace_json(name: str, json_file: Path) -> None:
-    """Let a registered data set have another annotation file, with the same images and classes.
+    """Give a registered data set another annotation file, with the same images and classes.
 
     Args:
         name: of a data set registered by `register_coco_instances` or `register_coco_data`.
         json_file: the other file.
 
     Raises:
-        ValueError: it was registered otherwise, so that its own function reads its file.
+        ValueError: it was registered otherwise, so that a function of the user's reads its file.
     """
     metadata = MetadataCatalog.get(name).as_dict()
     if metadata.get("evaluator_type") != "coco":
         raise ValueError(
-            f"data set {name!r} is read by a function of its own, which cannot be given another "
+            f"data set {name!r} is read by a function of yours, which cannot be given another "
             "file; repair its json, or let its function read the copy of "
             "`python tools/check_dataset.py JSON IMAGES --clean COPY`"
         )
-    kept = {
+    others = {
         key: value
         for key, value in metadata.items()
         if key not in ("name", "json_file", "image_root", "evaluator_type")
     }
     forget(name)
-    register_coco_instances(name, kept, str(json_file), metadata["image_root"])
-    if name in _registered and "keypoint_names" in kept:
-        load = _completing(DatasetCatalog.pop(name), len(kept["keypoint_names"]))
+    register_coco_instances(name, others, str(json_file), metadata["image_root"])
+    if name in _registered and "keypoint_names" in others:
+        load = _completing(DatasetCatalog.pop(name), len(others["keypoint_names"]))
         DatasetCatalog.register(name, load)
 
 
 def _completing(
     load: Callable[[], list[dict[str, Any]]], num_keypoints: int
 ) -> Callable[[], list[dict[str, Any]]]:
-    """Detectron2's loader, whose result is completed."""
+    """Wrap Detectron2's loader so that its result is completed."""
 
     def load_completed() -> list[dict[str, Any]]:
         records = load()
@@ -157,7 +182,7 @@ def fill_keypoints(annotations: Iterable[dict[str, Any]], num_keypoints: int) ->
 def _describe(
     name: str, content: dict[str, Any], class_names: list[str], schema: KeypointSchema | None
 ) -> CocoData:
-    """Count what there is; what is only partly there is said once."""
+    """Count what the data has; warn of what only some objects have."""
     objects = [a for a in content["annotations"] if not a.get("iscrowd", 0)]
     masks = [a["segmentation"] for a in objects if a.get("segmentation")]
     if 0 < len(masks) < len(objects):
@@ -165,10 +190,10 @@ def _describe(
             f"{name}: {len(objects) - len(masks)} of {len(objects)} annotations have no "
             '"segmentation", so no masks are trained. Add theirs, or remove these annotations.'
         )
-    without = sum(not a.get("keypoints") for a in objects)
-    if schema and without:
+    num_without = sum(not a.get("keypoints") for a in objects)
+    if schema and num_without:
         logger.warning(
-            f"{name}: {without} of {len(objects)} annotations have no keypoints; "
+            f"{name}: {num_without} of {len(objects)} annotations have no keypoints; "
             "theirs count as not labelled (v = 0)."
         )
     if schema:

@@ -1,14 +1,14 @@
-"""What a user's own data set decides in the config, and what it rules out."""
+"""Fit a config to a user's own data sets: what they decide, and what they rule out."""
 
 import math
 from collections.abc import Sequence
 
 from detectron2.config import CfgNode
 
-from . import CocoData
+from .coco_data import CocoData
 
 
-def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> None:
+def fit_config(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> None:
     """Set what a data set decides, unless an option has already said the same.
 
     Args:
@@ -20,21 +20,21 @@ def follow_data(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) ->
         ValueError: no data set of ``DATASETS`` is among them, two disagree, an option contradicts
             the data, or the model predicts what the data does not have.
     """
-    used = [one for one in data if one.name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)]
+    used = [entry for entry in data if entry.name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)]
     if data and not used:
-        names = ", ".join(one.name for one in data)
+        names = ", ".join(entry.name for entry in data)
         raise ValueError(
             f"--coco-data registered {names}, but DATASETS.TRAIN={cfg.DATASETS.TRAIN} and "
             f"DATASETS.TEST={cfg.DATASETS.TEST} name none of them; add DATASETS.TRAIN "
             f"\"('{data[0].name}',)\" and DATASETS.TEST in the same way"
         )
-    for one in used:
-        decided = _decided_by(one)
-        if one.name in cfg.DATASETS.TRAIN and one.has_masks:
-            decided["INPUT.MASK_FORMAT"] = one.mask_format
-        _check_heads(cfg, one)
+    for entry in used:
+        decided = _decided_by(entry)
+        if entry.name in cfg.DATASETS.TRAIN and entry.has_masks:
+            decided["INPUT.MASK_FORMAT"] = entry.mask_format
+        _check_heads(cfg, entry)
         for key, value in decided.items():
-            _set(cfg, key, value, one, given)
+            _set(cfg, key, value, entry, given)
         given = [*given, *decided]  # the next data set must agree
 
 
@@ -43,15 +43,15 @@ def set_sigmas(cfg: CfgNode, sigmas: Sequence[float]) -> None:
 
     Args:
         cfg: changed in place.
-        sigmas: one a keypoint, as a share of the object's scale.
+        sigmas: a number per keypoint, as a share of the object's scale.
 
     Raises:
-        ValueError: the model has no keypoints, or other numbers of them; or one is not above 0.
+        ValueError: the model has no keypoints or another number of them, or a sigma is not above 0.
     """
     expected = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
     if not cfg.MODEL.KEYPOINT_ON:
         raise ValueError("--oks-sigmas with MODEL.KEYPOINT_ON=False: the model has no keypoints")
-    if len(sigmas) != expected or not all(0 < one < math.inf for one in sigmas):
+    if len(sigmas) != expected or not all(0 < sigma < math.inf for sigma in sigmas):
         raise ValueError(
             f"--oks-sigmas {','.join(map(str, sigmas))}: expected {expected} numbers above 0, one "
             "per keypoint (MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS)"

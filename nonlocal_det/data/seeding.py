@@ -1,6 +1,7 @@
-"""Chance as a function of numbers: generators are seeded from what a draw is for.
+"""Seed random generators from what a draw is for, so that a resumed training draws the same.
 
-A training that is resumed has no past, but it knows which image or step it draws for.
+Each draw depends on numbers only, such as the seed and an image's or step's number, not on the
+draws before it.
 """
 
 import random
@@ -23,7 +24,7 @@ def seed_everything(*key: int) -> None:
     """Seed the generators of python, numpy and torch, on all devices.
 
     Args:
-        key: numbers of 0 and more; another key is another, unrelated chance.
+        key: numbers of 0 and more; the draws of different keys are independent.
     """
     python, numpy, everywhere = _seeds(key)
     random.seed(python)
@@ -33,7 +34,7 @@ def seed_everything(*key: int) -> None:
 
 @contextmanager
 def seeded(*key: int) -> Iterator[None]:
-    """Seed the CPU's generators inside, and give them back as they were.
+    """Seed the CPU's generators inside, and restore their states afterwards.
 
     Args:
         key: as `seed_everything`.

@@ -1,4 +1,4 @@
-"""An image that cannot be read: a training takes another, an evaluation ends with its name."""
+"""Handle images that cannot be read: a training takes others, an evaluation ends with the name."""
 
 import logging
 import zlib
@@ -13,7 +13,7 @@ from .check import READ_ERRORS
 logger = logging.getLogger(__name__)
 
 SKIPPED = "skipped_images"
-"""The entry of a sample that names the images in whose place it stands."""
+"""The entry of a sample that names the images that it replaces."""
 MAX_BAD_IMAGES = 10
 NUM_OTHERS = 64
 ATTEMPTS = 16
@@ -22,15 +22,15 @@ Sample = dict[str, Any]
 
 
 class SkippingMapper:
-    """Detectron2's mapper, which takes another image where one cannot be read.
+    """A mapper that takes another image where one cannot be read.
 
-    Which one depends on the unreadable file's name alone, so a resumed run takes the same, also
+    Which one depends on the unreadable file's name only, so a resumed run takes the same, also
     from another folder; if that one cannot be read either, the next.
     (`MapDataset` could do it, but it fails on Python 3.11 and draws at random.)
 
     Args:
         mapper: makes a sample of a record.
-        records: all records; a few of them, evenly spread, serve in the place of others.
+        records: all records; a few of them, evenly spread, replace those that cannot be read.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SkippingMapper:
         self.others = [records[k] for k in range(0, len(records), step)]
 
     def __call__(self, record: Sample) -> Sample | None:
-        """Make a sample of the record, or of another; then `SKIPPED` says of which not.
+        """Make a sample of the record, or of another; then `SKIPPED` names those left out.
 
         None is what the mapper refuses.
 
@@ -66,7 +66,7 @@ class SkippingMapper:
 
 
 class StrictMapper:
-    """Detectron2's mapper, which names the image that cannot be read.
+    """A mapper that names the image that cannot be read.
 
     For an evaluation: with another image in its place the AP would be another data set's.
 
@@ -94,7 +94,7 @@ class StrictMapper:
 
 
 def _name(record: Sample) -> str:
-    """A record of a user's own mapper may have no file."""
+    """Return a record's name; one for a user's own mapper may have no file."""
     return str(record.get("file_name", record.get("image_id")))
 
 
@@ -113,7 +113,7 @@ class SkippedImages:
         self.reasons: dict[str, str] = {}
 
     def note(self, batch: list[Sample]) -> None:
-        """Take note of the images in whose place others stand, and the note from the samples.
+        """Count the images that others have replaced; the samples' `SKIPPED` is removed.
 
         Raises:
             ValueError: more than `limit` images were skipped.

@@ -1,41 +1,69 @@
-"""The training images as one endless stream that can be taken up anywhere.
+"""The training images as one endless stream that a resume takes up exactly, and the test loader.
 
 Detectron2's loaders start anew when a training is resumed. Here the n-th draw and its augmentation
-depend on the seed and on n alone: neither on the number of loading processes nor on what they had
+depend on the seed and on n only: neither on the number of loading processes nor on what they had
 fetched ahead, so the position is one number.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode
-from detectron2.data import DatasetFromList, build_detection_train_loader
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import (
+    DatasetFromList,
+    DatasetMapper,
+    MetadataCatalog,
+    build_detection_test_loader,
+    build_detection_train_loader,
+)
 from detectron2.utils import comm
-from torch.utils.data import DataLoader
+from detectron2.utils.serialize import PicklableWrapper
+from torch.utils.data import DataLoader, Dataset
 
-from .samples import Mapper, Place, Samples, as_it_is
-from .seeding import SAMPLER, seeded
-from .skipping import SkippedImages, SkippingMapper
-from .workers import shielded
+from .seeding import SAMPLE, SAMPLER, seeded
+from .skipping import SkippedImages, SkippingMapper, StrictMapper
+from .workers import ignore_signals_in_workers
 
 logger = logging.getLogger("nonlocal_det")
-Batch = list[dict[str, Any]]
+MAX_REFUSALS = 10
+"""Records in a row that a mapper may refuse."""
+
+Sample = dict[str, Any]
+Batch = list[Sample]
+Mapper = Callable[[Sample], Sample | None]
+"""From a record to what a model takes; None for a record that cannot be used."""
+Draw = tuple[int, int]
+"""The number of a draw, from 0 and over all processes, and the index of the record it has drawn."""
 
 
-def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[Batch]:
-    """Detectron2's training loader for a config, as a stream that can be taken up anywhere.
-
-    Data sets, filters, samplers, aspect ratio grouping and mapper are Detectron2's own; an image
-    that cannot be read is skipped (`SkippingMapper`). Data that is not a list of records (a torch
-    data set in Detectron2's catalogue) gets Detectron2's loader, which starts anew on a resume.
+def build_mapper(cfg: CfgNode, names: Sequence[str], is_train: bool) -> Mapper:
+    """Build the mapper of data sets: by their metadata's ``build_mapper``, else Detectron2's.
 
     Args:
         cfg: a full config.
-        mapper: from a record to what the model takes; None: Detectron2's `DatasetMapper`.
+        names: of the data sets; the first one's metadata decides.
+        is_train: whether to augment and to load annotations.
+    """
+    build = MetadataCatalog.get(names[0]).get("build_mapper", DatasetMapper)
+    mapper: Mapper = build(cfg, is_train)
+    return mapper
+
+
+def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[Batch]:
+    """Build Detectron2's training loader for a config, as a stream that a resume takes up exactly.
+
+    Data sets, filters, samplers and aspect ratio grouping are Detectron2's own; an image that
+    cannot be read is skipped (`SkippingMapper`). Data that is not a list of records (a torch data
+    set in Detectron2's catalogue) gets Detectron2's loader, which starts anew on a resume.
+
+    Args:
+        cfg: a full config.
+        mapper: None: see `build_mapper`.
 
     Returns:
         A `TrainStream`, or Detectron2's loader.
@@ -43,6 +71,8 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     Raises:
         ValueError: the batch cannot be shared out to the processes.
     """
+    if mapper is None:
+        mapper = build_mapper(cfg, cfg.DATASETS.TRAIN, is_train=True)
     parts = build_detection_train_loader.from_config(cfg, mapper)
     records = parts["dataset"]
     if isinstance(records, list):
@@ -51,13 +81,85 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     return loader
 
 
+def train_stream(
+    *,
+    dataset: list[Sample],
+    mapper: Mapper,
+    total_batch_size: int,
+    num_workers: int = 0,
+    aspect_ratio_grouping: bool = True,
+    sampler: str = "TrainingSampler",
+    repeat_threshold: float = 0.0,
+) -> "TrainStream":
+    """Build the stream that `build_train_stream` makes of a YAML config, for a LazyConfig.
+
+    Detectron2's ``build_detection_train_loader`` takes the first five arguments, but its images
+    start anew on a resume.
+
+    Args:
+        dataset: records of images, as Detectron2's ``get_detection_dataset_dicts`` gives them.
+        mapper: see `Mapper`.
+        total_batch_size: images of a step in all processes.
+        num_workers: loading processes of each process.
+        aspect_ratio_grouping: whether the images of a batch are all wide or all high.
+        sampler: ``TrainingSampler`` or ``RepeatFactorTrainingSampler``.
+        repeat_threshold: of the latter.
+
+    Raises:
+        ValueError: the batch cannot be shared out to the processes, or the data is no list.
+    """
+    if not isinstance(dataset, list):
+        raise ValueError(
+            f"dataloader.train.dataset is a {type(dataset).__name__}; train_stream takes a list of "
+            "records. Give dataloader.train Detectron2's build_detection_train_loader for others"
+        )
+    cfg = get_cfg()  # Detectron2 builds its samplers from one
+    cfg.SOLVER.IMS_PER_BATCH = total_batch_size
+    cfg.DATALOADER.NUM_WORKERS = num_workers
+    cfg.DATALOADER.ASPECT_RATIO_GROUPING = aspect_ratio_grouping
+    cfg.DATALOADER.SAMPLER_TRAIN = sampler
+    cfg.DATALOADER.REPEAT_THRESHOLD = repeat_threshold
+    return TrainStream(cfg, dataset, SkippingMapper(mapper, dataset))
+
+
+def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
+    """Build Detectron2's test loader, which names an image that cannot be read.
+
+    Args:
+        cfg: a full config.
+        name: of the data set; see `build_mapper`.
+    """
+    mapper = StrictMapper(build_mapper(cfg, [name], is_train=False))
+    loader: Iterable[Batch] = ignore_signals_in_workers(
+        build_detection_test_loader(cfg, name, mapper=mapper)
+    )
+    return loader
+
+
+def strict_test_loader(
+    *, dataset: list[Sample], mapper: Mapper, num_workers: int = 0
+) -> Iterable[Batch]:
+    """Build `build_test_loader`'s loader, for a LazyConfig.
+
+    Args:
+        dataset: records of images.
+        mapper: see `Mapper`.
+        num_workers: loading processes.
+    """
+    loader: Iterable[Batch] = build_detection_test_loader(
+        dataset, mapper=StrictMapper(mapper), num_workers=num_workers
+    )
+    return loader
+
+
 class TrainStream:
     """Batches for this process, without end; the next iterator goes on where the last has stopped.
 
     Args:
         cfg: sampler, grouping, batch and loading processes.
-        records: of the images; with ``width`` and ``height`` for the grouping.
-        mapper: from a record to what the model takes.
+        records: what the sampler draws from. Where they have no ``width`` and ``height``, batches
+            are not grouped by aspect ratio.
+        mapper: see `Mapper`.
 
     Attributes:
         batches: how many it has given out.
@@ -67,7 +169,7 @@ class TrainStream:
         ValueError: ``SOLVER.IMS_PER_BATCH`` is no multiple of the number of processes.
     """
 
-    def __init__(self, cfg: CfgNode, records: list[dict[str, Any]], mapper: Mapper) -> None:
+    def __init__(self, cfg: CfgNode, records: list[Sample], mapper: Mapper) -> None:
         total, processes = cfg.SOLVER.IMS_PER_BATCH, comm.get_world_size()
         if total <= 0 or total % processes:
             raise ValueError(
@@ -81,14 +183,14 @@ class TrainStream:
         self.skipped = SkippedImages()
         self.batch_size = total // processes
         self._wide: np.ndarray | None = None
-        if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+        if cfg.DATALOADER.ASPECT_RATIO_GROUPING and {"width", "height"} <= records[0].keys():
             self._wide = np.array([record["width"] > record["height"] for record in records])
         self.records = DatasetFromList(records, copy=False)
         self._running: Iterator[Batch] | None = None
 
     @property
     def images(self) -> int:
-        """How many images it has given out, in all processes together."""
+        """The number of images it has given out, in all processes together."""
         return self.batches * self.batch_size * comm.get_world_size()
 
     def continue_from(self, seed: int, images: int) -> None:
@@ -102,8 +204,8 @@ class TrainStream:
         self.batches = images // (self.batch_size * comm.get_world_size())
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches from where the last iterator, or `continue_from`, has stopped."""
-        self._running = self._give()
+        """Return batches from where the last iterator, or `continue_from`, has stopped."""
+        self._running = self._iterate()
         return self._running
 
     def close(self) -> None:
@@ -112,40 +214,39 @@ class TrainStream:
             self._running.close()  # type: ignore[attr-defined]
             self._running = None
 
-    def _give(self) -> Iterator[Batch]:
-        """Begins at the first `next`: Detectron2's 0.6 asks for an iterator before a resume."""
-        workers = self.cfg.DATALOADER.NUM_WORKERS
+    def _iterate(self) -> Iterator[Batch]:
+        """Begin at the first `next`: Detectron2's 0.6 asks for an iterator before a resume."""
         loader = DataLoader(
-            Samples(self.records, self.mapper, self.seed),
-            sampler=chain.from_iterable(islice(self.places(), self.batches, None)),
-            batch_size=None,  # one at a time: the loading processes share a batch
-            collate_fn=as_it_is,
-            num_workers=workers,
-            generator=torch.Generator(),  # else it takes its seed from the model's chance
+            _Samples(self.records, self.mapper, self.seed),
+            sampler=chain.from_iterable(islice(self.draws(), self.batches, None)),
+            batch_size=None,  # single samples: the loading processes share a batch
+            collate_fn=identity_collate,
+            num_workers=self.cfg.DATALOADER.NUM_WORKERS,
+            generator=torch.Generator(),  # else it draws its seed from the model's generator
         )
-        samples = iter(shielded(loader))
+        samples = iter(ignore_signals_in_workers(loader))
         while True:
             batch = list(islice(samples, self.batch_size))
             self.batches += 1
             self.skipped.note(batch)
             yield batch
 
-    def places(self) -> Iterator[list[Place]]:
-        """What the batches of this process hold, from the very first on; no image is loaded."""
+    def draws(self) -> Iterator[list[Draw]]:
+        """Yield what this process's batches hold, from the very first on; no image is loaded."""
         rank, processes = comm.get_rank(), comm.get_world_size()
         draws = ((rank + count * processes, index) for count, index in enumerate(self._sampler()))
         while self._wide is None:
             yield list(islice(draws, self.batch_size))
-        buckets: tuple[list[Place], list[Place]] = ([], [])
-        for place in draws:
-            bucket = buckets[0 if self._wide[place[1]] else 1]
-            bucket.append(place)
+        buckets: tuple[list[Draw], list[Draw]] = ([], [])
+        for draw in draws:
+            bucket = buckets[0 if self._wide[draw[1]] else 1]
+            bucket.append(draw)
             if len(bucket) == self.batch_size:
                 yield bucket[:]
                 bucket.clear()
 
     def _sampler(self) -> Iterable[int]:
-        """Detectron2's own, with seeds that follow from ours."""
+        """Build Detectron2's sampler, with seeds that follow from ours."""
         cfg = self.cfg.clone()
         cfg.defrost()
         cfg.SEED = self.seed  # main gives it to the sampler
@@ -153,3 +254,41 @@ class TrainStream:
             parts = build_detection_train_loader.from_config(cfg, self.mapper, dataset=self.records)
         sampler: Iterable[int] = parts["sampler"]
         return sampler
+
+
+class _Samples(Dataset[Sample]):
+    """Maps a draw to what a model takes, with generators that are seeded by the draw's number."""
+
+    def __init__(self, records: DatasetFromList, mapper: Mapper, seed: int) -> None:
+        self.records = records
+        self.mapper = PicklableWrapper(mapper)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.records)
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        """Return the sample of a draw, or of another record if the mapper refuses it.
+
+        Raises:
+            ValueError: the mapper refuses `MAX_REFUSALS` records in a row.
+        """
+        number, index = draw
+        with seeded(self.seed, SAMPLE, number):
+            for _ in range(MAX_REFUSALS):
+                sample: Sample | None = self.mapper(self.records[index])
+                if sample is not None:
+                    return sample
+                name = self.records[index].get("file_name", index)
+                logger.warning(f"the mapper has refused {name}; another image takes its place")
+                index = random.randrange(len(self.records))
+        raise ValueError(
+            f"the mapper has refused {MAX_REFUSALS} images in a row, {name} the last; it returns "
+            "None for what it cannot use: look at the data, or at the mapper"
+        )
+
+
+def identity_collate(sample: Any) -> Any:
+    """Return a sample as it is; the default ``collate_fn`` of a DataLoader makes tensors of it."""
+    return sample

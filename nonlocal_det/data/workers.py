@@ -1,23 +1,21 @@
-"""What loading processes do with the signals that are meant for the training."""
+"""Keep the signals that are meant for the training from its loading processes."""
 
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-_CAN = hasattr(signal, "sigwaitinfo")  # macOS: no way to know who sends
+_HAS_SIGWAITINFO = hasattr(signal, "sigwaitinfo")  # macOS: the sender is not known
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 
-def shielded(loader: Any) -> Any:
-    """A loader whose processes outlive a Ctrl-C or SIGTERM for the whole process group.
+def ignore_signals_in_workers(loader: Any) -> Any:
+    """Let the loading processes outlive a Ctrl-C or SIGTERM for the whole process group.
 
-    The training ends them. A process that died of a signal would take the step that is to be
-    finished with it.
+    The training ends them. A process that died of a signal would take the step with it that is to
+    be finished.
 
     Args:
         loader: changed in place if it is torch's and has no ``worker_init_fn``.
@@ -26,34 +24,27 @@ def shielded(loader: Any) -> Any:
         The same ``loader``.
     """
     if isinstance(loader, DataLoader) and loader.worker_init_fn is None:
-        loader.worker_init_fn = _shield
-        if _CAN:
-            loader.__class__ = type("ShieldedLoader", (_BornShielded, type(loader)), {})
+        loader.worker_init_fn = _ignore_signals
+        if _HAS_SIGWAITINFO:
+            loader.__class__ = type("BlockingLoader", (_BlockingLoader, type(loader)), {})
     return loader
 
 
-class _BornShielded(DataLoader[Any]):
-    """Starts processes deaf, so that none is lost before its `_shield` is up."""
+class _BlockingLoader(DataLoader[Any]):
+    """Starts processes with blocked signals, so that none ends before its `worker_init_fn`."""
 
     def __iter__(self) -> Any:
-        with _held_back():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
             return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """This thread gets no such signal; what it starts inherits that, and keeps it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _shield(worker: int) -> None:
-    """In a new process, with SIGTERM held back."""
+def _ignore_signals(worker: int) -> None:
+    """Run in a new process; where the sender is known, SIGTERM is blocked and read instead."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if _CAN:
+    if _HAS_SIGWAITINFO:
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

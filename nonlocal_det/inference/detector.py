@@ -15,8 +15,8 @@ from detectron2.structures import Instances
 
 from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.configs import load_config
-from nonlocal_det.data import register_coco_data
-from nonlocal_det.data.fit_config import follow_data
+from nonlocal_det.data import forget_contents, register_coco_data
+from nonlocal_det.data.fit_config import fit_config
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -32,7 +32,8 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
     options = list(args.opts or [])
     cfg = load_config(args.config_file, options)
     data = [register_coco_data(*entry) for entry in args.coco_data]
-    follow_data(cfg, data, given=options[::2])
+    forget_contents()
+    fit_config(cfg, data, given=options[::2])
     cfg.freeze()
     return cfg
 

@@ -7,7 +7,12 @@ from typing import TypeVar
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 
-from nonlocal_det.data import check_registered, clean_own_data, replace_json
+from nonlocal_det.data import (
+    check_registered,
+    clean_unregistered,
+    forget_contents,
+    replace_json,
+)
 
 T = TypeVar("T")
 CLEAN = "clean_data"
@@ -28,6 +33,7 @@ def check_data(cfg: CfgNode, *, train: bool, allow_bad: bool) -> None:
     names = cfg.DATASETS.TRAIN if train else ()
     folder = Path(cfg.OUTPUT_DIR) / CLEAN if allow_bad else None
     clean = once_per_machine(lambda: check_registered(cfg, names, cfg.DATASETS.TEST, folder))
+    forget_contents()
     for name, path in clean.items():
         replace_json(name, path)
 
@@ -46,7 +52,7 @@ def allow_own_data(cfg: CfgNode, entries: Sequence[Sequence[str]]) -> list[list[
         ValueError: bad data cannot be left out.
     """
     folder = Path(cfg.OUTPUT_DIR) / CLEAN
-    return once_per_machine(lambda: [clean_own_data(cfg, entry, folder) for entry in entries])
+    return once_per_machine(lambda: [clean_unregistered(cfg, entry, folder) for entry in entries])
 
 
 def once_per_machine(work: Callable[[], T]) -> T:

@@ -10,13 +10,12 @@ from typing import Any
 
 import torch.distributed as dist
 from detectron2.config import CfgNode
-from detectron2.data import DatasetMapper, build_detection_test_loader
 from detectron2.engine import DefaultTrainer, hooks
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 from torch import nn
 
-from nonlocal_det.data import StrictMapper, TrainStream, shielded
+from nonlocal_det.data import TrainStream, build_test_loader
 
 from .group import is_loss
 from .signals import Stopped, StopSignals
@@ -120,8 +119,7 @@ class StoppableTrainer(DefaultTrainer):
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
         """Detectron2's, which names an unreadable image and leaves signals to the training."""
-        mapper = StrictMapper(DatasetMapper(cfg, is_train=False))
-        return shielded(build_detection_test_loader(cfg, dataset_name, mapper=mapper))
+        return build_test_loader(cfg, dataset_name)
 
     def _leave(self, stop: Stopped) -> None:
         """Save; a launcher ends all processes once one has ended, so none ends before that."""

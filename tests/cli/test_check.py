@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from damages import one
 from good_data import GoodData
 
-from nonlocal_det.data.check import kinds_table
+from nonlocal_det.data.check import issue_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +88,12 @@ def test_images_are_read_as_asked(tool, good: GoodData, images: str, status: int
     assert tool(*good.write(), "--images", images)[0] == status
 
 
+def test_images_are_read_where_the_system_has_no_affinity(tool, good: GoodData, monkeypatch):
+    """As on macOS and Windows."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert tool(*good.write())[0] == 0
+
+
 def test_test_data_is_compared_with_training_data(tool, good: GoodData, tmp_path: Path) -> None:
     other = GoodData(tmp_path / "other")
     status, text = tool(*good.write(), "--train", *other.write())
@@ -102,8 +109,8 @@ def test_a_folder_that_is_not_there_is_an_error(tool, good: GoodData, tmp_path: 
 
 
 def test_the_document_has_the_table_of_kinds(tool) -> None:
-    assert tool("--kinds") == (0, kinds_table() + "\n")
-    assert kinds_table() in (ROOT / "docs" / "bad_data.md").read_text()
+    assert tool("--kinds") == (0, issue_table() + "\n")
+    assert issue_table() in (ROOT / "docs" / "bad_data.md").read_text()
 
 
 def test_the_sample_is_spread_over_the_data(tool, good: GoodData, monkeypatch) -> None:

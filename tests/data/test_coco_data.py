@@ -114,15 +114,6 @@ def test_masks_are_described(
     assert caplog.text.count('1 of 3 annotations have no "segmentation"') == said
 
 
-def test_what_only_the_evaluation_needs_is_a_warning(
-    animals: Json, write_data: Write, caplog: pytest.LogCaptureFixture
-) -> None:
-    animals["annotations"][0].pop("area")
-    register_coco_data("animals", *write_data(animals))
-    assert '1 of 3 annotations have no "area"' in caplog.text
-    assert "iscrowd" not in caplog.text
-
-
 def test_registering_the_same_files_again_reads_them_again(
     animals: Json, write_data: Write
 ) -> None:
@@ -155,6 +146,11 @@ def cat(**changes: Any) -> Callable[[Json], None]:
     return change
 
 
+def annotation(**changes: Any) -> Callable[[Json], None]:
+    """Changes the first annotation."""
+    return lambda content: content["annotations"][0].update(changes)
+
+
 def both_named(key: str, value: Any) -> Callable[[Json], None]:
     """Gives the dog keypoints as well, like the cat's but for one entry."""
 
@@ -174,9 +170,15 @@ def both_named(key: str, value: Any) -> Callable[[Json], None]:
         (lambda c: c.pop("images"), ['no list "images"']),
         (lambda c: c.update(categories={}), ['no list "categories"']),
         (lambda c: c.update(categories=[]), ['"categories" is empty']),
-        (lambda c: c["annotations"][1].pop("bbox"), ["annotations[1]", '"bbox"']),
-        (lambda c: c["images"][0].pop("height"), ["images[0]", '"height"']),
-        (lambda c: c["annotations"][1].update(category_id=9), ["annotation 2", "9", "[3, 7]"]),
+        (lambda c: c["annotations"][1].pop("bbox"), ["annotation 2", "required field bbox"]),
+        (lambda c: c["images"][0].pop("height"), ["a.png", "required field height"]),
+        (annotation(category_id=9), ["annotation 1", "category_id is 9", "[3, 7]"]),
+        (annotation(bbox=[1, 2, None, 4]), ["annotation 1", "bbox[2]", "got null"]),
+        (annotation(image_id=[10]), ["annotation 1", "image_id is [10]"]),
+        (annotation(segmentation=[4, 4, 9]), ["annotation 1", "segmentation is [4, 4, 9]"]),
+        (annotation(keypoints=[[5, 6, 2]]), ["annotation 1", "keypoints[0]", "got array"]),
+        (annotation(keypoints=[5, 6, None]), ["annotation 1", "keypoints[2]", "got null"]),
+        (annotation(ignore=1), ["annotation 1", "ignore is 1"]),
         (cat(keypoints=None), ["'cat'", "annotation 1 has 3 keypoints", '"keypoints": [names]']),
         (cat(keypoints=["a", "b"]), ["annotation 1 has 9 keypoint numbers", "2 names, 6 in all"]),
         (cat(keypoints="abc"), ["'abc'", "a list of names"]),
@@ -211,7 +213,7 @@ def test_a_malformed_json_is_told_where_why_and_the_cure(
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{not json", "is not json (Expecting"), ("[]", "holds a list"), ("{}", "has nothing")],
+    [("{not json", "not json: Expecting"), ("[]", "a json list"), ("{}", "has nothing")],
 )
 def test_a_file_of_another_kind_is_told(write_data: Write, text: str, words: str) -> None:
     json_file, folder = write_data(text)

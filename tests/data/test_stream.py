@@ -6,13 +6,14 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
-from detectron2.data import DatasetCatalog, build_detection_train_loader
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_train_loader
 from detectron2.data import build as d2_build
 from detectron2.utils import comm
 from torch.utils.data import Dataset
 
-from nonlocal_det.data import TrainStream, build_train_stream, seeded
+from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream, seeded
+from nonlocal_det.data.coco_data import forget
 from nonlocal_det.data.seeding import seed_everything
 
 SAMPLERS = ["TrainingSampler", "RepeatFactorTrainingSampler", "RandomSubsetTrainingSampler"]
@@ -43,7 +44,7 @@ def mapper(record: dict) -> dict:
 def catalogue():
     DatasetCatalog.register(NAME, records)
     yield
-    DatasetCatalog.remove(NAME)
+    forget(NAME)
 
 
 @pytest.fixture
@@ -59,9 +60,13 @@ def become(monkeypatch):
     return be
 
 
-def stream(
+def stream(*args, **kwargs) -> TrainStream:
+    return build_train_stream(stream_config(*args, **kwargs), mapper)
+
+
+def stream_config(
     sampler: str = "TrainingSampler", grouped: bool = False, workers: int = 0, batch: int = 4
-) -> TrainStream:
+) -> CfgNode:
     cfg = get_cfg()
     cfg.DATASETS.TRAIN = (NAME,)
     cfg.DATALOADER.SAMPLER_TRAIN = sampler
@@ -72,7 +77,7 @@ def stream(
     cfg.DATALOADER.RANDOM_SUBSET_RATIO = 0.7
     cfg.SOLVER.IMS_PER_BATCH = batch
     cfg.SEED = 5
-    return build_train_stream(cfg, mapper)
+    return cfg
 
 
 def seen(batches) -> list[list[tuple]]:
@@ -201,3 +206,19 @@ def test_data_that_is_no_list_gets_detectron2s_loader():
     loader = stream()
     assert not isinstance(loader, TrainStream)
     assert len(next(iter(loader))) == 4
+
+
+def test_records_without_a_size_are_not_grouped():
+    sizeless = [{"image_id": number} for number in range(13)]
+    cfg = stream_config(grouped=True)
+    loader = TrainStream(cfg, sizeless, mapper)
+    assert ids(islice(loader, 9)) == ids(islice(stream(grouped=False), 9))
+
+
+@pytest.mark.parametrize("is_train", [True, False])
+def test_a_data_sets_metadata_may_name_its_mapper(is_train):
+    """The seam for records that are not images."""
+    MetadataCatalog.get(NAME).build_mapper = lambda cfg, train: lambda one: {**one, "mapped": train}
+    cfg = stream_config()
+    loader = build_train_stream(cfg) if is_train else build_test_loader(cfg, NAME)
+    assert next(iter(loader))[0]["mapped"] is is_train

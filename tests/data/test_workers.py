@@ -10,7 +10,7 @@ import torch
 import torch.multiprocessing as mp
 from torch.utils.data import DataLoader
 
-from nonlocal_det.data import shielded
+from nonlocal_det.data import ignore_signals_in_workers
 
 
 class Pids:
@@ -23,7 +23,7 @@ class Pids:
 
 
 def loaded() -> Iterator[int]:
-    return iter(shielded(DataLoader(Pids(), batch_size=None, num_workers=1)))
+    return iter(ignore_signals_in_workers(DataLoader(Pids(), batch_size=None, num_workers=1)))
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="the system has no sigwaitinfo")

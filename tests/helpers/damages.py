@@ -92,11 +92,6 @@ def sixteen_bits(data: GoodData) -> None:
     data.save_as("deep.png", Image.fromarray(np.full((HEIGHT, WIDTH), 1000, np.uint16)))
 
 
-def animated(data: GoodData) -> None:
-    frames = [data.draw(k) for k in range(2)]
-    data.save_as("moving.webp", frames[0], save_all=True, append_images=frames[1:])
-
-
 def huge(data: GoodData) -> None:
     """A PNG whose header says 100 000 x 100 000."""
     import struct
@@ -135,12 +130,6 @@ def of_image(number: int, crowds: bool) -> Damage:
     return damage
 
 
-def gap(data: GoodData) -> None:
-    data.content["categories"][1]["id"] = 7
-    for annotation in data.content["annotations"]:
-        annotation["category_id"] = {1: 1, 2: 7}[annotation["category_id"]]
-
-
 def other_accent(data: GoodData) -> None:
     """The file's name has an e and an accent, the json one letter for both."""
     saved("e\u0301.png")(data)
@@ -176,12 +165,11 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("no_images", content(images=[]), set()),
     ("no_categories", content(categories=[]), set()),
     ("nothing_to_learn", content(annotations=[]), {"image_without_objects", "category_unused"}),
-    ("nothing_to_learn", no_crowd, {"image_with_crowds_only"}),
+    ("nothing_to_learn", no_crowd, {"image_without_objects"}),
     ("category_malformed", category(name=None), {"annotation_category_unknown"}),
     ("category_malformed", category(name=0.5), {"annotation_category_unknown"}),
     ("category_id_duplicate", duplicate("categories", name="c"), set()),
     ("category_name_duplicate", category(name="a"), set()),
-    ("category_ids_gap", gap, set()),
     ("category_unused", duplicate("categories", id=3, name="c"), set()),
     ("image_malformed", image(file_name=None), set()),
     ("image_malformed", image(height=None), set()),
@@ -193,12 +181,11 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("image_name_duplicate", second_file, set()),
     ("image_name_outside", outside, set()),
     ("image_name_separator", image(file_name="images\\2.png"), set()),
-    ("image_name_not_ascii", saved("caf\u00e9.png"), set()),
     ("image_without_objects", of_image(2, False), set()),
-    ("image_with_crowds_only", of_image(2, True), set()),
+    ("image_without_objects", of_image(2, True), set()),
     ("image_absent", image(file_name="nowhere.png"), set()),
     ("image_name_variant", image(file_name="2.PNG"), set()),
-    ("image_name_variant", other_accent, {"image_name_not_ascii"}),
+    ("image_name_variant", other_accent, set()),
     ("image_zero_bytes", image_bytes(lambda b: b""), set()),
     ("image_unreadable", image_bytes(lambda b: b"not an image"), set()),
     ("image_truncated", image_bytes(lambda b: b[:-500]), set()),
@@ -211,13 +198,6 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("image_exif_turned", turned(6, sideways=True), set()),
     ("image_exif_turned", turned(3, sideways=False), set()),
     ("image_16_bit", sixteen_bits, set()),
-    ("image_cmyk", saved("2.jpg", "CMYK"), set()),
-    ("image_grey", saved("2.jpg", "L"), set()),
-    ("image_grey", saved("bits.png", "1"), set()),
-    ("image_alpha", saved("alpha.png", "RGBA"), set()),
-    ("image_alpha", saved("2.gif", "P"), set()),
-    ("image_animated", animated, set()),
-    ("image_extension_lies", saved("really.jpg", format="PNG"), set()),
     ("annotation_malformed", one(image_id=None), set()),
     ("annotation_malformed", one(bbox=None), set()),
     ("annotation_id_duplicate", one(id=3), set()),
@@ -226,7 +206,6 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("annotation_image_unknown", one(image_id="1"), set()),
     ("annotation_category_unknown", one(category_id=9), set()),
     ("annotation_duplicate", duplicate("annotations", id=50), set()),
-    ("iscrowd_absent", one(iscrowd=None), set()),
     ("iscrowd_invalid", one(iscrowd=2), set()),
     ("ignore_set", one(ignore=1), set()),
     ("area_absent", one(area=None), set()),
@@ -238,26 +217,22 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("box_not_finite", one(bbox=[float("nan"), 11, 12, 14]), set()),
     ("box_negative", one(bbox=[35, 11, -12, 14]), set()),
     ("box_zero", one(bbox=[23, 11, 0, 14], area=0), set()),
-    ("box_outside", one(bbox=[80, 11, 12, 14]), {"polygon_off_box", "keypoint_off_box"}),
+    ("boxes_without_size", boxes(lambda x, y, w, h: [0, 0, 0, 0]),
+     {"box_zero", "area_wrong", "annotation_duplicate"}),
+    ("box_outside", one(bbox=[80, 11, 12, 14]), {"polygon_off_box"}),
     ("box_over_edge", one(bbox=[23, 11, 60, 14]), set()),
-    ("box_tiny", one(bbox=[23, 11, 0.5, 14], area=7), {"polygon_over_box", "keypoint_off_box"}),
     ("boxes_xyxy", boxes(lambda x, y, w, h: [x, y, x + w, y + h]), set()),
     ("boxes_relative", boxes(lambda x, y, w, h: [x / 64, y / 48, w / 64, h / 48]),
      set()),
     ("segmentation_absent", one(segmentation=None), set()),
     ("segmentation_malformed", one(segmentation=5), set()),
     ("segmentation_malformed", one(segmentation={"counts": [PIXELS]}), set()),
-    ("polygon_malformed", one(segmentation=SQUARE[0]), set()),
-    ("polygon_malformed", one(segmentation=[["x", *SQUARE[0][1:]]]), set()),
+    ("segmentation_malformed", one(segmentation=SQUARE[0]), set()),
+    ("segmentation_malformed", one(segmentation=[["x", *SQUARE[0][1:]]]), set()),
     ("polygon_not_finite", one(segmentation=[[float("nan"), *SQUARE[0][1:]]]), set()),
     ("polygon_short", one(segmentation=[[23, 11, 35, 25]]), set()),
-    ("polygon_odd", one(segmentation=[SQUARE[0][:7]]), set()),
-    ("polygon_flat", one(segmentation=[[23, 11, 29, 18, 35, 25]]), set()),
-    ("polygon_crossing", one(segmentation=[[23, 11, 35, 25, 35, 11, 23, 20]]), set()),
-    ("polygon_over_box", one(segmentation=[[23, 11, 45, 11, 45, 25, 23, 25]]), set()),
+    ("polygon_short", one(segmentation=[SQUARE[0][:7]]), set()),
     ("polygon_off_box", one(segmentation=[[50, 40, 60, 40, 60, 47]]), set()),
-    ("polygon_over_edge", one(segmentation=[[23, 11, 70, 11, 70, 25]]), {"polygon_over_box"}),
-    ("crowd_polygon", one(iscrowd=1), set()),
     ("rle_size_wrong", rle([0, 40, PIXELS - 40], (WIDTH, HEIGHT)), {"rle_as_polygon"}),
     ("rle_corrupt", rle([0, PIXELS + 40]), {"rle_as_polygon"}),
     ("rle_corrupt", rle(TOO_LONG), {"rle_as_polygon"}),
@@ -275,7 +250,5 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("keypoint_flag", point(24, 13, 3), set()),
     ("keypoint_at_origin", point(0, 0, 2), set()),
     ("keypoint_outside", point(90, 13, 2), set()),
-    ("keypoint_off_box", point(60, 13, 2), set()),
-    ("keypoint_unlabelled_place", point(24, 13, 0), set()),
     ("num_keypoints_wrong", one(num_keypoints=17), set()),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from small_models import small_config
 from tiny_training import run
 
-from nonlocal_det.data import build_train_stream, register_coco_data
+from nonlocal_det.data import build_train_stream, coco_file, register_coco_data
 from nonlocal_det.data.skipping import SkippingMapper
 from nonlocal_det.synthetic.register import forget, register_mini_coco
 from nonlocal_det.training import data_checks
@@ -81,37 +81,16 @@ def test_allowed_bad_data_is_left_out_and_counted(own_copy, tmp_path, messages):
     assert len(DatasetCatalog.get(TRAIN)) == before - 1
 
 
-def test_good_data_is_remembered_by_its_content(own_copy, monkeypatch):
-    from nonlocal_det.data.check import check
-
-    cfg = config()
-    data_checks.check_data(cfg, train=True, allow_bad=False)
-    monkeypatch.setattr(check, "read_content", lambda findings: pytest.fail("it was read again"))
-    data_checks.check_data(cfg, train=True, allow_bad=False)
+def test_images_are_looked_for(own_copy):
     for path in (own_copy / "train2017").iterdir():
-        path.unlink()  # the images are looked for each time
+        path.unlink()
     with pytest.raises(ValueError, match="image_absent 8"):
-        data_checks.check_data(cfg, train=True, allow_bad=False)
-    json_of(own_copy).write_text(json_of(own_copy).read_text() + " ")
-    with pytest.raises(pytest.fail.Exception, match="it was read again"):
-        data_checks.check_data(cfg, train=True, allow_bad=False)
+        data_checks.check_data(config(), train=True, allow_bad=False)
 
 
-def test_bad_data_stays_bad_when_it_is_remembered(own_copy, tmp_path):
-    damage(own_copy, bbox=[9, 9, -4, 4])
-    cfg = config("OUTPUT_DIR", str(tmp_path))
-    for _ in range(2):
-        with pytest.raises(ValueError, match="box_negative 1"):
-            data_checks.check_data(cfg, train=True, allow_bad=False)
-    data_checks.check_data(cfg, train=True, allow_bad=True)
-    assert MetadataCatalog.get(TRAIN).json_file == str(tmp_path / "clean_data" / f"{TRAIN}.json")
-
-
-def test_a_cache_that_cannot_be_written_is_said(own_copy, tmp_path, monkeypatch, messages):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("NONLOCAL_DET_CACHE", str(tmp_path / "file"))
+def test_the_checked_contents_are_not_kept(own_copy):
     data_checks.check_data(config(), train=True, allow_bad=False)
-    assert any("the check is not remembered" in message for message in messages())
+    assert coco_file._contents == {}
 
 
 def test_what_the_model_does_not_learn_does_not_matter(own_copy):
@@ -150,6 +129,17 @@ def test_data_sets_without_a_coco_json_are_passed_over(own_copy, messages):
     assert any("'loaded': not checked" in message for message in messages())
 
 
+def test_a_data_sets_metadata_may_name_its_check(own_copy):
+    """The seam for data sets that are not COCO's."""
+    calls = []
+    DatasetCatalog.register("checked", lambda: [])
+    MetadataCatalog.get("checked").check_data = lambda cfg, *args: calls.append(args)
+    cfg = config("DATASETS.TEST", ("checked",))
+    data_checks.check_data(cfg, train=False, allow_bad=False)
+    forget("checked")
+    assert calls == [("checked", False)]
+
+
 def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
     damage(own_copy, category_id=77)
     data = ["--coco-data", "own", str(json_of(own_copy)), str(own_copy / "train2017")]
@@ -161,7 +151,7 @@ def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
         arguments += ["OUTPUT_DIR", str(tmp_path / "out"), "MODEL.DEVICE", "cpu"]
         return config_from_arguments(build_argument_parser().parse_args(arguments))
 
-    with pytest.raises(ValueError, match='"category_id" 77'):
+    with pytest.raises(ValueError, match="category_id is 77"):
         load()
     cfg = load("--allow-bad-data")
     assert MetadataCatalog.get("own").json_file == str(tmp_path / "out/clean_data/own.json")
@@ -190,7 +180,7 @@ def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_pat
     try:
         with pytest.raises(ValueError, match="box_negative 1"):
             data_checks.check_data(cfg, train=True, allow_bad=False)
-        with pytest.raises(ValueError, match="'custom' is read by a function of its own.*--clean"):
+        with pytest.raises(ValueError, match="'custom' is read by a function of yours.*--clean"):
             data_checks.check_data(cfg, train=True, allow_bad=True)
     finally:
         forget("custom")

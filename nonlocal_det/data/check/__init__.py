@@ -1,24 +1,27 @@
-"""Find what is wrong with a data set before a training does: `check_dataset`, `KINDS`."""
+"""Find what is wrong with a data set before a training does: `check_dataset`, `ISSUE_TYPES`."""
 
-from .check import Checked, check_dataset
-from .cleaning import write_clean
+from .check import Checked, check_dataset, check_rows
+from .clean import write_clean
 from .findings import Example, Finding, Findings
-from .image_files import READ_ERRORS
-from .kinds import KINDS, Kind, kinds_table
+from .image_files import IMAGES, READ_ERRORS, Images
+from .issue_types import ISSUE_TYPES, IssueType, issue_table
 from .report import report_json, report_text
 from .splits import check_splits
 
 __all__ = [
-    "KINDS",
+    "IMAGES",
+    "ISSUE_TYPES",
     "READ_ERRORS",
     "Checked",
     "Example",
     "Finding",
     "Findings",
-    "Kind",
+    "Images",
+    "IssueType",
     "check_dataset",
+    "check_rows",
     "check_splits",
-    "kinds_table",
+    "issue_table",
     "report_json",
     "report_text",
     "write_clean",

@@ -1,11 +1,11 @@
-"""Where the checks write down what they find: counts, the first examples, what to leave out."""
+"""Collect what is wrong with a data set: counts, the first examples, what to leave out."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .kinds import KINDS, Kind
+from .issue_types import ISSUE_TYPES, IssueType
 
 MAX_EXAMPLES = 20
 
@@ -27,7 +27,7 @@ class Example:
     detail: str
 
     def __str__(self) -> str:
-        """One line of the report."""
+        """Return one line of the report."""
         where = [self.file]
         if self.image_id is not None:
             where.append(f"image {self.image_id}")
@@ -38,10 +38,10 @@ class Example:
 
 @dataclass
 class Finding:
-    """All occurrences of one kind in one data set.
+    """All occurrences of one kind of issue in one data set.
 
     Attributes:
-        kind: the key of `KINDS`.
+        kind: the key of `ISSUE_TYPES`.
         count: occurrences.
         examples: the first `MAX_EXAMPLES`.
         images: positions in the json's "images".
@@ -54,59 +54,64 @@ class Finding:
     images: set[int] = field(default_factory=set)
     annotations: set[int] = field(default_factory=set)
 
+    @property
+    def issue(self) -> IssueType:
+        """The row of the table that the finding belongs to."""
+        return ISSUE_TYPES[self.kind]
+
 
 class Findings:
     """Collects what is wrong with one annotation file and its images.
 
     Args:
         json_file: the file.
+        content: the json; None where there is none.
+
+    Attributes:
+        by_kind: a `Finding` of each kind of issue that occurs.
     """
 
-    def __init__(self, json_file: Path) -> None:
+    def __init__(self, json_file: Path, content: dict[str, Any] | None = None) -> None:
         self.json_file = json_file
+        self.content = content or {"images": [], "annotations": []}
         self.by_kind: dict[str, Finding] = {}
-        self.images: list[Any] = []
-        self.annotations: list[Any] = []
         self._names: dict[Any, str] | None = None
 
-    def use(self, images: list[Any], annotations: list[Any]) -> None:
-        """Say to which records the positions of `image` and `annotation` refer."""
-        self.images, self.annotations = images, annotations
-
     def file(self, kind: str, detail: str) -> None:
-        """Note something about the file as a whole."""
-        self._note(kind, lambda: Example(str(self.json_file), None, None, detail))
+        """Note an issue of the file as a whole."""
+        self._count(kind, lambda: Example(str(self.json_file), None, None, detail))
 
     def image(self, kind: str, position: int, detail: str) -> None:
-        """Note something about the image at this position of the json's "images"."""
-        self._note(kind, lambda: self._of_image(position, detail)).images.add(int(position))
+        """Note an issue of the image at this position of the json's "images"."""
+        self._count(kind, lambda: self._of_image(position, detail)).images.add(position)
 
     def annotation(self, kind: str, position: int, detail: str) -> None:
-        """Note something about the annotation at this position of the json's "annotations"."""
-        finding = self._note(kind, lambda: self._of_annotation(position, detail))
-        finding.annotations.add(int(position))
+        """Note an issue of the annotation at this position of the json's "annotations"."""
+        finding = self._count(kind, lambda: self._of_annotation(position, detail))
+        finding.annotations.add(position)
 
-    def every(self, kind: str, positions: Iterable[int], detail: Callable[[Any], str]) -> None:
-        """Note the annotations at these positions; an annotation goes into `detail`, if shown."""
-        for position in positions:
-            finding = self.by_kind.get(kind)
-            text = ""
-            if finding is None or len(finding.examples) < MAX_EXAMPLES:
-                text = detail(self.annotations[position])
+    def annotations(
+        self, kind: str, positions: Iterable[int], detail: str | Callable[[Any], str]
+    ) -> None:
+        """Note an issue of several annotations; a function makes the detail of an annotation."""
+        for position in map(int, positions):
+            shown = kind not in self.by_kind or len(self.by_kind[kind].examples) < MAX_EXAMPLES
+            text = detail if isinstance(detail, str) else ""
+            if shown and not isinstance(detail, str):
+                text = detail(self.content["annotations"][position])
             self.annotation(kind, position, text)
 
+    def wrong_annotations(self, kind: str) -> list[int]:
+        """Return the positions of the annotations that have this kind of issue."""
+        return sorted(self.by_kind[kind].annotations) if kind in self.by_kind else []
+
     def stopping(self, uses: frozenset[str]) -> list[Finding]:
-        """The findings for which a training that uses these parts must not start."""
-        return [one for one in self.by_kind.values() if self.kind(one).stops(uses)]
+        """Return the findings for which a training that uses these parts must not start."""
+        return [finding for finding in self.by_kind.values() if finding.issue.stops(uses)]
 
-    @staticmethod
-    def kind(finding: Finding) -> Kind:
-        """The row of the table that a finding belongs to."""
-        return KINDS[finding.kind]
-
-    def _note(self, kind: str, example: Callable[[], Example]) -> Finding:
-        if kind not in KINDS:
-            raise ValueError(f"kind={kind!r}; expected one of {', '.join(KINDS)}")
+    def _count(self, kind: str, example: Callable[[], Example]) -> Finding:
+        if kind not in ISSUE_TYPES:
+            raise ValueError(f"kind={kind!r}; expected one of {', '.join(ISSUE_TYPES)}")
         finding = self.by_kind.setdefault(kind, Finding(kind))
         finding.count += 1
         if len(finding.examples) < MAX_EXAMPLES:
@@ -114,20 +119,20 @@ class Findings:
         return finding
 
     def _of_image(self, position: int, detail: str) -> Example:
-        image = self.images[position]
+        image = self.content["images"][position]
         image = image if isinstance(image, dict) else {}
         name = image.get("file_name", f"images[{position}]")
         return Example(str(name), image.get("id"), None, detail)
 
     def _of_annotation(self, position: int, detail: str) -> Example:
-        annotation = self.annotations[position]
+        annotation = self.content["annotations"][position]
         if not isinstance(annotation, dict):
             return Example(f"annotations[{position}]", None, None, detail)
         if self._names is None:
             self._names = {
-                one["id"]: str(one.get("file_name", ""))
-                for one in self.images
-                if isinstance(one, dict) and isinstance(one.get("id"), int | str)
+                image["id"]: str(image.get("file_name", ""))
+                for image in self.content["images"]
+                if isinstance(image, dict) and isinstance(image.get("id"), int | str)
             }
         image_id = annotation.get("image_id")
         known = isinstance(image_id, int | str)

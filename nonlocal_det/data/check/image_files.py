@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .findings import Findings
-from .records import ImageTable
+from .rows import ImageTable
 
 Images = Literal["none", "sample", "all"]
 IMAGES: tuple[Images, ...] = ("none", "sample", "all")
@@ -21,21 +21,10 @@ ORIENTATION = 274  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for files that are damaged, gone, or no images."""
-_EXTENSIONS = {
-    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".mpo"},
-    "PNG": {".png", ".apng"},
-    "BMP": {".bmp", ".dib"},
-    "TIFF": {".tif", ".tiff"},
-    "WEBP": {".webp"},
-    "GIF": {".gif"},
-}
-_MODES = {"CMYK": "image_cmyk", "YCCK": "image_cmyk"}
-_MODES |= dict.fromkeys(("L", "1", "LA"), "image_grey")
-_MODES |= dict.fromkeys(("RGBA", "P", "PA", "RGBa"), "image_alpha")
-_MODES |= dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N", "I", "F"), "image_16_bit")
+_DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
-Said = tuple[str, str]
+Issue = tuple[str, str]
+"""Kind and detail."""
 
 
 def check_image_files(
@@ -54,37 +43,43 @@ def check_image_files(
     Returns:
         The number of images that were read.
     """
-    there = _check_presence(table, root, findings)
+    present = _check_presence(table, root, findings)
     if images == "none":
         return 0
-    if images == "sample" and len(there) > SAMPLE:
-        there = [there[k] for k in np.linspace(0, len(there) - 1, SAMPLE).astype(int)]
+    if images == "sample" and len(present) > SAMPLE:
+        present = [present[k] for k in np.linspace(0, len(present) - 1, SAMPLE).astype(int)]
 
-    def check(position: int) -> list[Said]:
+    def check(position: int) -> list[Issue]:
         return check_image(root / table.names[position], table.sizes[position])
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(_num_cpus()) as pool:
         results = tqdm(
-            pool.map(check, there), total=len(there), unit=" images", disable=not progress
+            pool.map(check, present), total=len(present), unit=" images", disable=not progress
         )
-        for position, found in zip(there, results, strict=True):
-            for kind, said in found:
-                findings.image(kind, position, said)
-    return len(there)
+        for position, issues in zip(present, results, strict=True):
+            for kind, detail in issues:
+                findings.image(kind, position, detail)
+    return len(present)
+
+
+def _num_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: not all may be this process's
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_presence(table: ImageTable, root: Path, findings: Findings) -> list[int]:
     """The positions of the images whose files exist; folders are listed, files are not touched."""
     listed: dict[Path, set[str]] = {}
     variants: dict[Path, dict[str, str]] = {}
-    there = []
+    present = []
     for position, name in table.names.items():
         path = root / name
         folder = path.parent
         if folder not in listed:
             listed[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
         if path.name in listed[folder]:
-            there.append(position)
+            present.append(position)
             continue
         if folder not in variants:
             variants[folder] = {_key(other): other for other in listed[folder]}
@@ -93,7 +88,7 @@ def _check_presence(table: ImageTable, root: Path, findings: Findings) -> list[i
             findings.image("image_name_variant", position, f"the folder has {near!r}")
         else:
             findings.image("image_absent", position, f"no such file in {folder}")
-    return there
+    return present
 
 
 def _key(name: str) -> str:
@@ -101,7 +96,7 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def check_image(path: Path, size: np.ndarray) -> list[Said]:
+def check_image(path: Path, size: np.ndarray) -> list[Issue]:
     """Read one image to its end.
 
     Args:
@@ -115,14 +110,14 @@ def check_image(path: Path, size: np.ndarray) -> list[Said]:
         return [("image_zero_bytes", "0 bytes")]
     try:
         with Image.open(path) as image:
-            return _damage(image) or _describe(image, path, size)
+            return _damage(image) or _describe(image, size)
     except Image.DecompressionBombError as error:
         return [("image_too_large", str(error))]
     except READ_ERRORS as error:
         return [("image_unreadable", str(error)[:200])]
 
 
-def _damage(image: Image.Image) -> list[Said]:
+def _damage(image: Image.Image) -> list[Issue]:
     """Decode all of it. Detectron2 looks for EXIF first, and goes on when that has failed."""
     try:
         image.load()
@@ -135,29 +130,24 @@ def _damage(image: Image.Image) -> list[Said]:
     return []
 
 
-def _describe(image: Image.Image, path: Path, size: np.ndarray) -> list[Said]:
-    found = _compare_size(image, size)
-    if image.mode in _MODES:
-        found.append((_MODES[image.mode], f"mode {image.mode}"))
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        found.append(("image_animated", f"{getattr(image, 'n_frames', 1)} frames"))
-    usual = _EXTENSIONS.get(image.format or "")
-    if usual and path.suffix.lower() not in usual:
-        found.append(("image_extension_lies", f"it is {image.format}"))
-    return found
+def _describe(image: Image.Image, size: np.ndarray) -> list[Issue]:
+    issues = _compare_size(image, size)
+    if image.mode in _DEEP_MODES:
+        issues.append(("image_16_bit", f"mode {image.mode}"))
+    return issues
 
 
-def _compare_size(image: Image.Image, size: np.ndarray) -> list[Said]:
+def _compare_size(image: Image.Image, size: np.ndarray) -> list[Issue]:
     """The size after EXIF's turn is Detectron2's, and must be the json's."""
     orientation = image.getexif().get(ORIENTATION, 1)
     before = image.size
     after = before[::-1] if orientation in SIDEWAYS else before
     known = bool(np.isfinite(size).all())
     stated = tuple(int(side) for side in size) if known else after
-    said = f"the file is {after[0]} x {after[1]}, the json says {stated[0]} x {stated[1]}"
+    detail = f"the file is {after[0]} x {after[1]}, the json says {stated[0]} x {stated[1]}"
     if stated != after:
         if stated == before:
-            return [("image_exif_wrong", f"{said}; orientation {orientation} of EXIF turns it")]
-        return [("image_size_wrong", said)]
+            return [("image_exif_wrong", f"{detail}; orientation {orientation} of EXIF turns it")]
+        return [("image_size_wrong", detail)]
     turned = orientation in range(2, 9)
     return [("image_exif_turned", f"orientation {orientation}")] if turned else []

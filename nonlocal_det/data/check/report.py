@@ -1,11 +1,12 @@
-"""Say what was found: grouped by kind, the worst first, for people and for machines."""
+"""Report the findings, grouped by kind, the worst first: for people and for machines."""
 
+from dataclasses import asdict
 from typing import Any
 
 from .check import Checked
 from .findings import Finding
+from .issue_types import SEVERITIES
 
-ORDER = ("crash", "corrupt", "harmless")
 TITLES = {
     "crash": "would stop the training",
     "corrupt": "would be learnt or measured wrongly",
@@ -15,15 +16,15 @@ TITLES = {
 
 def _ordered(checked: Checked) -> list[Finding]:
     findings = checked.findings.by_kind.values()
-    return sorted(findings, key=lambda f: (ORDER.index(checked.findings.kind(f).severity), f.kind))
+    return sorted(findings, key=lambda f: (SEVERITIES.index(f.issue.severity), f.kind))
 
 
 def report_text(checked: Checked, uses: frozenset[str], examples: int = 3) -> str:
-    """The report for people.
+    """Return the report for people.
 
     Args:
         checked: a data set.
-        uses: see `Kind.needs`.
+        uses: see `IssueType.needs`.
         examples: shown of each kind.
     """
     read = f", {checked.num_read} images read" if checked.num_read else ""
@@ -31,23 +32,23 @@ def report_text(checked: Checked, uses: frozenset[str], examples: int = 3) -> st
         f"{checked.json_file}: {checked.num_images} images, "
         f"{checked.num_annotations} annotations{read}"
     ]
-    for severity in ORDER:
-        group = [f for f in _ordered(checked) if checked.findings.kind(f).severity == severity]
-        if group:
+    severity = ""
+    for finding in _ordered(checked):
+        if finding.issue.severity != severity:
+            severity = finding.issue.severity
             lines += ["", f"{severity}: {TITLES[severity]}"]
-        for finding in group:
-            lines += _lines(checked, finding, uses, examples)
+        lines += _lines(finding, uses, examples)
     stopping = checked.findings.stopping(uses)
     total = sum(finding.count for finding in stopping)
-    said = f"{total} problems of {len(stopping)} kinds stop a training" if stopping else "usable"
-    return "\n".join([*lines, "", f"{checked.json_file}: {said}"])
+    verdict = f"{total} problems of {len(stopping)} kinds stop a training" if stopping else "usable"
+    return "\n".join([*lines, "", f"{checked.json_file}: {verdict}"])
 
 
-def _lines(checked: Checked, finding: Finding, uses: frozenset[str], examples: int) -> list[str]:
-    kind = checked.findings.kind(finding)
-    unused = kind.needs and kind.needs not in uses and kind.severity != "harmless"
-    here = f"not used: it matters with {kind.needs}" if unused else kind.training
-    lines = [f"  {finding.kind} x {finding.count}: {kind.meaning}", f"    here: {here}"]
+def _lines(finding: Finding, uses: frozenset[str], examples: int) -> list[str]:
+    issue = finding.issue
+    unused = issue.severity != "harmless" and not issue.stops(uses)
+    here = f"not used: it matters with {issue.needs}" if unused else issue.training
+    lines = [f"  {finding.kind} x {finding.count}: {issue.meaning}", f"    here: {here}"]
     shown = finding.examples[:examples]
     lines += [f"    - {example}" for example in shown]
     if finding.count > len(shown) > 0:
@@ -56,32 +57,23 @@ def _lines(checked: Checked, finding: Finding, uses: frozenset[str], examples: i
 
 
 def report_json(checked: Checked, uses: frozenset[str]) -> dict[str, Any]:
-    """The report for machines; `report_text` in plain json values."""
-    stopping = {finding.kind for finding in checked.findings.stopping(uses)}
+    """Return the report for machines; `report_text` in plain json values."""
     return {
         "json_file": str(checked.json_file),
         "image_root": None if checked.image_root is None else str(checked.image_root),
         "images": checked.num_images,
         "annotations": checked.num_annotations,
         "images_read": checked.num_read,
-        "stops": bool(stopping),
+        "stops": bool(checked.findings.stopping(uses)),
         "findings": [
             {
                 "kind": finding.kind,
-                "severity": checked.findings.kind(finding).severity,
-                "stops": finding.kind in stopping,
+                "severity": finding.issue.severity,
+                "stops": finding.issue.stops(uses),
                 "count": finding.count,
-                "meaning": checked.findings.kind(finding).meaning,
-                "training": checked.findings.kind(finding).training,
-                "examples": [
-                    {
-                        "file": example.file,
-                        "image_id": example.image_id,
-                        "annotation_id": example.annotation_id,
-                        "detail": example.detail,
-                    }
-                    for example in finding.examples
-                ],
+                "meaning": finding.issue.meaning,
+                "training": finding.issue.training,
+                "examples": [asdict(example) for example in finding.examples],
             }
             for finding in _ordered(checked)
         ],

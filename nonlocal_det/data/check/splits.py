@@ -1,7 +1,7 @@
 """Compare training and test data: the same images in both, other categories."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +15,41 @@ def check_splits(train: Checked, test: Checked) -> None:
     """
     if train.content is None or test.content is None:
         return
-    theirs, ours = _classes(train.content), _classes(test.content)
-    if theirs != ours:
-        said = _difference(theirs, ours)
-        test.findings.file("splits_differ_in_classes", f"{train.json_file} has other ones: {said}")
-    train_paths = _paths(train)
-    for position, name, path in _records(test):
-        for other in train_paths.get(name, ()):
+    train_classes, test_classes = _classes(train.content), _classes(test.content)
+    if train_classes != test_classes:
+        only = [f"only there {one}" for one in train_classes if one not in test_classes]
+        only += [f"only here {one}" for one in test_classes if one not in train_classes]
+        detail = f"{train.json_file} has other ones: {'; '.join(only[:6])}"
+        test.findings.file("splits_differ_in_classes", detail)
+    train_paths: dict[str, list[Path]] = {}
+    for _, path in _paths(train):
+        train_paths.setdefault(path.name, []).append(path)
+    for position, path in _paths(test):
+        for other in train_paths.get(path.name, ()):
             if path == other or _equal(path, other):
-                said = f"it is also in {train.json_file.name}, as {other}"
-                test.findings.image("splits_share_images", position, said)
+                detail = f"it is also in {train.json_file.name}, as {other}"
+                test.findings.image("splits_share_images", position, detail)
                 break
 
 
 def _classes(content: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Ids and names; in the order of the ids, which is that of the classes."""
-    categories = [one for one in content["categories"] if isinstance(one, dict)]
-    return sorted(((one.get("id"), one.get("name")) for one in categories), key=str)
+    """Return ids and names in the order of the ids, which is that of the classes."""
+    categories: Iterable[Any] = (row for row in content["categories"] if isinstance(row, dict))
+    return sorted(((row.get("id"), row.get("name")) for row in categories), key=str)
 
 
-def _difference(theirs: Iterable[Any], ours: Iterable[Any]) -> str:
-    only = [f"only there {one}" for one in theirs if one not in ours]
-    only += [f"only here {one}" for one in ours if one not in theirs]
-    return "; ".join(only[:6])
-
-
-def _records(data: Checked) -> Iterable[tuple[int, str, Path]]:
-    """Position, base name and path of each image with a usable name."""
+def _paths(data: Checked) -> Iterator[tuple[int, Path]]:
+    """Yield position and path of each image with a usable name."""
     assert data.content is not None
     root = Path(data.image_root or ".").resolve()
     for position, image in enumerate(data.content["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
         if isinstance(name, str) and name:
-            path = root / name
-            yield position, path.name, path
-
-
-def _paths(data: Checked) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for _, name, path in _records(data):
-        found.setdefault(name, []).append(path)
-    return found
+            yield position, root / name
 
 
 def _equal(one: Path, other: Path) -> bool:
-    """Equal files; names are often equal by chance (0001.jpg), sizes seldom, bytes never."""
+    """Compare two files; names are often equal by chance (0001.jpg), sizes seldom, bytes never."""
     if not (one.is_file() and other.is_file()) or one.stat().st_size != other.stat().st_size:
         return False
     return one.stat().st_size > 0 and _digest(one) == _digest(other)

@@ -13,7 +13,7 @@ from detectron2.solver import LRMultiplier
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from nonlocal_det.data import shielded
+from nonlocal_det.data import ignore_signals_in_workers
 from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.training.trainer import Trainer, prepare_model
 
@@ -83,7 +83,7 @@ class LazyTrainer(Trainer):
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
         """``dataloader.test`` for one of its data sets."""
-        return shielded(instantiate(cls._testing(dataset_name).test))
+        return ignore_signals_in_workers(instantiate(cls._testing(dataset_name).test))
 
     @classmethod
     def build_evaluator(

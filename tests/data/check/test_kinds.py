@@ -13,7 +13,7 @@ from good_data import Damage, GoodData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from nonlocal_det.data.check import KINDS, check_dataset, kinds_table
+from nonlocal_det.data.check import ISSUE_TYPES, check_dataset, issue_table
 from nonlocal_det.synthetic.register import forget
 
 ALL = frozenset({"masks", "polygons", "keypoints", "raw keypoints", "evaluation"})
@@ -90,7 +90,7 @@ def test_a_damage_is_found_and_detectron2_does_what_the_table_says(
     example = found.by_kind[kind].examples[0]
     assert example.detail
     assert example.file in {str(good.json_file), *names_of(good.content)}
-    assert outcome(good, kind, files) == KINDS[kind].detectron2
+    assert outcome(good, kind, files) == ISSUE_TYPES[kind].detectron2
 
 
 def names_of(content: Any) -> set[str]:
@@ -101,19 +101,19 @@ def names_of(content: Any) -> set[str]:
 
 def test_every_kind_has_a_damage() -> None:
     between_files = {"splits_share_images", "splits_differ_in_classes"}
-    assert {kind for kind, _, _ in DAMAGES} | between_files == set(KINDS)
-    assert len(KINDS) >= 40
+    assert {kind for kind, _, _ in DAMAGES} | between_files == set(ISSUE_TYPES)
+    assert len(ISSUE_TYPES) >= 40
 
 
 def test_the_table_is_consistent() -> None:
-    for kind in KINDS.values():
+    for kind in ISSUE_TYPES.values():
         assert kind.severity in ("crash", "corrupt", "harmless")
         if kind.detectron2 == "raises":  # and what raises is always a crash
             assert kind.severity == "crash"
         assert kind.stops(ALL) == (kind.severity != "harmless")
         assert kind.training.startswith("stops") == kind.stops(ALL)
-        assert f"| `{kind.name}` |" in kinds_table()
-    assert not KINDS["rle_as_polygon"].stops(frozenset({"masks"}))
+        assert f"| `{kind.kind}` |" in issue_table()
+    assert not ISSUE_TYPES["rle_as_polygon"].stops(frozenset({"masks"}))
 
 
 def test_an_id_of_0_spoils_the_evaluation() -> None:

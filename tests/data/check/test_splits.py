@@ -4,7 +4,7 @@ from pathlib import Path
 
 from good_data import GoodData
 
-from nonlocal_det.data.check import Checked, check_dataset, check_splits, report_text
+from nonlocal_det.data.check import Checked, check_dataset, check_splits
 
 
 def compare(train: GoodData, test: GoodData) -> Checked:
@@ -46,14 +46,3 @@ def test_other_categories_are_told(tmp_path: Path) -> None:
     finding = compare(train, test).findings.by_kind["splits_differ_in_classes"]
     assert finding.count == 1
     assert "only there (2, 'b'); only here (2, 'z')" in finding.examples[0].detail
-
-
-def test_a_remembered_check_has_the_same_findings(tmp_path: Path) -> None:
-    data = GoodData(tmp_path)
-    data.save_as("\u00e9.png", data.draw(1))
-    data.content["annotations"][1]["bbox"][2] = 0
-    data.path.unlink()
-    first, second = (check_dataset(*data.write(), remembering=True) for _ in range(2))
-    assert (first.remembered, second.remembered) == (False, True)
-    assert report_text(first, frozenset()) == report_text(second, frozenset())
-    assert first.findings.by_kind["image_name_not_ascii"].count == 1
