@@ -11,9 +11,10 @@ from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
 from detectron2.utils import comm
 from torch import nn
 
+from nonlocal_det.files import remove_partial
+
 from . import folder
 from .errors import CheckpointError
-from .files import remove_partial
 from .folder import BEST
 from .matching import as_tensors, describe_load
 from .reading import Checkpoint, read_checkpoint

@@ -4,8 +4,9 @@ import logging
 import re
 from pathlib import Path
 
+from nonlocal_det.files import Sink, write_atomically
+
 from .errors import CheckpointError, DamagedError
-from .files import Sink, write_atomically
 from .reading import read_checkpoint
 from .seal import is_sealed, saved_at
 

@@ -10,8 +10,9 @@ import re
 import time
 from pathlib import Path
 
+from nonlocal_det.files import Sink
+
 from .errors import DamagedError
-from .files import Sink
 
 _END = b"PK\x05\x06"  # of an archive's last record, 22 bytes without comment
 _END_SIZE = 22

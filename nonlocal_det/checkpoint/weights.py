@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from nonlocal_det.files import Sink, write_atomically
+
 from .checkpointer import SafeCheckpointer
-from .files import Sink, write_atomically
 from .matching import as_tensors
 from .reading import read_checkpoint
 from .writing import write_checkpoint

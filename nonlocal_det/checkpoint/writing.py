@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from nonlocal_det.files import Sink, free_bytes, write_atomically
+
 from .errors import CheckpointError
-from .files import Sink, free_bytes, write_atomically
 from .seal import seal
 
 _LEAVES = (int, float, complex, str, bytes, bool, type(None), torch.Size, torch.dtype)

@@ -1,6 +1,5 @@
 """A model of the zoo, built; with its trained weights if they are wanted and there."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import nn
 
 from nonlocal_det.checkpoint import load_weights
 from nonlocal_det.configs import load_config
+from nonlocal_det.files import sha256_of
 
 from .rows import Row, get_row
 
@@ -85,7 +85,7 @@ def _find_weights(row: Row, weights_dir: str | Path | None) -> Path:
         if not weights.get("url"):
             raise FileNotFoundError(f"no {weights['name']} in {folder or 'weights_dir'}; {cure}")
         path = _download(weights["url"], cure)
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != weights["sha256"]:
         raise ValueError(
             f"{path} has sha256 {found}; the zoo's weights of {name} have {weights['sha256']}: "
@@ -99,11 +99,3 @@ def _download(url: str, otherwise: str) -> Path:
         return Path(PathManager.get_local_path(url))
     except OSError as error:
         raise FileNotFoundError(f"{url}: {error}; {otherwise}") from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from detectron2.data import MetadataCatalog
 
+from nonlocal_det.files import sha256_of
 from nonlocal_det.version import __version__
 
 from .hardware import hardware as machine
@@ -114,8 +115,4 @@ def _sha256(path: str) -> str:
 @cache
 def _sha256_of(path: str, modified: int, size: int) -> str:
     """Read once: COCO's annotations are 0.5 GB."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from nonlocal_det.checkpoint import CheckpointError, SafeCheckpointer, files, seal, writing
+from nonlocal_det import files
+from nonlocal_det.checkpoint import CheckpointError, SafeCheckpointer, seal, writing
 from nonlocal_det.checkpoint.seal import is_sealed, saved_at
 
 STEPS = ("open", "write", "pwrite", "fsync", "close", "replace")
@@ -90,7 +91,7 @@ def test_room_counts_the_tensors_once():
 
 KILLED = """
 import sys, torch
-from nonlocal_det.checkpoint import files
+from nonlocal_det import files
 from nonlocal_det.checkpoint.writing import write_checkpoint
 from pathlib import Path
 print("ready", flush=True)

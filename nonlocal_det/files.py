@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all: written beside, synced, renamed, folder synced."""
+"""Files written whole or not at all, and their sha256; standard library only."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -10,10 +11,10 @@ PARTIAL = ".partial"
 
 
 class Sink:
-    """What `torch.save` writes to: a descriptor whose failure waits until `check` is called.
+    """A binary file to write to, whose failure waits until `check` is called.
 
-    An exception raised inside a write would pass through torch's C++ writer, which replaces it by
-    one of its own or, in some versions, ends the process.
+    An exception raised inside a write would pass through the C++ writer of `torch.save`, which
+    replaces it by its own or, in some versions, ends the process.
 
     Args:
         descriptor: of a file open for writing.
@@ -39,28 +40,31 @@ class Sink:
         return size
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: every write reaches the file at once."""
 
     def check(self) -> None:
-        """Raise what a write has met.
+        """Raise the error of the first write that failed.
 
         Raises:
-            OSError: as the operating system said.
+            OSError: a write has failed, as on a full disk.
         """
         if self._error is not None:
             raise self._error
 
 
-def write_atomically(path: Path, write: Callable[[Sink], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Sink], object]) -> None:
     """Replace a file by a new one that has reached the disk, or leave it as it is.
 
     Args:
         path: of the file.
-        write: writes the content.
+        write: is given the file to write the content to.
 
     Raises:
-        OSError: a step has failed; what was at ``path`` before is there still, or, if it was the
-            very last step, its whole successor.
+        OSError: a step has failed; ``path`` is as it was before, or, where only the last step
+            (the sync of the folder) failed, has the new content.
+
+    Example:
+        >>> write_atomically(Path("result.json"), lambda file: file.write(b"{}"))
     """
     scratch = path.with_name(f".{path.name}{PARTIAL}")
     try:
@@ -80,7 +84,7 @@ def write_atomically(path: Path, write: Callable[[Sink], None]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Without it, a power cut could undo the renaming."""
+    """Sync a folder: without it, a power cut could undo the renaming."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -89,11 +93,24 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed process has left half written."""
+    """Remove the files that a killed process has left half written."""
     for path in folder.glob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)
 
 
 def free_bytes(folder: Path) -> int:
-    """The room on the folder's disk, in bytes."""
+    """Return the free space on the folder's disk, in bytes."""
     return shutil.disk_usage(folder).free
+
+
+def sha256_of(path: str | Path) -> str:
+    """Compute the sha256 of a file's content, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
