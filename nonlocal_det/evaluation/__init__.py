@@ -3,23 +3,22 @@
 And what lies behind an AP: sizes, crowdedness, kinds of error.
 """
 
-from .analysis import analyze, analyze_files, format_analysis, format_comparison
+from .analysis import analyze_files, analyze_results, format_analysis, format_comparison
 from .box_errors import find_box_mistakes
-from .breakdown import by_crowdedness, by_size
+from .breakdown import by_crowdedness, by_size, error_table
 from .by_distance import accuracy_by_distance
-from .coco import COCOEvaluator, build_evaluator
-from .errors import error_table
-from .keypoint_errors import find_keypoint_mistakes
-from .keypoint_kinds import Pose, classify_keypoints
+from .coco import COCOEvaluator
+from .evaluators import build_evaluator, register_evaluator
+from .keypoint_errors import KeypointSpec, classify_keypoints, find_keypoint_mistakes
 from .results import check_results, read_results, read_truth
 from .summary import evaluate_results, summary
 
 __all__ = [
     "COCOEvaluator",
-    "Pose",
+    "KeypointSpec",
     "accuracy_by_distance",
-    "analyze",
     "analyze_files",
+    "analyze_results",
     "build_evaluator",
     "by_crowdedness",
     "by_size",
@@ -33,5 +32,6 @@ __all__ = [
     "format_comparison",
     "read_results",
     "read_truth",
+    "register_evaluator",
     "summary",
 ]

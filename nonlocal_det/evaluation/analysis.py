@@ -1,4 +1,4 @@
-"""All that is said of one results file, and of two side by side."""
+"""The breakdown of one results file as text or json, or of two side by side."""
 
 import json
 import math
@@ -6,37 +6,36 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .breakdown import Row, by_crowdedness, by_size
-from .errors import error_table
-from .keypoint_kinds import Pose
-from .results import read_pose, read_results, read_truth
+from .breakdown import Row, by_crowdedness, by_size, error_table
+from .keypoint_errors import KeypointSpec
+from .results import read_keypoint_spec, read_results, read_truth
 from .summary import Result, evaluate_results, summary
 
 Analysis = dict[str, dict[str, Row]]
 """Section -> row -> column -> number; APs in percent, nan where there is no such object."""
 
 
-def analyze(
-    truth: dict[str, Any], results: list[Result], task: str, pose: Pose | None = None
+def analyze_results(
+    truth: dict[str, Any], results: list[Result], task: str, spec: KeypointSpec | None = None
 ) -> Analysis:
-    """Summary, sizes, crowdedness and errors.
+    """Break down a list of results: summary, sizes, crowdedness and errors.
 
     Args:
         truth: a COCO json.
         results: detections that `check_results` passes.
         task: bbox, segm or keypoints.
-        pose: mirrored keypoints and OKS sigmas; for keypoints.
+        spec: mirrored keypoints and OKS sigmas; for keypoints.
 
     Returns:
         The sections "summary", "size", "objects in the image" and "errors".
     """
-    sigmas = pose.sigmas.tolist() if pose else ()
+    sigmas = spec.sigmas.tolist() if spec else ()
     evaluation = evaluate_results(truth, results, task, sigmas=sigmas)
     return {
         "summary": {name: {"value": value} for name, value in summary(evaluation).items()},
         "size": by_size(evaluation),
         "objects in the image": by_crowdedness(truth, results, task, sigmas=sigmas),
-        "errors": error_table(truth, results, task, pose),
+        "errors": error_table(truth, results, task, spec),
     }
 
 
@@ -54,22 +53,17 @@ def format_analysis(analysis: Analysis) -> str:
     return "\n\n".join(blocks)
 
 
-def format_comparison(ours: Analysis, other: Analysis) -> str:
-    """Two analyses of the same data as text: each number, the other's, the first minus the other.
-
-    Args:
-        ours: of the results in question.
-        other: of those they are compared with.
-    """
+def format_comparison(this: Analysis, other: Analysis) -> str:
+    """Two analyses of the same data as text: each number of both, and the first minus the other."""
     blocks = []
-    for section, rows in ours.items():
+    for section, rows in this.items():
         lines = [f"{section:<32}{'this':>9}{'other':>9}{'difference':>12}"]
         for name, row in rows.items():
             for column, value in row.items():
-                theirs = other[section][name][column]
+                reference = other[section][name][column]
                 label = name if column == "value" else f"{name}, {column}"
-                numbers = f"{_text(value, column):>9}{_text(theirs, column):>9}"
-                lines.append(f"{label:<32}{numbers}{_text(value - theirs, column, '+'):>12}")
+                numbers = f"{_text(value, column):>9}{_text(reference, column):>9}"
+                lines.append(f"{label:<32}{numbers}{_text(value - reference, column, '+'):>12}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
@@ -105,10 +99,12 @@ def analyze_files(
         ValueError: one cannot be evaluated; names the entry.
     """
     truth = read_truth(annotations, task)
-    pose = read_pose(truth, annotations) if task == "keypoints" else None
+    spec = read_keypoint_spec(truth, annotations) if task == "keypoints" else None
     paths = {"this": results} | ({"other": against} if against else {})
     lists = {name: read_results(path, truth, task) for name, path in paths.items()}
-    analyses = {name: analyze(truth, entries, task, pose) for name, entries in lists.items()}
+    analyses = {
+        name: analyze_results(truth, entries, task, spec) for name, entries in lists.items()
+    }
     if json_path:
         content: dict[str, Any] = {"task": task, "annotations": str(annotations)}
         content |= {name: {"results": str(paths[name]), **analyses[name]} for name in analyses}
@@ -121,5 +117,5 @@ def analyze_files(
 def _plain(value: Any) -> Any:
     """As json has it: no nan."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,8 +1,8 @@
 """Why box or mask AP is lost: the six errors of TIDE, and what correcting each would gain.
 
 Source: Bolya, Foley, Hays, Hoffman, "TIDE: A General Toolbox for Identifying Object Detection
-Errors", ECCV 2020. Its own package needs another OpenCV, knows no keypoints, and counts 100
-detections per image where COCO counts them per image and category: so written from the paper.
+Errors", ECCV 2020. Its package is not maintained, and counts 100 detections per image where COCO
+counts them per image and category: so written from the paper.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from faster_coco_eval.core import mask as mask_util
 
-from .matching import Mistake, Scene, match, scenes
+from .matching import ImageDetections, Mistake, detections_by_image, match
 from .summary import Result
 
 BOX_KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
@@ -24,7 +24,7 @@ def find_box_mistakes(
     foreground: float = 0.5,
     background: float = 0.1,
 ) -> list[Mistake]:
-    """Say of each false positive why it is one, and which objects nothing else explains.
+    """Name the kind of each false positive, and the objects that no other mistake explains.
 
     With IoU to the most overlapping object, the first that holds:
 
@@ -47,23 +47,23 @@ def find_box_mistakes(
     """
     sizes = {one["id"]: (one["height"], one["width"]) for one in truth["images"]}
     mistakes: list[Mistake] = []
-    for scene in scenes(truth, results, lambda one: bool(one.get("iscrowd"))):
-        overlap = _overlap(scene, task, sizes)
-        mistakes += _mistakes_of(scene, overlap, foreground, background)
+    for image in detections_by_image(truth, results, lambda one: bool(one.get("iscrowd"))):
+        overlap = _overlap(image, task, sizes)
+        mistakes += _mistakes_of(image, overlap, foreground, background)
     return mistakes
 
 
-def _overlap(scene: Scene, task: str, sizes: dict[int, tuple[int, int]]) -> np.ndarray:
+def _overlap(image: ImageDetections, task: str, sizes: dict[int, tuple[int, int]]) -> np.ndarray:
     """IoU, with crowds the share of the detection inside: (D, G)."""
-    if not scene.detections or not scene.truths:
-        return np.zeros((len(scene.detections), len(scene.truths)))
-    crowd = [int(one.get("iscrowd", 0)) for one in scene.truths]
+    if not image.detections or not image.truths:
+        return np.zeros((len(image.detections), len(image.truths)))
+    crowd = [int(one.get("iscrowd", 0)) for one in image.truths]
     if task == "bbox":
-        found = [[float(v) for v in one["bbox"]] for one in scene.detections]
-        return np.asarray(mask_util.iou(found, [one["bbox"] for one in scene.truths], crowd))
-    height, width = sizes[scene.truths[0]["image_id"]]
-    true = [to_rle(one["segmentation"], height, width) for one in scene.truths]
-    return np.asarray(mask_util.iou([one["segmentation"] for one in scene.detections], true, crowd))
+        boxes = [[float(v) for v in one["bbox"]] for one in image.detections]
+        return np.asarray(mask_util.iou(boxes, [one["bbox"] for one in image.truths], crowd))
+    height, width = sizes[image.truths[0]["image_id"]]
+    true = [to_rle(one["segmentation"], height, width) for one in image.truths]
+    return np.asarray(mask_util.iou([one["segmentation"] for one in image.detections], true, crowd))
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
@@ -76,23 +76,23 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
 
 
 def _mistakes_of(
-    scene: Scene, overlap: np.ndarray, foreground: float, background: float
+    image: ImageDetections, overlap: np.ndarray, foreground: float, background: float
 ) -> list[Mistake]:
-    matches = match(overlap, scene, foreground)
-    counted = np.flatnonzero(~scene.ignored)
-    unfound = {int(at): scene.truths[at]["id"] for at in counted if at not in matches}
+    matches = match(overlap, image, foreground)
+    counted = np.flatnonzero(~image.ignored)
+    unmatched = {int(at): image.truths[at]["id"] for at in counted if at not in matches}
     explained = set()
     mistakes = []
-    for row, index in enumerate(scene.indices):
+    for row, index in enumerate(image.indices):
         if matches[row] >= 0:
             continue
-        same = np.where(scene.same_class[row, counted], overlap[row, counted], 0)
-        other = np.where(scene.same_class[row, counted], 0, overlap[row, counted])
+        same = np.where(image.same_class[row, counted], overlap[row, counted], 0)
+        other = np.where(image.same_class[row, counted], 0, overlap[row, counted])
         kind, column = _kind(same, other, foreground, background)
-        target = None if column is None else unfound.get(int(counted[column]))
+        target = None if column is None else unmatched.get(int(counted[column]))
         explained.add(target)
         mistakes.append(Mistake(kind, index, target))
-    missed = [number for number in unfound.values() if number not in explained]
+    missed = [number for number in unmatched.values() if number not in explained]
     return mistakes + [Mistake("missed", truth=number) for number in missed]
 
 
@@ -121,7 +121,7 @@ def _kind(
 def correct_boxes(
     truth: dict[str, Any], results: list[Result], mistakes: list[Mistake], kind: str, task: str
 ) -> tuple[dict[str, Any], list[Result]]:
-    """The data as if one kind of mistake had not been made; the arguments stay as they are.
+    """The data as if one kind of mistake had not been made; the arguments are not changed.
 
     A false localisation or classification becomes right, except where the object has been found
     already or a better detection of the same mistake is corrected: then it would be a duplicate and
@@ -158,7 +158,7 @@ def correct_boxes(
 def _moved(
     result: Result, target: dict[str, Any], task: str, sizes: dict[int, tuple[int, int]]
 ) -> Result:
-    """The detection in the object's place."""
+    """The detection with the object's box or mask."""
     if task == "bbox":
         return {**result, "bbox": target["bbox"]}
     return {**result, "segmentation": to_rle(target["segmentation"], *sizes[target["image_id"]])}

@@ -1,4 +1,4 @@
-"""COCO's AP for parts of a data set: by the size of objects, by how many share an image."""
+"""What an AP is made of: sizes of objects, how many share an image, kinds of mistakes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,14 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCOeval_faster
 
+from .box_errors import BOX_KINDS, correct_boxes, find_box_mistakes
+from .keypoint_errors import (
+    KEYPOINT_KINDS,
+    KeypointSpec,
+    correct_keypoints,
+    find_keypoint_mistakes,
+)
+from .matching import trim
 from .summary import Result, evaluate_results, summary
 
 Row = dict[str, float]
@@ -14,6 +22,7 @@ Row = dict[str, float]
 
 CROWDEDNESS = ((1, 1), (2, 3), (4, 7), (8, None))
 """Bins of the number of objects in an image, both ends included; None: no upper end."""
+MAX_DETS = {"bbox": 100, "segm": 100, "keypoints": 20}  # COCO's, per image and category
 
 
 def by_size(evaluation: COCOeval_faster) -> dict[str, Row]:
@@ -24,9 +33,6 @@ def by_size(evaluation: COCOeval_faster) -> dict[str, Row]:
 
     Args:
         evaluation: of `evaluate_results`.
-
-    Returns:
-        Rows by size.
     """
     rows = {}
     for index, label in enumerate(evaluation.params.areaRngLbl):
@@ -54,7 +60,7 @@ def by_crowdedness(
     bins: Sequence[tuple[int, int | None]] = CROWDEDNESS,
     sigmas: Sequence[float] = (),
 ) -> dict[str, Row]:
-    """COCO's evaluation of the images with so many objects, one bin after the other.
+    """Evaluate the images of each bin of the number of objects in them.
 
     Args:
         truth: a COCO json. Crowds are not counted; for keypoints, neither are objects without any.
@@ -69,7 +75,7 @@ def by_crowdedness(
     Raises:
         ValueError: a bin ends before it begins, or begins below 1.
     """
-    counts = _objects_by_image(truth, task)
+    counts = Counter(one["image_id"] for one in truth["annotations"] if _counts(one, task))
     rows = {}
     for low, high in bins:
         if low < 1 or (high is not None and high < low):
@@ -87,9 +93,61 @@ def by_crowdedness(
     return rows
 
 
-def _objects_by_image(truth: dict[str, Any], task: str) -> Counter[int]:
-    return Counter(
-        one["image_id"]
-        for one in truth["annotations"]
-        if not one.get("iscrowd") and (task != "keypoints" or any(one.get("keypoints", ())[2::3]))
-    )
+def _counts(annotation: dict[str, Any], task: str) -> bool:
+    """Whether an object counts: no crowd, and for keypoints with at least one that is labelled."""
+    labelled = task != "keypoints" or any(annotation.get("keypoints", ())[2::3])
+    return labelled and not annotation.get("iscrowd")
+
+
+def error_table(
+    truth: dict[str, Any], results: list[Result], task: str, spec: KeypointSpec | None = None
+) -> dict[str, Row]:
+    """Count the mistakes by kind, correct one kind at a time and evaluate again.
+
+    Args:
+        truth: a COCO json.
+        results: detections.
+        task: bbox, segm or keypoints.
+        spec: mirrored keypoints and OKS sigmas; needed for keypoints.
+
+    Returns:
+        By kind (of `find_box_mistakes`, `find_keypoint_mistakes`): "count"; "share" in percent of
+        the detections, of the objects (missed), or of found people's labelled keypoints; "dAP" and
+        "dAP50", the gain when only this kind is corrected.
+
+    Raises:
+        ValueError: `task` is keypoints and `spec` is None.
+
+    Note:
+        Mistakes are those at IoU 0.5: a duplicate there may be the only match at 0.75, so "dAP" can
+        be negative. "dAP50" is TIDE's number.
+    """
+    results = trim(results, MAX_DETS[task])
+    if task != "keypoints":
+        kinds, sigmas = BOX_KINDS, []
+        mistakes = find_box_mistakes(truth, results, task)
+    elif spec is None:
+        raise ValueError("task='keypoints' needs spec: keypoint names, flip map and OKS sigmas")
+    else:
+        kinds, sigmas = KEYPOINT_KINDS, spec.sigmas.tolist()
+        mistakes = find_keypoint_mistakes(truth, results, spec)
+
+    def corrected(kind: str) -> tuple[dict[str, Any], list[Result]]:
+        if task == "keypoints" and spec is not None:
+            return correct_keypoints(truth, results, mistakes, kind, spec)
+        return correct_boxes(truth, results, mistakes, kind, task)
+
+    def aps(truth: dict[str, Any], results: list[Result]) -> Row:
+        return summary(evaluate_results(truth, results, task, sigmas=sigmas))
+
+    base, table = aps(truth, results), {}
+    objects = sum(_counts(one, task) for one in truth["annotations"])
+    keypoints = sum(mistake.keypoint is not None for mistake in mistakes)
+    for kind in kinds:
+        count = sum(mistake.kind == kind for mistake in mistakes)
+        new = aps(*corrected(kind)) if count else base
+        of_results = len(results) if kind in (*BOX_KINDS, "background") else keypoints
+        whole = objects if kind == "missed" else of_results
+        gains = {f"d{key}": new[key] - base[key] for key in ("AP", "AP50")}
+        table[kind] = {"count": float(count), "share": 100 * count / max(1, whole), **gains}
+    return table

@@ -1,21 +1,40 @@
-"""How right a model is about things that are so far from their evidence: the long-range measure."""
+"""Accuracy as a function of the distance to the evidence: the measure of the long-range data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from faster_coco_eval.core import mask as mask_util
 
-from .answers import Answer, answers_on_categories, answers_on_sides
-from .matching import scenes
-from .results import read_pose, read_results, read_truth
+from nonlocal_det.synthetic.long_range import LIMB_JOINTS
+
+from .keypoint_errors import NEAR, KeypointSpec, similarity
+from .matching import ImageDetections, detections_by_image
+from .results import read_keypoint_spec, read_results, read_truth
 
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0, math.inf)
 """Of the bins, in receptive fields; see `accuracy_by_distance`."""
 
 UNITS = ("receptive_fields", "pixels")
+MATCHED = 0.5
+"""The IoU from which a detection is an object's."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was predicted for one object or one joint.
+
+    Attributes:
+        distance: pixels to the evidence.
+        right: False where it was taken for another; None where it was not detected.
+    """
+
+    distance: float
+    right: bool | None
 
 
 def accuracy_by_distance(
@@ -26,18 +45,18 @@ def accuracy_by_distance(
 ) -> dict[str, Any]:
     """Count what is right in each range of distances from the evidence.
 
-    An object is asked for its category: the best-scored detection of any category with IoU >= 0.5
-    answers, so localisation does not decide. In the data with keypoints, each limb's joint is asked
-    for its side: of the best-scored detection with IoU >= 0.5, the joint is right if it lies nearer
-    to its own place than to that of its left-right twin, wrong (swapped) if farther, and missed if
+    An object's category is that of the best-scored detection of any category with IoU >= 0.5, so
+    localisation does not decide. In the data with keypoints, the side of each limb's joint counts:
+    of the best-scored detection with IoU >= 0.5, the joint is right if it is nearer to its own
+    position than to that of its left-right counterpart, wrong (swapped) if farther, and missed if
     its similarity to the nearer of the two, exp(-d^2 / (2 area (2 sigma)^2)) with COCO's sigmas, is
-    below 0.5: then it is at neither. Crowds are not asked.
+    below 0.5. Crowds do not count.
 
     Args:
         annotations: of `make_long_range`; each with the distance to its evidence.
         results: of the same split, as the evaluator's ``coco_instances_results.json``; may be [].
         edges: of the bins, ascending; a distance belongs to [low, high). What is outside all of
-            them is counted in "all" alone.
+            them is counted in "all" only.
         unit: of the edges, ``"receptive_fields"`` of the backbone the data was made for, or
             ``"pixels"``. A position of that backbone sees half a field to either side.
 
@@ -55,18 +74,19 @@ def accuracy_by_distance(
             or the edges do not ascend.
     """
     _check_edges(edges, unit)
-    truth = _asked(read_truth(annotations, "bbox"))
+    truth = read_truth(annotations, "bbox")
+    # the crowds are the evidence
+    objects = [one for one in truth["annotations"] if not one.get("iscrowd")]
+    truth = {**truth, "annotations": objects}
     recipe = _recipe(truth, annotations)
     is_pose = recipe["level"] == "pose"
     task = "keypoints" if is_pose else "bbox"
-    found = read_results(results, truth, task, may_be_empty=True)
-    pose = read_pose(truth, annotations) if is_pose else None
-    answers = [
-        answer
-        for scene in scenes(truth, found, lambda one: False)
-        for answer in (
-            answers_on_categories(scene) if pose is None else answers_on_sides(scene, pose)
-        )
+    detections = read_results(results, truth, task, may_be_empty=True)
+    spec = read_keypoint_spec(truth, annotations) if is_pose else None
+    outcomes = [
+        outcome
+        for image in detections_by_image(truth, detections, lambda one: False)
+        for outcome in (_category_outcomes(image) if spec is None else _side_outcomes(image, spec))
     ]
     pixels = float(recipe["receptive_field"]) if unit == "receptive_fields" else 1.0
     return {
@@ -77,15 +97,56 @@ def accuracy_by_distance(
         "data_version": recipe["version"],
         "object_size": _median_size(truth),
         "chance": 0.5 if is_pose else 1 / len(truth["categories"]),
-        "all": _row(answers, pixels, 0.0, math.inf),
-        "bins": [_row(answers, pixels, low, high) for low, high in pairwise(edges)],
+        "all": _row(outcomes, pixels, 0.0, math.inf),
+        "bins": [_row(outcomes, pixels, low, high) for low, high in pairwise(edges)],
     }
 
 
-def _asked(truth: dict[str, Any]) -> dict[str, Any]:
-    """Without crowds, which are what the others are told by."""
-    asked = [one for one in truth["annotations"] if not one.get("iscrowd")]
-    return {**truth, "annotations": asked}
+def _best_detections(image: ImageDetections) -> Iterator[tuple[int, int | None]]:
+    """Each object's index, and that of the best-scored detection on it."""
+    boxes = [[float(v) for v in one["bbox"]] for one in image.detections]
+    true = [one["bbox"] for one in image.truths]
+    no_crowd = [0] * len(true)
+    iou = np.zeros((0, len(true)))
+    if boxes and true:
+        iou = np.asarray(mask_util.iou(boxes, true, no_crowd))  # (D, G)
+    for column in range(len(true)):
+        rows = np.flatnonzero(iou[:, column] >= MATCHED)
+        yield column, int(rows[0]) if len(rows) else None  # best score first
+
+
+def _category_outcomes(image: ImageDetections) -> Iterator[Outcome]:
+    """Whether the best-scored detection on each object has its category."""
+    for column, row in _best_detections(image):
+        right = None if row is None else bool(image.same_class[row, column])
+        yield Outcome(image.truths[column]["evidence_distance"], right)
+
+
+def _side_outcomes(image: ImageDetections, spec: KeypointSpec) -> Iterator[Outcome]:
+    """Whether each limb's joint of the best-scored detection on a figure is on its own side."""
+    for column, row in _best_detections(image):
+        truth = image.truths[column]
+        true = np.array(truth["keypoints"], dtype=float).reshape(1, -1, 3)
+        right: list[bool | None] = [None] * true.shape[1]
+        if row is not None:
+            points = np.array(image.detections[row]["keypoints"], dtype=float).reshape(-1, 3)
+            right = _is_on_own_side(points[:, :2], true, float(truth["area"]), spec)
+        for joint in LIMB_JOINTS:
+            if true[0, joint, 2] > 0:
+                yield Outcome(truth["keypoint_evidence_distances"][joint], right[joint])
+
+
+def _is_on_own_side(
+    points: np.ndarray, true: np.ndarray, area: float, spec: KeypointSpec
+) -> list[bool | None]:
+    """Whether each point (K, 2) is on its own side of a figure (1, K, 3); None: near neither.
+
+    A joint and its counterpart have the same sigma, so the nearer one is the more similar one.
+    """
+    areas = np.array([area])
+    own = similarity(points, true, areas, spec)[0]
+    other = similarity(points, true[:, spec.mirror], areas, spec)[0]
+    return [None if max(a, b) < NEAR else bool(a >= b) for a, b in zip(own, other, strict=True)]
 
 
 def _check_edges(edges: Sequence[float], unit: str) -> None:
@@ -96,7 +157,7 @@ def _check_edges(edges: Sequence[float], unit: str) -> None:
 
 
 def _recipe(truth: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What the data was made from, once every annotation is known to have its distances."""
+    """The recipe that the data was made from; checks that every annotation has its distances."""
     cure = "give an annotation file that tools/make_long_range.py has drawn"
     recipe: dict[str, Any] = truth.get("info", {}).get("recipe", {})
     for key in ("level", "receptive_field", "version"):
@@ -114,8 +175,8 @@ def _recipe(truth: dict[str, Any], path: Path) -> dict[str, Any]:
     return recipe
 
 
-def _row(answers: Sequence[Answer], pixels: float, low: float, high: float) -> dict[str, Any]:
-    inside = [one for one in answers if low <= one.distance / pixels < high]
+def _row(outcomes: Sequence[Outcome], pixels: float, low: float, high: float) -> dict[str, Any]:
+    inside = [one for one in outcomes if low <= one.distance / pixels < high]
     right = sum(one.right is True for one in inside)
     wrong = sum(one.right is False for one in inside)
     count, detected = len(inside), right + wrong

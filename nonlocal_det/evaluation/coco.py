@@ -11,10 +11,10 @@ from typing import Any
 
 from detectron2 import evaluation
 from detectron2.config import CfgNode
-from detectron2.data import MetadataCatalog
 from detectron2.utils.file_io import PathManager
 from faster_coco_eval import COCOeval_faster
 
+from .evaluators import register_evaluator
 from .summary import Result, evaluate_results, summary, summary_table
 
 
@@ -76,16 +76,16 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             )
 
     def _once_each(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One prediction of each image, in the order of their ids, however processes shared them.
+        """Keep one prediction of each image, in the order of their ids.
 
         A sampler that fills up uneven shards, as torch's DistributedSampler does, repeats images.
         Counted twice, an image's detections would be false ones the second time.
         """
         first = {image["image_id"]: image for image in reversed(predictions)}
-        if twice := len(predictions) - len(first):
+        if repeated := len(predictions) - len(first):
             self._logger.warning(
-                f"{self._metadata.name}: {twice} predictions are of images that others are of; the "
-                "first of each image counts"
+                f"{self._metadata.name}: {repeated} predictions repeat an image; the first of each "
+                "image counts"
             )
         return [first[image_id] for image_id in sorted(first)]
 
@@ -93,7 +93,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         mapping = self._metadata.get("thing_dataset_id_to_contiguous_id")
         if mapping is None:
             return
-        original = {ours: theirs for theirs, ours in mapping.items()}
+        original = {contiguous: original for original, contiguous in mapping.items()}
         for result in results:
             if result["category_id"] not in original:
                 raise ValueError(
@@ -142,24 +142,8 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         return {**metrics, **{k: v for k, v in numbers.items() if k.startswith("AR")}}
 
 
-def build_evaluator(
-    cfg: CfgNode, dataset_name: str, output_folder: str | None = None
-) -> evaluation.DatasetEvaluator:
-    """The evaluator that a data set's metadata asks for.
-
-    Args:
-        cfg: reads ``OUTPUT_DIR`` and ``TEST.KEYPOINT_OKS_SIGMAS``.
-        dataset_name: a registered data set.
-        output_folder: where results go; by default ``OUTPUT_DIR/inference``.
-
-    Raises:
-        ValueError: the data set is not evaluated by COCO's metrics.
-    """
-    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", None)
-    if kind != "coco":
-        raise ValueError(
-            f"data set {dataset_name!r} has evaluator_type {kind!r}; this project evaluates "
-            "'coco'. Other metrics: build their evaluator and pass it to Trainer.test"
-        )
-    folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
-    return COCOEvaluator(dataset_name, folder, kpt_oks_sigmas=tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS))
+@register_evaluator("coco")
+def build_coco_evaluator(cfg: CfgNode, dataset_name: str, output_folder: str) -> COCOEvaluator:
+    """Build the evaluator of a data set in COCO's format; reads ``TEST.KEYPOINT_OKS_SIGMAS``."""
+    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS)
+    return COCOEvaluator(dataset_name, output_folder, kpt_oks_sigmas=sigmas)

@@ -1,4 +1,4 @@
-"""What the error breakdowns share: an image's objects, and COCO's matching with them."""
+"""What the error breakdowns share: an image's detections and objects, and COCO's matching."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ class Mistake:
         result: the detection's index in the list of results; None: an object without detection.
         truth: the id of the annotation that would be found, or found better, without the mistake;
             None: there is none.
-        keypoint: which one, where the mistake is about one; else None.
-        similarity: how near that keypoint is to the place where it is, from 0 to 1.
+        keypoint: its index, where the mistake is about one keypoint; else None.
+        similarity: of that keypoint to the true one that it is nearest to, from 0 to 1.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ImageDetections:
     """One image's detections, best score first, and its objects.
 
     Attributes:
@@ -50,71 +50,69 @@ class Scene:
 
 
 def trim(results: list[Result], max_dets: int) -> list[Result]:
-    """The detections that COCO counts: of each image and category the best.
+    """Keep the detections that COCO counts: the best ``max_dets`` of each image and category.
 
-    Args:
-        results: detections; of equal scores, earlier ones are better.
-        max_dets: how many.
+    Of equal scores, earlier ones are better.
     """
     counts: dict[tuple[int, int], int] = defaultdict(int)
-    kept = []
+    indices = []
     for index in sorted(range(len(results)), key=lambda index: -results[index]["score"]):
-        place = results[index]["image_id"], results[index]["category_id"]
-        counts[place] += 1
-        if counts[place] <= max_dets:
-            kept.append(index)
-    return [results[index] for index in sorted(kept)]
+        group = results[index]["image_id"], results[index]["category_id"]
+        counts[group] += 1
+        if counts[group] <= max_dets:
+            indices.append(index)
+    return [results[index] for index in sorted(indices)]
 
 
-def scenes(
+def detections_by_image(
     truth: dict[str, Any], results: list[Result], is_ignored: Callable[[dict[str, Any]], bool]
-) -> Iterator[Scene]:
-    """The images one after the other.
+) -> Iterator[ImageDetections]:
+    """Yield each image's detections and objects, images in the annotation file's order.
 
     Args:
         truth: a COCO json.
         results: detections.
         is_ignored: whether an object counts neither as found nor as missed.
     """
-    found, there = defaultdict(list), defaultdict(list)
-    for index, one in enumerate(results):
-        found[one["image_id"]].append(index)
-    for one in truth["annotations"]:
-        there[one["image_id"]].append(one)
+    indices_of, truths_of = defaultdict(list), defaultdict(list)
+    for index, result in enumerate(results):
+        indices_of[result["image_id"]].append(index)
+    for annotation in truth["annotations"]:
+        truths_of[annotation["image_id"]].append(annotation)
     for image in truth["images"]:
-        indices = sorted(found[image["id"]], key=lambda index: -results[index]["score"])
-        truths = there[image["id"]]
+        indices = sorted(indices_of[image["id"]], key=lambda index: -results[index]["score"])
+        truths = truths_of[image["id"]]
         classes = np.array([results[index]["category_id"] for index in indices])
-        true_classes = np.array([one["category_id"] for one in truths])
-        yield Scene(
+        true_classes = np.array([annotation["category_id"] for annotation in truths])
+        yield ImageDetections(
             indices,
             [results[index] for index in indices],
             truths,
-            np.array([is_ignored(one) for one in truths], dtype=bool),
+            np.array([is_ignored(annotation) for annotation in truths], dtype=bool),
             classes[:, None] == true_classes[None, :],
         )
 
 
-def match(similarity: np.ndarray, scene: Scene, threshold: float) -> np.ndarray:
-    """COCO's greedy matching within categories.
+def match(similarity: np.ndarray, image: ImageDetections, threshold: float) -> np.ndarray:
+    """Match greedily within categories, as COCO does.
 
     The best-scored detection takes the most similar free object; objects that count come before
-    ignored ones, and a crowd is never taken.
+    ignored ones, and a crowd may be taken again.
 
     Args:
         similarity: IoU or OKS, (D, G).
-        scene: the image.
+        image: its detections and objects.
         threshold: the least similarity of a match.
 
     Returns:
         The index of each detection's object, -1 without one: (D,).
     """
-    crowd = np.array([bool(one.get("iscrowd")) for one in scene.truths], dtype=bool)
-    free = np.ones(len(scene.truths), dtype=bool)
-    matches = np.full(len(scene.detections), -1)
-    for row in range(len(matches) if len(scene.truths) else 0):
-        for group in (~scene.ignored, scene.ignored):
-            possible = np.where(group & free & scene.same_class[row], similarity[row], -1.0)
+    crowd = np.array([bool(one.get("iscrowd")) for one in image.truths], dtype=bool)
+    free = np.ones(len(image.truths), dtype=bool)
+    matches = np.full(len(image.detections), -1)
+    for row in range(len(matches) if len(image.truths) else 0):
+        for group in (~image.ignored, image.ignored):
+            possible = np.where(group & free & image.same_class[row], similarity[row], -1.0)
             # COCO takes the last of equals
             best = len(possible) - 1 - int(possible[::-1].argmax())
             if possible[best] >= min(threshold, 1 - 1e-10):

@@ -8,10 +8,8 @@ from typing import Any
 
 from nonlocal_det.data import find_keypoint_schema
 
-from .keypoint_kinds import Pose
+from .keypoint_errors import KeypointSpec
 from .summary import TASKS, Result
-
-FIELDS = {"bbox": "bbox", "segm": "segmentation", "keypoints": "keypoints"}
 
 
 def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
@@ -22,7 +20,7 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
         task: bbox, segm or keypoints; annotations must have what it needs.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: `path` is no file.
         ValueError: it is not in COCO's format, or lacks what the task needs.
     """
     content = _read(path, "an annotation file, as coco/annotations/instances_val2017.json")
@@ -51,10 +49,10 @@ def read_results(
         path: as the evaluator's ``coco_instances_results.json``.
         truth: the COCO json that it belongs to.
         task: bbox, segm or keypoints; entries must have what it needs.
-        may_be_empty: whether a model that has found nothing at all is no error.
+        may_be_empty: accept an empty list, of a model that detects nothing.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: `path` is no file.
         ValueError: it is not a list of results, or as `check_results`.
     """
     results = _read(path, "a results file, as inference/coco_instances_results.json")
@@ -63,12 +61,12 @@ def read_results(
     return results
 
 
-def read_pose(truth: dict[str, Any], path: str | os.PathLike[str]) -> Pose:
-    """The mirrored keypoints and OKS sigmas of a COCO json.
+def read_keypoint_spec(truth: dict[str, Any], path: str | os.PathLike[str]) -> KeypointSpec:
+    """Take the mirrored keypoints and OKS sigmas from a COCO json.
 
     Args:
         truth: the json.
-        path: its own, for messages.
+        path: of the json, for messages.
 
     Raises:
         ValueError: no keypoint is labelled, or its category does not describe them.
@@ -76,7 +74,7 @@ def read_pose(truth: dict[str, Any], path: str | os.PathLike[str]) -> Pose:
     schema = find_keypoint_schema(truth, Path(path))
     if schema is None:
         raise ValueError(f"{path}: no keypoint is labelled; use --task bbox, or another file")
-    return Pose.of(schema.names, schema.flip_map, schema.oks_sigmas)
+    return KeypointSpec.of(schema.names, schema.flip_map, schema.oks_sigmas)
 
 
 def _read(path: str | os.PathLike[str], what: str) -> Any:

@@ -1,4 +1,4 @@
-"""TIDE's six errors on hand-made scenes whose answer is known."""
+"""TIDE's six errors on hand-made images whose answer is known."""
 
 import copy
 

@@ -289,3 +289,17 @@ def test_other_kinds_of_data_are_refused():
     MetadataCatalog.get("elsewhere").evaluator_type = "cityscapes_sem_seg"
     with pytest.raises(ValueError, match="cityscapes_sem_seg"):
         build_evaluator(model_zoo.get_config("mask_rcnn_R50"), "elsewhere")
+
+
+def test_a_registered_type_has_its_own_evaluator(monkeypatch, tmp_path):
+    from nonlocal_det import model_zoo
+    from nonlocal_det.evaluation import evaluators, register_evaluator
+
+    monkeypatch.setattr(evaluators, "_BUILDERS", dict(evaluators._BUILDERS))
+    register_evaluator("clips")(lambda cfg, name, folder: (name, folder))
+    MetadataCatalog.get("some_clips").evaluator_type = "clips"
+    cfg = model_zoo.get_config("mask_rcnn_R50")
+    assert build_evaluator(cfg, "some_clips", str(tmp_path)) == ("some_clips", str(tmp_path))
+    assert build_evaluator(cfg, "some_clips")[1] == f"{cfg.OUTPUT_DIR}/inference"
+    with pytest.raises(ValueError, match="'coco' is registered already"):
+        register_evaluator("coco")(lambda *_: None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nonlocal_det.evaluation import (
-    Pose,
+    KeypointSpec,
     classify_keypoints,
     error_table,
     evaluate_results,
@@ -14,7 +14,9 @@ from nonlocal_det.evaluation import (
 )
 from nonlocal_det.evaluation.keypoint_errors import correct_keypoints
 
-POSE = Pose.of(("nose", "left_eye", "right_eye"), (("left_eye", "right_eye"),), (0.05, 0.05, 0.05))
+SPEC = KeypointSpec.of(
+    ("nose", "left_eye", "right_eye"), (("left_eye", "right_eye"),), (0.05, 0.05, 0.05)
+)
 AREA = 10000.0  # so a distance d has similarity exp(-d^2 / (2 * 10000 * 0.1^2)) = exp(-d^2 / 200)
 NOSE, LEFT, RIGHT = (50, 50), (80, 20), (20, 20)
 FAR = 300  # where the second person is
@@ -54,7 +56,7 @@ def detection(nose=NOSE, left=LEFT, right=RIGHT, score=0.9, shift=0):
 def kinds(points, people, own=0):
     true = np.array([one["keypoints"] for one in people], dtype=float).reshape(-1, 3, 3)
     area = np.array([one["area"] for one in people])
-    found = classify_keypoints(np.array(points, dtype=float), true, area, own, POSE)
+    found = classify_keypoints(np.array(points, dtype=float), true, area, own, SPEC)
     return [kind for kind, _ in found]
 
 
@@ -118,7 +120,7 @@ def test_people_are_matched_and_the_others_are_missed_or_background():
     nobody = {**person(3, 500, visible=(0, 0, 0))}
     data = truth(person(1), person(2, FAR), nobody)
     found = [detection(), detection(shift=150, score=0.8), detection(shift=500, score=0.7)]
-    mistakes = find_keypoint_mistakes(data, found, POSE)
+    mistakes = find_keypoint_mistakes(data, found, SPEC)
     # the third lies in the box of somebody without keypoints: ignored
     assert counts(mistakes) == {"good": 3, "background": 1, "missed": 1}
     assert [one.result for one in mistakes if one.kind == "background"] == [1]
@@ -128,13 +130,13 @@ def test_people_are_matched_and_the_others_are_missed_or_background():
 def test_a_crowd_with_keypoints_is_neither_right_nor_wrong():
     crowd = {**person(2, FAR), "iscrowd": 1}
     found = [detection(), detection(left=RIGHT, shift=FAR, score=0.8)]
-    mistakes = find_keypoint_mistakes(truth(person(1), crowd), found, POSE)
+    mistakes = find_keypoint_mistakes(truth(person(1), crowd), found, SPEC)
     assert counts(mistakes) == {"good": 3}
 
 
 def test_a_person_found_at_low_oks_is_still_that_person():
     wrong = detection(nose=(NOSE[0], NOSE[1] + 200), left=RIGHT, right=RIGHT)
-    mistakes = find_keypoint_mistakes(truth(person()), [wrong], POSE)
+    mistakes = find_keypoint_mistakes(truth(person()), [wrong], SPEC)
     assert counts(mistakes) == {"miss": 1, "inversion": 1, "good": 1}
 
 
@@ -150,17 +152,17 @@ def test_a_person_found_at_low_oks_is_still_that_person():
 def test_a_corrected_keypoint_has_the_similarity_of_the_paper(points, kind, near):
     data, found = truth(person(1), person(2, FAR)), [detection(**points), detection(shift=FAR)]
     kept = copy.deepcopy((data, found))
-    mistakes = find_keypoint_mistakes(data, found, POSE)
+    mistakes = find_keypoint_mistakes(data, found, SPEC)
     assert counts(mistakes) == {"good": 5, kind: 1}
-    _, corrected = correct_keypoints(data, found, mistakes, kind, POSE)
-    evaluation = evaluate_results(data, corrected, "keypoints", sigmas=POSE.sigmas)
+    _, corrected = correct_keypoints(data, found, mistakes, kind, SPEC)
+    evaluation = evaluate_results(data, corrected, "keypoints", sigmas=SPEC.sigmas)
     assert evaluation.ious[1, 1][0][0] == pytest.approx((2 + near) / 3)  # OKS by COCO
     assert (data, found) == kept
 
 
 def test_correcting_the_only_mistake_gives_what_is_lost():
     # OKS (2 + 0) / 3 counts at 0.5, 0.55, 0.6, 0.65 of COCO's ten; corrected, (2 + 1) / 3 at all
-    table = error_table(truth(person()), [detection(left=RIGHT)], "keypoints", POSE)
+    table = error_table(truth(person()), [detection(left=RIGHT)], "keypoints", SPEC)
     assert table["inversion"]["count"] == 1
     assert table["inversion"]["share"] == pytest.approx(100 / 3)
     assert table["inversion"]["dAP"] == pytest.approx(60)
@@ -171,7 +173,7 @@ def test_correcting_the_only_mistake_gives_what_is_lost():
 def test_background_and_missed_people_are_removed():
     data = truth(person(1), person(2, FAR))
     found = [detection(score=0.8), detection(shift=150, score=0.9)]
-    table = error_table(data, found, "keypoints", POSE)
+    table = error_table(data, found, "keypoints", SPEC)
     # false, right, of two people: precision 1/2 up to recall 1/2
     before = 100 * 51 * 0.5 / 101
     assert table["background"]["dAP"] == pytest.approx(100 * 51 / 101 - before)
@@ -181,13 +183,13 @@ def test_background_and_missed_people_are_removed():
 
 def test_boxes_of_people_have_the_errors_of_boxes():
     found = [{**detection(), "bbox": [0, 0, 100, 100]}]
-    assert "localisation" in error_table(truth(person()), found, "bbox", POSE)
+    assert "localisation" in error_table(truth(person()), found, "bbox", SPEC)
 
 
-def test_keypoints_need_a_pose_and_a_pose_known_names():
-    with pytest.raises(ValueError, match="needs pose"):
+def test_keypoints_need_a_spec_of_known_names():
+    with pytest.raises(ValueError, match="needs spec"):
         error_table(truth(person()), [detection()], "keypoints")
     with pytest.raises(ValueError, match="'tail'"):
-        Pose.of(("nose",), (("nose", "tail"),), (0.1,))
+        KeypointSpec.of(("nose",), (("nose", "tail"),), (0.1,))
     with pytest.raises(ValueError, match="1 keypoints, 2 OKS sigmas"):
-        Pose.of(("nose",), (), (0.1, 0.1))
+        KeypointSpec.of(("nose",), (), (0.1, 0.1))

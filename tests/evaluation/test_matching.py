@@ -5,7 +5,7 @@ import pytest
 from official_coco import drawn, official
 from pycocotools import mask as mask_util
 
-from nonlocal_det.evaluation.matching import match, scenes, trim
+from nonlocal_det.evaluation.matching import detections_by_image, match, trim
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.75])
@@ -18,17 +18,17 @@ def test_matches_equal_pycocotools(threshold):
             ids = zip(one["dtIds"], one["dtMatches"][0], strict=True)
             theirs |= {detection - 1: int(found) for detection, found in ids}  # counted from 1
     ours, crowds = {}, 0
-    for scene in scenes(truth, results, lambda one: bool(one["iscrowd"])):
-        overlap = np.zeros(scene.same_class.shape)
-        if scene.truths:
+    for image in detections_by_image(truth, results, lambda one: bool(one["iscrowd"])):
+        overlap = np.zeros(image.same_class.shape)
+        if image.truths:
             overlap = mask_util.iou(
-                np.array([one["bbox"] for one in scene.detections]),
-                np.array([one["bbox"] for one in scene.truths]),
-                [one["iscrowd"] for one in scene.truths],
+                np.array([one["bbox"] for one in image.detections]),
+                np.array([one["bbox"] for one in image.truths]),
+                [one["iscrowd"] for one in image.truths],
             )
-        for index, found in zip(scene.indices, match(overlap, scene, threshold), strict=True):
-            ours[index] = scene.truths[found]["id"] if found >= 0 else 0
-            crowds += found >= 0 and scene.ignored[found]
+        for index, found in zip(image.indices, match(overlap, image, threshold), strict=True):
+            ours[index] = image.truths[found]["id"] if found >= 0 else 0
+            crowds += found >= 0 and image.ignored[found]
     assert ours == theirs
     assert crowds > 0
     assert 0 < sum(found > 0 for found in ours.values()) < len(ours)
@@ -38,11 +38,11 @@ def test_equal_overlaps_go_to_the_last_object_and_a_found_one_is_not_found_again
     truth = {"images": [{"id": 1}], "categories": [{"id": 1}]}
     truth["annotations"] = [{"id": k, "image_id": 1, "category_id": 1} for k in (1, 2)]
     results = [{"image_id": 1, "category_id": 1, "score": score} for score in (0.5, 0.9, 0.7)]
-    (scene,) = scenes(truth, results, lambda one: False)
-    assert scene.indices == [1, 2, 0]
-    found = match(np.full((3, 2), 0.8), scene, 0.5)
+    (image,) = detections_by_image(truth, results, lambda one: False)
+    assert image.indices == [1, 2, 0]
+    found = match(np.full((3, 2), 0.8), image, 0.5)
     assert found.tolist() == [1, 0, -1]
-    assert match(np.ones((3, 2)), scene, 1.0).tolist() == [1, 0, -1]
+    assert match(np.ones((3, 2)), image, 1.0).tolist() == [1, 0, -1]
 
 
 def test_trimming_leaves_the_best_of_each_image_and_category():
