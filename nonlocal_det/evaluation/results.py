@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nonlocal_det.data import find_keypoint_schema
+from nonlocal_det.data import find_keypoint_schema, read_coco
 
 from .keypoint_errors import KeypointSpec
 from .summary import TASKS, Result
 
 
 def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
-    """Read a COCO annotation file.
+    """Read a COCO annotation file; its content must not be changed (see `read_coco`).
 
     Args:
         path: as ``coco/annotations/instances_val2017.json``.
@@ -23,10 +23,7 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
         FileNotFoundError: `path` is no file.
         ValueError: it is not in COCO's format, or lacks what the task needs.
     """
-    content = _read(path, "an annotation file, as coco/annotations/instances_val2017.json")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise ValueError(f'{path}: no list "{key}"; expected a COCO annotation file')
+    content = read_coco(path)
     categories = {one["id"] for one in content["categories"]}
     for index, one in enumerate(content["annotations"]):
         for key in ("id", "image_id", "bbox", *(["segmentation"] if task == "segm" else [])):
@@ -55,7 +52,14 @@ def read_results(
         FileNotFoundError: `path` is no file.
         ValueError: it is not a list of results, or as `check_results`.
     """
-    results = _read(path, "a results file, as inference/coco_instances_results.json")
+    path = Path(path).expanduser()
+    hint = "give a results file, as inference/coco_instances_results.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; {hint}")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not json ({error}); {hint}") from error
     if results != [] or not may_be_empty:
         check_results(results, truth, task, str(path))
     return results
@@ -75,16 +79,6 @@ def read_keypoint_spec(truth: dict[str, Any], path: str | os.PathLike[str]) -> K
     if schema is None:
         raise ValueError(f"{path}: no keypoint is labelled; use --task bbox, or another file")
     return KeypointSpec.of(schema.names, schema.flip_map, schema.oks_sigmas)
-
-
-def _read(path: str | os.PathLike[str], what: str) -> Any:
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give {what}")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not json ({error}); give {what}") from error
 
 
 def check_results(results: Any, truth: dict[str, Any], task: str, where: str = "results") -> None:

@@ -5,9 +5,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
-from faster_coco_eval.core import mask as mask_util
 
 from nonlocal_det.data import fill_keypoints
 
@@ -15,7 +13,6 @@ Result = dict[str, Any]
 """One detection in COCO's result format."""
 
 TASKS = ("bbox", "segm", "keypoints")
-SIZES = ("small", "medium", "large")
 logger = logging.getLogger("nonlocal_det")
 
 
@@ -28,7 +25,7 @@ def evaluate_results(
     image_ids: Collection[int] | None = None,
     max_dets: Sequence[int] = (),
 ) -> COCOeval_faster:
-    """Run COCO's evaluation on faster-coco-eval; neither argument is changed.
+    """Run COCO's evaluation on faster-coco-eval; `truth` and `results` are not changed.
 
     Args:
         truth: a COCO json; "area" and "iscrowd" may be missing, as may some "keypoints".
@@ -49,66 +46,24 @@ def evaluate_results(
     if chosen is not None:
         results = [one for one in results if one["image_id"] in chosen]
     reference = COCO(_complete(truth, task, chosen, results))
-    evaluation = _built(reference, _load(results, reference, task), task, sigmas)
-    if max_dets:
-        evaluation.params.maxDets = list(max_dets)
-    if task == "keypoints" and results:
-        _check_keypoints(results, evaluation)
-    evaluation.run()
-    return evaluation
-
-
-def _built(
-    reference: COCO, detections: COCO, task: str, sigmas: Sequence[float]
-) -> COCOeval_faster:
-    evaluation = _Evaluation(
+    evaluation = COCOeval_faster(
         reference,
-        detections,
+        # copies, because loadRes writes into its rows; with a box it takes the box's area
+        reference.loadRes(
+            [{k: v for k, v in one.items() if task != "segm" or k != "bbox"} for one in results]
+        ),
         task,
         print_function=logger.debug,
         kpt_oks_sigmas=list(sigmas) or None,
     )
     # all of them: for keypoints the library leaves out what has no annotation
     evaluation.params.catIds = sorted(reference.getCatIds())
+    if max_dets:
+        evaluation.params.maxDets = list(max_dets)
+    if task == "keypoints" and results:
+        _check_keypoints(results, evaluation)
+    evaluation.run()
     return evaluation
-
-
-def _load(results: list[Result], reference: COCO, task: str) -> COCO:
-    """What ``reference.loadRes`` gives, in a third of the time: no polygon a box, no RLE twice.
-
-    Only copies are written to. The area decides between small, medium and large: the mask's for
-    masks, the box's otherwise.
-    """
-    if task == "segm":
-        loaded = _load_masks(results)
-    else:
-        boxes = (one["bbox"] if "bbox" in one else _box_of(one["keypoints"]) for one in results)
-        loaded = [
-            {**one, "bbox": box, "area": box[2] * box[3]}
-            for one, box in zip(results, boxes, strict=True)
-        ]
-    for number, one in enumerate(loaded, start=1):
-        one["id"] = number
-    detections = COCO()
-    detections.dataset = {**reference.dataset, "annotations": loaded}
-    detections.createIndex()
-    return detections
-
-
-def _load_masks(results: list[Result]) -> list[Result]:
-    masks = [one["segmentation"] for one in results]
-    areas = mask_util.area(masks) if masks else []
-    kept = ("image_id", "category_id", "score")
-    return [
-        {**{key: one[key] for key in kept}, "rle": mask, "area": float(area)}
-        for one, mask, area in zip(results, masks, areas, strict=True)
-    ]
-
-
-def _box_of(keypoints: Sequence[float]) -> list[float]:
-    """The box that COCO gives to keypoints without one: x, y, width, height."""
-    xs, ys = keypoints[0::3], keypoints[1::3]
-    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
 def _complete(
@@ -165,48 +120,3 @@ def summary_table(evaluation: COCOeval_faster) -> str:
 
 def _percent(value: float) -> float:
     return float(value) * 100 if value >= 0 else float("nan")
-
-
-class _Evaluation(COCOeval_faster):
-    """faster-coco-eval with its OKS in a third of the time, bit for bit the same.
-
-    The library sums each pair of a detection and an object by itself, to keep pycocotools' order of
-    summation; numpy keeps the same order when it sums the rows of a contiguous array at once.
-    """
-
-    def computeOks(self, imgId: int, catId: int) -> np.ndarray | list[float]:  # noqa: N802, N803
-        """OKS of an image's detections, best score first, with its objects: (D, G).
-
-        Source: COCO's keypoint evaluation. An object with no labelled keypoint, which is ignored,
-        is near to what lies within twice its box.
-        """
-        truths = self.gt_dataset.get(imgId, catId)
-        detections = self.dt_dataset.get(imgId, catId)
-        order = np.argsort([-one["score"] for one in detections], kind="mergesort")
-        detections = [detections[index] for index in order[: self.params.maxDets[-1]]]
-        if not truths or not detections:
-            return []
-        points = np.array([one["keypoints"] for one in detections])
-        x, y = points[:, 0::3], points[:, 1::3]  # (D, K)
-        variances = (np.asarray(self.params.kpt_oks_sigmas) * 2) ** 2
-        columns = []
-        for truth in truths:
-            squared, counted = _squared_distance(x, y, truth)
-            error = squared / variances / (truth["area"] + np.spacing(1)) / 2
-            similarity = np.ascontiguousarray(np.exp(-error[:, counted]))
-            columns.append(similarity.sum(axis=1) / similarity.shape[1])
-        return np.stack(columns, axis=1)
-
-
-def _squared_distance(
-    x: np.ndarray, y: np.ndarray, truth: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances in pixels (D, K), and which keypoints count (K,)."""
-    true = np.array(truth["keypoints"])
-    labelled = true[2::3] > 0
-    if labelled.any():
-        return (x - true[0::3]) ** 2 + (y - true[1::3]) ** 2, labelled
-    left, top, width, height = truth["bbox"]
-    dx = np.maximum(left - width - x, 0) + np.maximum(x - (left + 2 * width), 0)
-    dy = np.maximum(top - height - y, 0) + np.maximum(y - (top + 2 * height), 0)
-    return dx**2 + dy**2, ~labelled
