@@ -25,7 +25,7 @@ cfg.MODEL.DEVICE = "cpu"
 names = [name for name, _ in build_model(cfg).named_modules() if name.split(".")[-1][:2] == "nl"]
 assert len(names) == 5, names
 assert len(model_zoo.config_names()) == EXPECTED
-from nonlocal_det.model_zoo.table import load_rows
+from nonlocal_det.model_zoo.rows import load_rows
 assert len(load_rows()) == EXPECTED
 print("plugin works")
 """

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.experiments.long_range import draw_long_range
+from nonlocal_det.experiments.long_range.figures import draw_long_range
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.experiments.long_range import make_long_range_for
+from nonlocal_det.experiments.long_range.data import make_long_range_for
 from nonlocal_det.synthetic.long_range import DATA_SETS
 
 

@@ -1,4 +1,7 @@
-"""Compute what can be of zoo.json's rows and write model_zoo.md; --check fails if either is old."""
+"""Compute what can be of zoo.json's rows, write model_zoo.md and the tables of docs/long_range.md.
+
+With --check nothing is written, and it fails if one of the three is not up to date.
+"""
 
 import argparse
 import json
@@ -6,23 +9,28 @@ import sys
 from pathlib import Path
 
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.model_zoo.costs import refreshed
-from nonlocal_det.model_zoo.measured import with_results
-from nonlocal_det.model_zoo.rows import ZOO, as_text, load_rows
-from nonlocal_det.model_zoo.table import render
+from nonlocal_det.experiments.zoo_rows import refresh_row, with_results
+from nonlocal_det.experiments.zoo_tables import fill_tables, render_zoo
+from nonlocal_det.model_zoo.rows import ZOO, load_rows, rows_as_text
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--results", type=Path, help="results.json of a suite, for its rows")
     args = parser.parse_args()
+    root = Path(__file__).resolve().parent.parent
+    long_range = root / "docs" / "long_range.md"
     with one_line_errors():
         rows = load_rows()
         if args.results:
             rows = with_results(rows, json.loads(args.results.read_text()))
-        rows = [refreshed(row) for row in rows]
-    document = Path(__file__).resolve().parent.parent / "model_zoo.md"
-    for path, text in ((ZOO, as_text(rows)), (document, render(rows))):
+        rows = [refresh_row(row) for row in rows]
+        texts = {
+            ZOO: rows_as_text(rows),
+            root / "model_zoo.md": render_zoo(rows),
+            long_range: fill_tables(long_range.read_text(), rows),
+        }
+    for path, text in texts.items():
         if not args.check:
             path.write_text(text)
             print(f"wrote {path.name}")

@@ -1,4 +1,4 @@
-"""A suite's tables: every model and its baseline twin under several seeds, paired.
+"""A suite's tables: every model and its baseline under several seeds, paired.
 
 Examples:
     python tools/reproduce.py --suite long-range --only beacon --jobs 2
@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.experiments import QUESTIONS, SCHEDULES, SUITES, make_plan, reproduce
+from nonlocal_det.experiments.plan import GRID, make_plan
+from nonlocal_det.experiments.reproduce import reproduce
+from nonlocal_det.experiments.suites import QUESTIONS, SCHEDULES, SUITES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,9 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpus", default="", help="as 0-3: several runs at a time")
     parser.add_argument("--gpus-per-run", type=int, default=1, help="on the CPU: processes")
     parser.add_argument("--jobs", type=int, help="runs at a time, each with its share of the cores")
-    parser.add_argument("--choose-lr", action="store_true", help="choose learning rates on val")
-    parser.add_argument("--lr-grid", help="rates to choose from, as 0.01,0.02 (default: + 0.04)")
-    parser.add_argument("--lr-file", type=Path, help="of chosen rates; default: the package's")
+    parser.add_argument(
+        "--choose-lr", action="store_true", help="report each model's best learning rate on val"
+    )
+    parser.add_argument("--lr-grid", help=f"rates to choose from (default: {GRID})")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--report-only", dest="mode", action="store_const", const="report")
     mode.add_argument("--dry-run", dest="mode", action="store_const", const="dry-run")
@@ -59,7 +62,6 @@ if __name__ == "__main__":
             only=args.only,
             choose_lr=args.choose_lr,
             lr_grid=args.lr_grid,
-            lr_file=args.lr_file,
             overrides=args.opts,
         )
         status = reproduce(

@@ -1,4 +1,4 @@
-"""The data of a suite: drawn when it is the drawn one, else found, or its expected tree printed."""
+"""The data of a suite: drawn where the package draws it, else its expected tree printed."""
 
 import os
 from pathlib import Path
@@ -8,35 +8,36 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from nonlocal_det.synthetic.long_range import set_of
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
-from .long_range import prepare_long_range
+from .long_range.data import prepare_long_range
 from .plan import Plan
 
 
 def missing_data(plan: Plan) -> str:
-    """What is not there, and the tree that is expected; "" when all data sets are found.
+    """Describe what is not there, with the expected tree; "" when all data sets are there.
 
     Long-range data of which nothing is there is not missing: `prepare_data` draws it.
 
     Raises:
         ValueError: a data set is not registered.
     """
-    missing, tree = [], []
+    missing, tree = {}, {}  # names and lines, each once
     for name in plan.datasets:
         if name not in DatasetCatalog.list():
             raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
         metadata = MetadataCatalog.get(name)
-        if set_of(name) and not Path(metadata.json_file).parents[1].exists():
+        annotations, images = Path(metadata.json_file), Path(metadata.image_root)
+        if set_of(name) and not annotations.parents[1].exists():
             continue  # it is drawn before anything is trained
-        for path in (Path(metadata.json_file), Path(metadata.image_root)):
-            there = path.exists()
-            tree.append(f"  {path}{'/' * (not path.suffix)}{'' if there else '   <- missing'}")
-            missing += [] if there else [name]
+        for path, line in ((annotations, str(annotations)), (images, f"{images}/")):
+            if not path.exists():
+                missing[name] = True
+            tree["  " + line + ("" if path.exists() else "   <- missing")] = True
     if not missing:
         return ""
     root = os.environ.get("DETECTRON2_DATASETS", "datasets")
     return (
-        f"data not found: {', '.join(dict.fromkeys(missing))}; set DETECTRON2_DATASETS (now "
-        f"{root!r}) to the folder that has\n" + "\n".join(dict.fromkeys(tree))
+        f"data not found: {', '.join(missing)}; set DETECTRON2_DATASETS (now {root!r}) to the "
+        "folder that has\n" + "\n".join(tree)
     )
 
 
@@ -51,11 +52,11 @@ def prepare_data(plan: Plan) -> list[str]:
         ValueError: long-range data is there that another version has drawn.
     """
     root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
-    drawn = all(name.startswith("mini_coco") for name in plan.datasets)
-    if drawn and not (root / "mini_coco").exists():
+    is_mini_coco = all(name.startswith("mini_coco") for name in plan.datasets)
+    if is_mini_coco and not (root / "mini_coco").exists():
         make_mini_coco(root)
-    sets = dict.fromkeys(found for name in plan.datasets if (found := set_of(name)))
-    said = [prepare_long_range(root, name) for name in sets]
+    sets = dict.fromkeys(key for name in plan.datasets if (key := set_of(name)))
+    lines = [prepare_long_range(root, key) for key in sets]
     if message := missing_data(plan):
         raise FileNotFoundError(message)
-    return [line for line in said if line]
+    return [line for line in lines if line]

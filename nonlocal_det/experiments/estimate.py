@@ -1,65 +1,54 @@
-"""What a suite will cost: the commands, hours from measured iterations, disk for checkpoints."""
+"""How far the runs are, and what the rest will cost: hours from measured iterations, and disk."""
+
+import json
+from datetime import timedelta
+from statistics import fmean
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
-from nonlocal_det.model_zoo.table import load_rows
+from nonlocal_det.model_zoo.rows import load_rows
 
 from .datasets import missing_data
 from .plan import Plan
-from .processes import shell_line
-from .progress import seconds_per_iteration
-from .runner import Runner
+from .resources import Resources, shell_line
+from .run import Run
+
+_TAIL = 1 << 16  # bytes; a line of metrics.json has about 1 KiB
 
 
-def describe(plan: Plan, runner: Runner) -> str:
-    """The dry run: every run with its status and command, hours and disk of the whole.
-
-    Args:
-        plan: its folders are read, nothing is written.
-        runner: knows the commands.
-    """
+def describe(plan: Plan, resources: Resources) -> str:
+    """Describe every run with its status and command, hours and disk of the whole."""
     lines = []
-    for number, run in enumerate(plan.runs, 1):
-        slot = runner.slots[(number - 1) % len(runner.slots)]
-        lines.append(f"# run {number} of {len(plan.runs)}: {run.name}, {run.status()}")
-        lines.append(shell_line(runner.command(run), runner.variables(slot)))
-    lines += ["", f"# hours: {_hours(plan, runner)}", f"# disk: {_disk(plan)}"]
-    if message := missing_data(plan):
-        lines.append("\n".join(f"# {line}" for line in message.splitlines()))
+    for number, run in enumerate(plan.runs):
+        slot = resources.slots[number % len(resources.slots)]
+        lines.append(f"# run {number + 1} of {len(plan.runs)}: {run.name}, {run.status()}")
+        lines.append(shell_line(resources.command(run), resources.variables(slot)))
+    lines += ["", f"# hours: {_hours(plan, resources)}", f"# disk: {_disk(plan)}"]
+    lines += [f"# {line}" for line in missing_data(plan).splitlines()]
     return "\n".join(lines)
 
 
-def _hours(plan: Plan, runner: Runner) -> str:
+def _hours(plan: Plan, resources: Resources) -> str:
     """Hours of training times GPUs, of the runs that have not finished."""
-    measured = {**_from_zoo(plan), **seconds_per_iteration(plan)}
+    zoo = {row["config"]: (row["measured"] or {}).get("s_per_iter") for row in load_rows()}
+    measured = {name: seconds for name in plan.configs if (seconds := zoo.get(name))}
+    measured |= seconds_per_iteration(plan)
     waiting = [run for run in plan.runs if run.status() != "finished"]
     unknown = sorted({run.config for run in waiting} - measured.keys())
     if unknown:
         return f"- (no s/iter has been measured for {', '.join(unknown)})"
-    seconds = sum(run.iterations * measured[run.config] for run in waiting)
+    hours = sum(run.iterations * measured[run.config] for run in waiting) / 3600
     used = ", ".join(f"{name} {measured[name]:.3f} s/iter" for name in plan.configs)
-    hours, at_a_time = seconds / 3600, len(runner.slots)
+    at_a_time = len(resources.slots)
     together = f", {hours / at_a_time:.1f} with {at_a_time} runs at a time" * (at_a_time > 1)
-    return f"{hours * runner.gpus_per_run:.1f} GPU hours{together} (iterations x {used})"
-
-
-def _from_zoo(plan: Plan) -> dict[str, float]:
-    """Seconds an iteration from the zoo's measured rows, which may have none."""
-    found = {}
-    for row in load_rows():
-        seconds = (row.get("measured") or {}).get("s_per_iter") or row.get("s_per_iter")
-        if row["config"] in plan.configs and seconds:
-            found[row["config"]] = float(seconds)
-    return found
+    return f"{hours * resources.gpus_per_run:.1f} GPU hours{together} (iterations x {used})"
 
 
 def _disk(plan: Plan) -> str:
-    total = sum(
-        checkpoint_bytes(cfg) * checkpoint_count(cfg) * len(plan.seeds)
-        for cfg in plan.configs.values()
-    ) * max(1, len(plan.grid))
+    sizes = [checkpoint_bytes(cfg) * checkpoint_count(cfg) for cfg in plan.configs.values()]
+    total = sum(sizes) * (len(plan.runs) // len(plan.configs))
     return (
         f"at most {total / 2**30:.1f} GiB (each run keeps a checkpoint of weights and momentum "
         "every SOLVER.CHECKPOINT_PERIOD iterations, and the final one)"
@@ -67,17 +56,73 @@ def _disk(plan: Plan) -> str:
 
 
 def checkpoint_count(cfg: CfgNode) -> int:
-    """The checkpoints that a run keeps: one each period, and ``model_final.pth``."""
+    """Count the checkpoints that a run keeps: one each period, and ``model_final.pth``."""
     return int(cfg.SOLVER.MAX_ITER // cfg.SOLVER.CHECKPOINT_PERIOD) + 1
 
 
 def checkpoint_bytes(cfg: CfgNode) -> int:
-    """The size of a checkpoint: all weights, and SGD's momentum of those that are trained."""
+    """Compute a checkpoint's size: all weights, and SGD's momentum of those that are trained."""
     cfg = cfg.clone()
-    cfg.defrost()
     cfg.MODEL.DEVICE = "meta"
     with torch.device("meta"):
         model = build_model(cfg)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     momentum = sum(p.nbytes for p in model.parameters() if p.requires_grad)
     return int(weights + momentum)
+
+
+def last_metrics(run: Run) -> tuple[int, float | None]:
+    """Read iterations done and seconds for one from the end of Detectron2's ``metrics.json``."""
+    path = run.folder / "metrics.json"
+    if not path.is_file():
+        return 0, None
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        lines = file.read().decode(errors="replace").split("\n")
+    for line in reversed(lines[:-1]):  # after the last newline is a line that is not yet whole
+        if line.startswith("{") and line.endswith("}") and '"iteration"' in line:
+            content = json.loads(line)
+            return content["iteration"] + 1, content.get("time")
+    return 0, None
+
+
+def seconds_per_iteration(plan: Plan) -> dict[str, float]:
+    """Average the measured seconds by config: of its finished runs, else of those under way."""
+    finished: dict[str, list[float]] = {}
+    running: dict[str, list[float]] = {}
+    for run in plan.runs:
+        result = run.result()
+        if result and result["s_per_iter"]:
+            finished.setdefault(run.config, []).append(result["s_per_iter"])
+        elif not result and (seconds := last_metrics(run)[1]):
+            running.setdefault(run.config, []).append(seconds)
+    return {name: fmean(values) for name, values in {**running, **finished}.items()}
+
+
+def progress_line(plan: Plan, at_a_time: int = 1) -> str:
+    """Say how many runs are finished, where the running ones are, and the time left.
+
+    A model that has not been measured counts as the mean of those that have; what a failed or
+    interrupted run need not do again is at most what it has logged.
+
+    Args:
+        plan: its folders are read.
+        at_a_time: runs that go on at the same time.
+    """
+    measured = seconds_per_iteration(plan)
+    parts, finished, seconds = [], 0, 0.0
+    for run in plan.runs:
+        status = run.status()
+        if status == "finished":
+            finished += 1
+            continue
+        keeps_progress = status == "running" or run.has_checkpoint()
+        done = last_metrics(run)[0] if keeps_progress else 0
+        if status == "running":
+            parts.append(f"{run.name} at iteration {done} of {run.iterations}")
+        if measured:
+            typical = measured.get(run.config, fmean(measured.values()))
+            seconds += max(0, run.iterations - done) * typical
+    left = f"about {timedelta(seconds=round(seconds / at_a_time))} of training left"
+    parts.append(left if measured else "time left: -")
+    return "; ".join([f"{finished} of {len(plan.runs)} runs finished", *parts])

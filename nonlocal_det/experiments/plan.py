@@ -1,17 +1,33 @@
-"""The runs of a suite: every model under every seed, with its options."""
+"""The runs of a suite: every model under every seed, decided before anything starts."""
 
+import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from nonlocal_det.configs import config_hash
-from nonlocal_det.model_zoo.learning_rates import LEARNING_RATES
+from nonlocal_det.configs import config_hash, load_config
+from nonlocal_det.synthetic.long_range import split_name
 
-from .record import Run
-from .suites import Suite
+from .run import Run
+from .suites import SCHEDULES, Suite, find_suite
+
+RATE = "SOLVER.BASE_LR"
+GRID = "0.01,0.02,0.04"
+CHOOSING_SEED = 1000  # no learning rate is chosen under a seed of the test
+# The suite sets these itself, or a model and its baseline differ by them.
+RESERVED = {
+    "SEED": "use --seeds",
+    "OUTPUT_DIR": "use --output",
+    "TEST.EXPECTED_RESULTS": "a suite measures, it does not judge",
+    "MODEL.META_ARCHITECTURE": "a model and its baseline differ by it",
+    "MODEL.BACKBONE.NAME": "a model and its baseline differ by it",
+    "MODEL.ROI_KEYPOINT_HEAD.NAME": "a model and its baseline differ by it",
+}
 
 
 @dataclass(frozen=True)
@@ -27,8 +43,7 @@ class Plan:
         output: the folder of the runs and the report.
         options: KEY VALUE pairs of every model: the schedule's, the user's, its own.
         configs: the full config of every model, without a seed.
-        grid: the learning rates that every model is tried at; () where each has its own already.
-        lr_file: where the chosen rates are, or are to be written.
+        grid: the learning rates that every model is tried at; (): each is trained at its config's.
     """
 
     suite: Suite
@@ -40,7 +55,6 @@ class Plan:
     options: dict[str, tuple[str, ...]]
     configs: dict[str, CfgNode]
     grid: tuple[float, ...] = ()
-    lr_file: Path = LEARNING_RATES
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -50,22 +64,20 @@ class Plan:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """Seed by seed, twins next to each other: each pair is complete as early as can be."""
-        rates: tuple[float | None, ...] = self.grid or (None,)
+        """Seed by seed, a model next to its baseline: each pair is complete early."""
         return tuple(
             self._run(name, seed, rate)
             for seed in self.seeds
             for name in self.configs
-            for rate in rates
+            for rate in self.grid or (None,)
         )
 
     def _run(self, name: str, seed: int, rate: float | None) -> Run:
         cfg, options = self.configs[name].clone(), self.options[name]
         folder = self.output / name.split("/")[-1]
         if rate is not None:
-            cfg.defrost()
             cfg.SOLVER.BASE_LR = rate
-            options = (*options, "SOLVER.BASE_LR", f"{rate:g}")
+            options = (*options, RATE, f"{rate:g}")
             folder /= f"lr{rate:g}"
         return Run(
             config=name,
@@ -77,10 +89,6 @@ class Plan:
             rate=rate,
         )
 
-    def lr_metric(self, config: str) -> str:
-        """What decides between learning rates."""
-        return "keypoint AP" if self.configs[config].MODEL.KEYPOINT_ON else "box AP"
-
     @property
     def command(self) -> str:
         """The command line that makes this plan again."""
@@ -89,7 +97,152 @@ class Plan:
             words += ["--choose-lr", "--lr-grid", ",".join(f"{rate:g}" for rate in self.grid)]
         else:
             words += ["--seeds", ",".join(map(str, self.seeds)) + "," * (len(self.seeds) == 1)]
-        words += ["--lr-file", str(self.lr_file)] * (self.lr_file != LEARNING_RATES)
         words += ["--schedule", self.schedule] * bool(self.schedule)
         words += ["--only", self.only] * bool(self.only)
         return shlex.join([*words, "--output", str(self.output), *self.overrides])
+
+
+def make_plan(
+    suite: str,
+    *,
+    seeds: str | None = None,
+    schedule: str | None = None,
+    output: Path | None = None,
+    only: str = "",
+    choose_lr: bool = False,
+    lr_grid: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Plan:
+    """Decide every run of a suite; only configs are read, nothing is written.
+
+    Args:
+        suite: "table5", "table6", "quick" or "long-range".
+        seeds: how many ("3", the default, is 1, 2, 3) or which ("1,5,7"; "5," is the one seed 5).
+        schedule: "1x" (the default) or "3x"; only of the paper's tables.
+        output: by default ``output/reproduce/SUITE-SCHEDULE``.
+        only: which of its models, as in `find_suite`.
+        choose_lr: try every model at every rate of the grid instead, evaluated on the split val
+            under `CHOOSING_SEED`.
+        lr_grid: the rates to try, as "0.01,0.02".
+        overrides: KEY VALUE pairs for every run.
+
+    Raises:
+        ValueError: an unknown suite, model, schedule or key, a list of seeds or rates that is
+            none, a key in `RESERVED`, or options that exclude each other.
+    """
+    selected = find_suite(suite, only)
+    schedule = _schedule(selected, schedule)
+    _check_overrides(overrides)
+    _check_choice(selected, choose_lr, seeds, lr_grid, overrides)
+    standard = {k: v for k, v in SCHEDULES.get(schedule, {}).items() if k not in overrides[::2]}
+    common = (*chain(*standard.items()), *overrides, "TEST.EXPECTED_RESULTS", "[]")
+    options = dict.fromkeys(selected.configs, common)
+    if choose_lr:
+        for name in options:
+            test = load_config(name, list(overrides)).DATASETS.TEST[0]
+            options[name] = (*common, "DATASETS.TEST", f"({split_name(test, 'val')!r},)")
+    folder = "-".join(filter(None, (suite, schedule, "learning-rates" * choose_lr)))
+    return Plan(
+        suite=selected,
+        seeds=(CHOOSING_SEED,) if choose_lr else parse_seeds(seeds or "3"),
+        schedule=schedule,
+        only=only,
+        overrides=tuple(overrides),
+        output=output or Path("output", "reproduce", folder),
+        options=options,
+        configs={name: load_config(name, list(words)) for name, words in options.items()},
+        grid=parse_grid(lr_grid or GRID) if choose_lr else (),
+    )
+
+
+def _schedule(suite: Suite, schedule: str | None) -> str:
+    if schedule and not suite.has_schedules:
+        raise ValueError(
+            f"--schedule {schedule!r} with --suite {suite.name}, which has a schedule of its own; "
+            "leave it out, or override SOLVER.MAX_ITER and SOLVER.STEPS"
+        )
+    schedule = schedule or ("1x" if suite.has_schedules else "")
+    if schedule and schedule not in SCHEDULES:
+        raise ValueError(
+            f"--schedule {schedule!r}: unknown; expected one of {', '.join(SCHEDULES)}"
+        )
+    return schedule
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    for word in overrides:
+        if word.startswith("--"):
+            raise ValueError(f"{word} comes after KEY VALUE pairs; options come before them")
+    if len(overrides) % 2:
+        raise ValueError(f"KEY VALUE pairs expected, but {overrides[-1]!r} has no partner")
+    for key in overrides[::2]:
+        if key in RESERVED:
+            raise ValueError(f"{key} cannot be overridden in a suite: {RESERVED[key]}")
+
+
+def _check_choice(
+    suite: Suite, choose_lr: bool, seeds: str | None, grid: str | None, overrides: Sequence[str]
+) -> None:
+    if not choose_lr:
+        if grid:
+            raise ValueError(f"--lr-grid {grid!r} without --choose-lr; give both, or neither")
+        if suite.has_val and CHOOSING_SEED in parse_seeds(seeds or "3"):
+            raise ValueError(
+                f"--seeds {seeds!r}: the learning rates were chosen under seed {CHOOSING_SEED}; "
+                "test under others"
+            )
+        return
+    if not suite.has_val:
+        raise ValueError(
+            f"--choose-lr with --suite {suite.name}, which has no split to choose learning rates "
+            "on; it is for --suite long-range"
+        )
+    if seeds:
+        raise ValueError(
+            f"--seeds {seeds!r} with --choose-lr, which uses only seed {CHOOSING_SEED}, so that "
+            "no rate is chosen under a seed of the test; leave it out"
+        )
+    if RATE in overrides[::2]:
+        raise ValueError(f"{RATE} with --choose-lr, which sets it; give the rates as --lr-grid")
+
+
+def parse_grid(text: str) -> tuple[float, ...]:
+    """Read the rates of ``--lr-grid``, ascending.
+
+    Raises:
+        ValueError: not different numbers above 0.
+
+    Example:
+        >>> parse_grid("0.02,0.01")
+        (0.01, 0.02)
+    """
+    try:
+        rates = [float(word) for word in text.split(",")]
+    except ValueError:
+        rates = []
+    if not rates or len(set(rates)) < len(rates) or not all(0 < r < math.inf for r in rates):
+        raise ValueError(f"--lr-grid {text!r}; expected different rates above 0, as 0.01,0.02")
+    return tuple(sorted(rates))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read the seeds of ``--seeds``.
+
+    Raises:
+        ValueError: not a count above 0, nor a list of different numbers from 0 to 2^31 - 1.
+
+    Example:
+        >>> parse_seeds("3"), parse_seeds("1,5,7"), parse_seeds("5,")
+        ((1, 2, 3), (1, 5, 7), (5,))
+    """
+    words = [word.strip() for word in text.removesuffix(",").split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ValueError(f"--seeds {text!r}; expected a count as 3, or different numbers as 1,5,7")
+    seeds = tuple(int(word) for word in words)
+    if "," not in text:
+        seeds = tuple(range(1, seeds[0] + 1))
+    if not seeds or len(set(seeds)) < len(seeds) or max(seeds) >= 2**31:
+        raise ValueError(
+            f"--seeds {text!r}; expected a count from 1, or different numbers below 2^31 as 1,5,7"
+        )
+    return seeds

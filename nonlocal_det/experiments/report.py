@@ -1,136 +1,148 @@
-"""The suite's results: ``results.json``, everything; ``results.md``, the tables to read."""
+"""``results.md``: what was measured, beside what the paper says; and the report of a rate grid."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
-from nonlocal_det.model_zoo.rows import load_rows
 from nonlocal_det.training.result import write_json
 
-from .distance import by_distance, distance_pairs
-from .markdown import render
-from .origin import find_mixed
-from .paired import paired_differences, summarize
+from .markdown import markdown_table, number
 from .plan import Plan
-from .record import Json, Run
-from .suites import METRICS, TASKS, Pair
+from .results import collect_results
+from .run import Json
+
+INTRO = """Differences are paired: the model minus what it is compared with under the same seed, in
+AP points. The interval is the 95 % confidence interval of their mean by Student's t over the
+seeds; "+-" is one standard deviation over the seeds. "-" stands where nothing was measured, where
+one seed gives no spread, or where the paper has no number. **The paper's** differences are the
+paper's, not measured here."""
+
+DISTANCE = """Percent right of what was detected, by its distance to the evidence in receptive
+fields of the backbone; in brackets, how many things are in each range. Then paired differences, in
+percent points."""
 
 
 def write_report(plan: Plan) -> str:
-    """Write both files from what has finished by now; returns the markdown."""
-    results = collect(plan)
-    text = render(results)
+    """Write ``results.json`` and ``results.md`` from what has finished; return the markdown."""
+    results = collect_results(plan)
+    text = render_results(results)
     plan.output.mkdir(parents=True, exist_ok=True)
     write_json(plan.output / "results.json", results)
     (plan.output / "results.md").write_text(text)
     return text
 
 
-def collect(plan: Plan) -> Json:
-    """The content of ``results.json``: all in AP points, None where nothing was measured."""
-    finished = [result for run in plan.runs if (result := run.result())]
-    return {
-        "suite": plan.suite.name,
-        "schedule": plan.schedule,
-        "seeds": list(plan.seeds),
-        "overrides": list(plan.overrides),
-        "command": plan.command,
-        "mixed": find_mixed(plan, training=False),
-        "commit": _distinct(result["commit"] for result in finished),
-        "hardware": _distinct(result["hardware"] for result in finished),
-        "versions": _distinct(
-            ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-            for result in finished
-        ),
-        "data": _distinct(
-            f"{name} {digest}" for result in finished for name, digest in result["data"].items()
-        ),
-        "models": [_model(plan, name) for name in plan.suite.configs],
-        "pairs": [row for pair in plan.suite.pairs for row in _pair(plan, pair)],
-        "distance_pairs": [r for pair in plan.suite.pairs for r in distance_pairs(plan, pair)],
-        "runs": [_run(run) for run in plan.runs],
-    }
+def render_results(results: Json) -> str:
+    """Render the whole document from the content of ``results.json``."""
+    schedule = f", schedule {results['schedule']}" if results["schedule"] else ""
+    finished = sum(run["status"] == "finished" for run in results["runs"])
+    parts = [f"# Suite {results['suite']}{schedule}", "", INTRO, ""]
+    if results["mixed"]:
+        parts += ["**MIXED: these numbers are not all comparable.**"]
+        parts += [*(f"- {line}" for line in results["mixed"]), ""]
+    if results["overrides"]:
+        parts += [f"Not the configs as they are: `{' '.join(results['overrides'])}`.", ""]
+    parts += [f"{finished} of {len(results['runs'])} runs have finished.", ""]
+    parts += ["## Paired differences", "", _pairs(results["pairs"]), ""]
+    parts += ["## Models", "", _models(results["models"]), ""]
+    if with_distances := [model for model in results["models"] if model["by_distance"]]:
+        parts += ["## Accuracy against distance", "", DISTANCE, "", _distances(with_distances), ""]
+        parts += [_distance_pairs(results["distance_pairs"]), ""]
+    parts += ["## Runs", "", _runs(results["runs"]), "", f"- command: `{results['command']}`"]
+    parts += [f"- {key}: {'; '.join(results[key]) or '-'}" for key in ("commit", "versions")]
+    parts += [f"- hardware: {'; '.join(results['hardware']) or '-'}"]
+    parts += [f"- data, sha256 of the annotations: {'; '.join(results['data']) or '-'}"]
+    return "\n".join(parts) + "\n"
 
 
-def _distinct(values: Any) -> list[str]:
-    return sorted(set(values))
+def _pairs(pairs: Sequence[Json]) -> str:
+    head = ["model", "against", "metric", "its value", "the model's", "difference, paired"]
+    head += ["95 % interval", "seed by seed", "the paper's difference"]
+    rows = [
+        [
+            f"`{row['config']}`",
+            f"`{row['baseline']}`",
+            row["metric"],
+            _spread(row["baseline_value"]),
+            _spread(row["config_value"]),
+            *_difference(row),
+            number(row["paper_difference"], "+.1f"),
+        ]
+        for row in pairs
+    ]
+    return markdown_table(head, rows, left=3)
 
 
-def _run(run: Run) -> Json:
-    starts = run.starts()
-    return {
-        "config": run.config,
-        "seed": run.seed,
-        "status": run.status(),
-        "error": starts[-1]["error"] if starts else "",
-        "by_distance": (run.result() or {}).get("by_distance"),
-        "result": run.result(),
-    }
+def _models(models: Sequence[Json]) -> str:
+    metrics = list(dict.fromkeys(metric for model in models for metric in model["metrics"]))
+    head = ["model", "runs", *metrics, "learning rate", "M parameters", "GMAC"]
+    head += ["s/iter", "s/image", "memory, MiB"]
+    rows = [
+        [
+            f"`{model['config']}`",
+            str(max(value["count"] for value in model["metrics"].values())),
+            *(_spread(model["metrics"].get(metric)) for metric in metrics),
+            f"{model['learning_rate']:g}",
+            number(model["parameters"], ".2f", unit=1e6),
+            number(model["multiply_adds"], ".2f", unit=1e9),
+            number(model["s_per_iter"], ".3f"),
+            number(model["s_per_image"], ".3f"),
+            number(model["memory_mib"], ".0f"),
+        ]
+        for model in models
+    ]
+    return markdown_table(head, rows, left=1)
 
 
-def _model(plan: Plan, config: str) -> Json:
-    """Mean and spread of one model over its seeds."""
-    results = [r for run in plan.runs if run.config == config and (r := run.result())]
-    return {
-        "config": config,
-        "metrics": {
-            f"{task} {metric}": asdict(
-                summarize(list(_by_seed(plan, config, task, metric).values()))
-            )
-            for task in _tasks(plan, config)
-            for metric in METRICS
-        },
-        "learning_rate": plan.configs[config].SOLVER.BASE_LR,
-        **_cost(plan, config),
-        "by_distance": by_distance(plan, config),
-        "s_per_iter": summarize([r["s_per_iter"] for r in results if r["s_per_iter"]]).mean,
-        "s_per_image": summarize([r["s_per_image"] for r in results if r["s_per_image"]]).mean,
-        "memory_mib": max((r["memory_mib"] for r in results), default=None),
-    }
-
-
-def _tasks(plan: Plan, config: str) -> list[str]:
-    """The suite's tasks that the model has a head for."""
-    node = plan.configs[config].MODEL
-    has = {"box": True, "mask": node.MASK_ON, "keypoint": node.KEYPOINT_ON}
-    return [task for task in plan.suite.tasks if has[task]]
-
-
-def _cost(plan: Plan, config: str) -> Json:
-    """Parameters and multiply-adds of an inference; None where options may have changed them."""
-    rows = {} if plan.overrides else {row["config"]: row for row in load_rows()}
-    total = rows[config]["cost"]["total"] if config in rows else {}
-    return {key: total.get(key) for key in ("parameters", "multiply_adds")}
-
-
-def _pair(plan: Plan, pair: Pair) -> list[Json]:
-    """A row for each metric: both means, and the difference seed by seed."""
+def _distances(models: Sequence[Json]) -> str:
+    labels = list(dict.fromkeys(b["range"] for m in models for b in m["by_distance"]["bins"]))
     rows = []
-    for task in _tasks(plan, pair.config):
-        for metric in METRICS:
-            base = _by_seed(plan, pair.baseline, task, metric)
-            model = _by_seed(plan, pair.config, task, metric)
-            differences = paired_differences(base, model)
-            rows.append(
-                {
-                    "baseline": pair.baseline,
-                    "config": pair.config,
-                    "metric": f"{task} {metric}",
-                    "baseline_value": asdict(summarize(list(base.values()))),
-                    "config_value": asdict(summarize(list(model.values()))),
-                    "difference": asdict(summarize(list(differences.values()))),
-                    "by_seed": {str(seed): value for seed, value in differences.items()},
-                    "paper_difference": pair.paper.get((task, metric)),
-                }
+    for model in models:
+        content = model["by_distance"]
+        cells = {b["range"]: f"{_spread(b['accuracy'])} ({b['count']})" for b in content["bins"]}
+        row = [f"`{model['config']}`", content["of"], f"{content['chance']:g}"]
+        rows.append([*row, *(cells.get(label, "-") for label in labels)])
+    return markdown_table(["model", "of", "chance", *labels], rows, left=2)
+
+
+def _distance_pairs(pairs: Sequence[Json]) -> str:
+    head = ["model", "against", "range", "difference, paired", "95 % interval", "seed by seed"]
+    rows = [
+        [f"`{row['config']}`", f"`{row['baseline']}`", row["range"], *_difference(row)]
+        for row in pairs
+    ]
+    return markdown_table(head, rows, left=3)
+
+
+def _runs(runs: Sequence[Json]) -> str:
+    rows = []
+    for run in runs:
+        result = run["result"] or {}
+        note = run["error"] if run["status"] != "finished" else ""
+        if result.get("first_iteration"):
+            # results of an older version do not say; then Detectron2 started its images anew
+            inexact = result.get("inexact", ["other images and random numbers from there"])
+            how = "exactly: the images and random numbers of an uninterrupted run"
+            note = f"resumed at iteration {result['first_iteration']}; " + (
+                f"not exactly: {'; '.join(inexact)}" if inexact else how
             )
-    return rows
+        command = f"`{result['command']}`" if result else "-"
+        note = note.replace("|", "\\|").replace("\n", " ") or "-"
+        rows.append([f"`{run['config']}`", str(run["seed"]), run["status"], command, note])
+    return markdown_table(["model", "seed", "status", "command", "note"], rows, left=5)
 
 
-def _by_seed(plan: Plan, config: str, task: str, metric: str) -> dict[int, float]:
-    """AP points of the finished runs that have this metric."""
-    values = {}
-    for run in plan.runs:
-        result = run.result() if run.config == config else None
-        value = (result or {"metrics": {}})["metrics"].get(TASKS[task], {}).get(metric)
-        if value is not None:
-            values[run.seed] = value
-    return values
+def _spread(summary: Json | None) -> str:
+    """Mean and standard deviation of a `summarize`."""
+    if summary is None or summary["mean"] is None:
+        return "-"
+    std = "" if summary["std"] is None else f" +- {summary['std']:.2f}"
+    return f"{summary['mean']:.2f}{std}"
+
+
+def _difference(row: Json) -> list[str]:
+    """Mean, interval and the single values."""
+    ends = row["difference"]["interval"]
+    return [
+        number(row["difference"]["mean"], "+.2f"),
+        "-" if ends is None else f"{ends[0]:+.2f} .. {ends[1]:+.2f}",
+        ", ".join(f"{value:+.2f}" for value in row["by_seed"].values()) or "-",
+    ]

@@ -1,32 +1,25 @@
-"""Trains what is not finished, each run in a process of its own: one that fails stops no other."""
+"""Train what is not finished, several runs at a time: one that fails stops no other."""
 
 import os
+import queue
 import signal
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 
-from .gpus import Slot
-from .origin import current_origin
+from .estimate import progress_line
+from .mixing import current_origin
 from .plan import Plan
-from .processes import kill_group, last_line, noted_signals, reason, shell_line
-from .progress import progress_line
-from .record import Run
+from .resources import Resources, Slot, shell_line
+from .run import Run
 
-TRAIN = (sys.executable, "-m", "nonlocal_det.cli.train")
-POLL = 0.1  # seconds between looks at the processes
+POLL = 0.1  # seconds between two looks for a signal
 GRACE = 60.0  # seconds from SIGTERM to SIGKILL: a step, and the checkpoint after it
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Child:
-    run: Run
-    slot: Slot
-    process: subprocess.Popen[bytes]
 
 
 class Runner:
@@ -34,36 +27,31 @@ class Runner:
 
     Args:
         plan: what to train.
-        slots: of `parse_gpus`.
-        gpus_per_run: the ``--num-gpus`` of each run.
-        threads: of each run, see `parse_jobs`; 0: as many as it takes by itself.
-        train: the training command, without arguments.
+        resources: how and on what.
         say: prints a line.
-        after_each: called when a run has ended, however it ended.
+        after_each: called when a run has ended, finished or not.
         every: seconds between lines of progress.
     """
 
     def __init__(
         self,
         plan: Plan,
-        slots: Sequence[Slot],
+        resources: Resources,
         *,
-        gpus_per_run: int = 1,
-        threads: int = 0,
-        train: Sequence[str] = TRAIN,
-        say: Say = print,
+        say: Callable[[str], None] = print,
         after_each: Callable[[], object] = lambda: None,
         every: float = 60.0,
     ) -> None:
         self.plan = plan
-        self.slots = list(slots)
-        self.gpus_per_run = gpus_per_run
-        self.threads = threads
-        self.train = list(train)
+        self.resources = resources
         self.say = say
         self.after_each = after_each
         self.every = every
-        self._children: list[_Child] = []
+        self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        # While a process is in this list its number is its own; the lock keeps that true.
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+        self._stopping = False
 
     def run(self) -> int:
         """Train every run that is not finished, in the plan's order.
@@ -74,96 +62,155 @@ class Runner:
         Raises:
             ValueError: another process is training one of them.
         """
-        waiting = [run for run in self.plan.runs if run.status() != "finished"]
+        runs = self.plan.runs
+        waiting = [run for run in runs if run.status() != "finished"]
         for run in waiting:
             if run.status() == "running":
                 raise ValueError(run.in_use())
-        self.say(f"{len(self.plan.runs) - len(waiting)} of {len(self.plan.runs)} runs are finished")
-        free = list(self.slots)
-        last_said = time.monotonic()
-        with noted_signals() as received:
-            while (waiting or self._children) and not received:
-                while waiting and free:
-                    self._start(waiting.pop(0), free.pop(0))
-                time.sleep(POLL)
-                free += [child.slot for child in self._collect()]
-                if time.monotonic() - last_said > self.every:
-                    self.say(progress_line(self.plan, len(self.slots)))
-                    last_said = time.monotonic()
-            if received:
-                self._stop(received[0])
-                return 128 + received[0]
-        return 0 if all(run.status() == "finished" for run in self.plan.runs) else 1
+        self.say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
+        for slot in self.resources.slots:
+            self._slots.put(slot)
+        with (
+            _received_signals() as received,
+            ThreadPoolExecutor(len(self.resources.slots)) as pool,
+        ):
+            try:
+                pending = {pool.submit(self._train, run) for run in waiting}
+                next_line = time.monotonic() + self.every
+                while pending and not received:
+                    done, pending = wait(pending, timeout=POLL, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self.say(future.result())
+                        self.after_each()
+                    if time.monotonic() > next_line:
+                        self.say(self._progress())
+                        next_line = time.monotonic() + self.every
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._stop(received)
+        if received:
+            self.after_each()
+            return 128 + received[0]
+        return 0 if all(run.status() == "finished" for run in runs) else 1
 
-    def command(self, run: Run) -> list[str]:
-        """What trains a run, for a shell too."""
-        words = [*self.train, *run.arguments()]
-        if self.gpus_per_run == 1:
-            return words
-        at = len(self.train)
-        several = ["--num-gpus", str(self.gpus_per_run)]
-        # runs that go on at the same time must not meet at one port
-        several += ["--dist-url", "auto"] if self.slots != [()] else []
-        return [*words[:at], *several, *words[at:]]
-
-    def variables(self, slot: Slot) -> dict[str, str]:
-        """The environment variables of a run in a slot, besides those that are there.
-
-        Runs are not pinned to cores: one that is could not leave a core that others use.
-        """
-        found = {"CUDA_VISIBLE_DEVICES": ",".join(slot)} if slot else {}
-        return found | ({"OMP_NUM_THREADS": str(self.threads)} if self.threads else {})
-
-    def _start(self, run: Run, slot: Slot) -> None:
-        command = self.command(run)
-        resumes = "" if run.status() == "new" else ", resumed"
-        number = self.plan.runs.index(run) + 1
-        lock = run.lock()
-        variables = self.variables(slot)
-        run.note_start(current_origin(self.plan, run), shell_line(command, variables))
-        self.say(f"run {number} of {len(self.plan.runs)}: {run.name}{resumes}: {run.folder}")
+    def _train(self, run: Run) -> str:
+        """Train one run in the next free slot; return a line that says how it ended."""
+        slot = self._slots.get()
         try:
-            with open(run.folder / "console.txt", "ab") as console:
+            process = self._start(run, slot)
+            code = self._wait(process) if process else -signal.SIGTERM
+        except ValueError as error:  # another process was faster
+            return f"FAILED {run.name}: {error}"
+        finally:
+            self._slots.put(slot)
+        if code == 0 and run.result() is not None:
+            return f"finished {run.name}; {self._progress()}"
+        if self._stopping:
+            return f"stopped {run.name}"
+        console = run.folder / "console.txt"
+        error_line = f"{_reason(code)}: {_last_line(console)}"
+        run.note_error(error_line)
+        return f"FAILED {run.name}: {error_line} (all of it: {console})"
+
+    def _start(self, run: Run, slot: Slot) -> subprocess.Popen[bytes] | None:
+        command, variables = self.resources.command(run), self.resources.variables(slot)
+        number, resumed = (
+            self.plan.runs.index(run) + 1,
+            "" if run.status() == "new" else ", resumed",
+        )
+        run_lock = run.lock()
+        try:
+            with self._lock, open(run.folder / "console.txt", "ab") as console:
+                if self._stopping:
+                    return None
+                run.note_start(current_origin(self.plan, run), shell_line(command, variables))
+                self.say(
+                    f"run {number} of {len(self.plan.runs)}: {run.name}{resumed}: {run.folder}"
+                )
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **variables},
-                    pass_fds=(lock,),
-                    start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on
+                    pass_fds=(run_lock,),
+                    start_new_session=True,  # a Ctrl-C at the terminal reaches only this process
                 )
+                self._processes.append(process)
+                return process
         finally:
-            os.close(lock)  # the child has it now
-        self._children.append(_Child(run, slot, process))
+            os.close(run_lock)  # the child has its own copy
 
-    def _collect(self) -> list[_Child]:
-        """Take note of the children that have ended."""
-        ended = [child for child in self._children if child.process.poll() is not None]
-        for child in ended:
-            self._children.remove(child)
-            kill_group(child.process, signal.SIGKILL)  # what it leaves behind may hold its GPUs
-            code, run = child.process.returncode, child.run
-            if code == 0 and run.result() is not None:
-                self.say(f"finished {run.name}; {progress_line(self.plan, len(self.slots))}")
-            else:
-                error = f"{reason(code)}: {last_line(run.folder / 'console.txt')}"
-                run.note_error(error)
-                self.say(f"FAILED {run.name}: {error} (all of it: {run.folder / 'console.txt'})")
-            self.after_each()
-        return ended
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for a process; end what it leaves behind, which may hold its GPUs."""
+        if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            process.wait()
+        with self._lock:
+            if process.returncode is None:  # not reaped yet: no other process has its number
+                _kill_group(process, signal.SIGKILL)
+            self._processes.remove(process)
+            return process.wait()
 
-    def _stop(self, number: int) -> None:
+    def _stop(self, received: list[int]) -> None:
         """End the children and what they have started; they save, and resume exactly there."""
-        self.say(f"{signal.Signals(number).name}: ending {len(self._children)} runs")
-        for child in self._children:
-            kill_group(child.process, signal.SIGTERM)
+        with self._lock:
+            self._stopping = True
+            children = list(self._processes)
+            if received:
+                name = signal.Signals(received[0]).name
+                self.say(f"{name}: ending {len(children)} runs")
+            for process in children:
+                _kill_group(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
-        for child in self._children:
-            try:
-                child.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self.say(f"{child.run.name} does not end; killing it")
-            kill_group(child.process, signal.SIGKILL)  # and what it leaves behind
-            child.process.wait()
-        self.after_each()
+        while self._processes and time.monotonic() < deadline:
+            time.sleep(POLL)
+        with self._lock:
+            for process in self._processes:
+                self.say(f"process {process.pid} does not end; killing it")
+                _kill_group(process, signal.SIGKILL)
+
+    def _progress(self) -> str:
+        return progress_line(self.plan, len(self.resources.slots))
+
+
+def _kill_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a process that leads a group, and to all that it has started."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return  # all of it has ended
+
+
+@contextmanager
+def _received_signals() -> Iterator[list[int]]:
+    """Collect the numbers of SIGINT and SIGTERM instead of their usual effect."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reason(code: int) -> str:
+    """Say how a process ended that has not finished its work."""
+    if code == 0:
+        return "ended without a result.json"
+    if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        return f"stopped by {signal.Signals(code - 128).name} and saved"
+    return f"exit status {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def _last_line(path: Path) -> str:
+    """Read the last line of a log that is not empty."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "(nothing printed)")

@@ -7,11 +7,10 @@ from nonlocal_det.configs import load_config as get_config
 
 from .lazy_configs import find_lazy_config, get_lazy_config, get_lazy_config_file
 from .models import get
-from .rows import config_sha256, get_row
+from .rows import get_row
 
 __all__ = [
     "config_names",
-    "config_sha256",
     "find_config",
     "find_lazy_config",
     "get",

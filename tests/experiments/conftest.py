@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nonlocal_det.experiments import make_plan, reproduce
+from nonlocal_det.experiments.plan import make_plan
+from nonlocal_det.experiments.reproduce import reproduce
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 
@@ -69,7 +70,6 @@ def beacon(tmp_path, beacon_data, monkeypatch):
     """The question beacon of the suite long-range."""
     monkeypatch.setenv("DETECTRON2_DATASETS", str(beacon_data))
     register_long_range()
-    rates = tmp_path / "rates.json"
-    yield FakeSuite(tmp_path / "out", "long-range", only="beacon", lr_file=rates)
+    yield FakeSuite(tmp_path / "out", "long-range", only="beacon")
     monkeypatch.undo()
     register_long_range()

@@ -1,19 +1,21 @@
 """The suite long-range: two comparisons for each block, several runs at a time, its distances."""
 
 import json
-import os
+from pathlib import Path
 
 import pytest
 
-from nonlocal_det.experiments import make_plan
 from nonlocal_det.experiments.datasets import missing_data, prepare_data
-from nonlocal_det.experiments.gpus import parse_jobs
+from nonlocal_det.experiments.plan import make_plan
+from nonlocal_det.experiments.resources import threads_per_job, usable_cores
 from nonlocal_det.experiments.suites import QUESTIONS, find_suite
-from nonlocal_det.model_zoo.measured import with_results
-from nonlocal_det.model_zoo.table import load_rows, render
+from nonlocal_det.experiments.zoo_rows import with_results
+from nonlocal_det.experiments.zoo_tables import fill_tables
+from nonlocal_det.model_zoo.rows import load_rows
 
 BASE, CONTROL, NL = (f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_"))
 SAME_RATE = ["SOLVER.BASE_LR", "0.01"]
+LONG_RANGE = Path(__file__).parents[2] / "docs" / "long_range.md"
 
 
 def pairs(only: str) -> list[tuple[str, str]]:
@@ -125,7 +127,7 @@ def test_the_zoo_gets_both_differences_rates_and_distances(beacon):
     assert measured["by_distance"]["bins"][3] == {
         **{"range": "1+", "count": 10, "mean": 75.0, "std": 0.0}
     }
-    document = render(rows)
+    document = fill_tables(LONG_RANGE.read_text(), rows)
     assert "| right: all / 0-0.5 / 0.5-1 / 1+ |" in document
     assert (
         f"| `{NL}` | 1 block in res4 | 0.01 | 41.5 ± 0.0 | +10.0 [+3.6, +16.4] | "
@@ -134,27 +136,27 @@ def test_the_zoo_gets_both_differences_rates_and_distances(beacon):
     assert "`beacon_R18`, `control_beacon_R18`, `nl_beacon_R18` here: `python tools/" in document
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 def test_runs_at_a_time_share_the_cores(beacon, capsys):
     beacon.set_faults(seconds=0.4)
     assert beacon.run("1", overrides=SAME_RATE, jobs=2) == 0
     starts, ends = beacon.calls(), beacon.calls("end")
     assert starts[1][3] < ends[0][3]  # two at a time
     assert starts[2][3] > ends[0][3]  # and not three
-    each = len(os.sched_getaffinity(0)) // 2
+    each = usable_cores() // 2
     assert (beacon.output / "threads.txt").read_text() == str(each)
     line = json.loads((beacon.folder("nl_beacon_R18", 1) / "run.json").read_text())["starts"][0]
     assert line["command"].startswith(f"OMP_NUM_THREADS={each} python ")
 
 
 def test_jobs_are_checked():
-    assert [parse_jobs(jobs, "", 8) for jobs in (None, 1, 3, 8)] == [0, 8, 2, 1]
+    assert [threads_per_job(jobs, "", 8) for jobs in (None, 1, 3, 8)] == [0, 8, 2, 1]
     with pytest.raises(ValueError, match="--jobs 9: there are 8 cores"):
-        parse_jobs(9, "", 8)
+        threads_per_job(9, "", 8)
     with pytest.raises(ValueError, match="--jobs 0"):
-        parse_jobs(0, "", 8)
+        threads_per_job(0, "", 8)
     with pytest.raises(ValueError, match="--jobs 2 with --gpus '0-1'"):
-        parse_jobs(2, "0-1", 8)
+        threads_per_job(2, "0-1", 8)
 
 
 def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_data, monkeypatch):

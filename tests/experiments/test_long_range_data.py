@@ -13,7 +13,7 @@ from tiny_training import run
 from nonlocal_det.configs import load_config
 from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.experiments.long_range import data as long_range
-from nonlocal_det.experiments.long_range import field_of_config, reach_of_config
+from nonlocal_det.experiments.long_range.data import field_of_config, reach_of_config
 from nonlocal_det.synthetic.long_range import DATA_SETS, set_of, split_name
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range

@@ -13,13 +13,9 @@ from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
 from nonlocal_det.evaluation import accuracy_by_distance
-from nonlocal_det.experiments.long_range import (
-    find_comparisons,
-    find_query,
-    looks,
-    read_suite,
-    same_data,
-)
+from nonlocal_det.experiments.long_range import looks
+from nonlocal_det.experiments.long_range.looks import find_query
+from nonlocal_det.experiments.long_range.model_pairs import find_comparisons, read_suite, same_data
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nonlocal_det.experiments import make_plan, parse_seeds
+from nonlocal_det.experiments.plan import make_plan, parse_seeds
 from nonlocal_det.experiments.suites import find_suite
 
 
@@ -18,10 +18,10 @@ def test_table_5_and_6_have_the_papers_models_and_differences():
         *("keypoint_rcnn_R101", "nl_keypoint_rcnn_R101_head", "nl_keypoint_rcnn_R101"),
     )
     # from the paper's two tables, by hand: 39.0 - 38.0, 59.9 - 58.1, 72.8 - 70.4 and so on
-    assert [pair.paper["box", "AP"] for pair in table5.pairs] == [1.0, 1.3, 0.9]
-    assert [pair.paper["mask", "AP50"] for pair in table5.pairs] == [1.6, 1.8, 1.2]
-    assert [pair.paper["keypoint", "AP"] for pair in table6.pairs] == [0.9, 1.4]
-    assert [pair.paper["keypoint", "AP75"] for pair in table6.pairs] == [1.3, 2.4]
+    assert [pair.paper["box AP"] for pair in table5.pairs] == [1.0, 1.3, 0.9]
+    assert [pair.paper["mask AP50"] for pair in table5.pairs] == [1.6, 1.8, 1.2]
+    assert [pair.paper["keypoint AP"] for pair in table6.pairs] == [0.9, 1.4]
+    assert [pair.paper["keypoint AP75"] for pair in table6.pairs] == [1.3, 2.4]
     assert all(pair.paper == {} for pair in find_suite("quick").pairs)
 
 
@@ -30,7 +30,7 @@ def test_only_keeps_a_pair_with_its_baseline():
     assert find_suite("table6", only="head").configs[0] == "keypoint_rcnn_R101"
 
 
-def test_only_takes_several_and_a_whole_name_means_that_model_alone():
+def test_only_takes_several_and_a_whole_name_means_only_that_model():
     short = [
         n.removeprefix("long_range/") for n in find_suite("long-range", "nl_beacon_R18").configs
     ]
@@ -43,7 +43,7 @@ def test_only_takes_several_and_a_whole_name_means_that_model_alone():
     assert both == beacon | local
 
 
-def test_runs_go_seed_by_seed_with_twins_together():
+def test_runs_go_seed_by_seed_next_to_their_baselines():
     plan = make_plan("table5", seeds="1,7", only="R50", overrides=["SOLVER.IMS_PER_BATCH", "2"])
     assert [(run.config, run.seed) for run in plan.runs] == [
         *(("mask_rcnn_R50", 1), ("nl_mask_rcnn_R50", 1)),
@@ -63,7 +63,7 @@ def test_runs_go_seed_by_seed_with_twins_together():
     ("schedule", "iterations", "steps"),
     [("1x", 90000, (60000, 80000)), ("3x", 270000, (210000, 250000))],  # Detectron2's
 )
-def test_a_schedule_changes_iterations_and_steps_alone(schedule, iterations, steps):
+def test_a_schedule_changes_only_iterations_and_steps(schedule, iterations, steps):
     cfg = make_plan("table6", schedule=schedule).configs["nl_keypoint_rcnn_R101"]
     assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS) == (iterations, steps)
     assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH) == (0.02, 16)
@@ -112,12 +112,15 @@ def test_bad_seeds_are_refused(text):
         ({"suite": "table5", "schedule": "2x"}, ["--schedule '2x'", "1x, 3x"]),
         ({"suite": "quick", "schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),
         ({"suite": "quick", "overrides": ["SEED", "4"]}, ["SEED cannot", "--seeds"]),
-        ({"suite": "quick", "overrides": ["MODEL.BACKBONE.NAME", "x"]}, ["twins differ"]),
+        ({"suite": "quick", "overrides": ["MODEL.BACKBONE.NAME", "x"]}, ["its baseline differ"]),
         (
             {"suite": "quick", "overrides": ["SOLVER.MAX_ITERS", "4"]},
             ["did you mean SOLVER.MAX_ITER,"],
         ),
-        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]}, ["'SOLVER.MAX_ITER' is alone"]),
+        (
+            {"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]},
+            ["'SOLVER.MAX_ITER' has no partner"],
+        ),
         ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER", "x y"]}, ["the command line"]),
         ({"suite": "quick", "overrides": ["SEED", "--dry-run"]}, ["--dry-run comes after"]),
     ],

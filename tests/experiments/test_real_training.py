@@ -12,8 +12,9 @@ import torch
 from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
-from nonlocal_det.experiments import make_plan, reproduce
 from nonlocal_det.experiments.estimate import checkpoint_bytes, checkpoint_count
+from nonlocal_det.experiments.plan import make_plan
+from nonlocal_det.experiments.reproduce import reproduce
 
 TINY = [
     *("SOLVER.IMS_PER_BATCH", "2", "SOLVER.MAX_ITER", "6", "SOLVER.STEPS", "()"),
@@ -64,7 +65,7 @@ def test_a_killed_training_is_resumed_and_the_table_is_whole(mini_coco, tmp_path
     results = json.loads((out / "results.json").read_text())
     assert results["mixed"] == []
     assert first["inexact"] == []
-    note = f"resumed at iteration {first['first_iteration']}; exactly: the images and chance"
+    note = f"resumed at iteration {first['first_iteration']}; exactly: the images and random"
     assert note in (out / "results.md").read_text()
 
     cfg = plan.configs[plan.runs[1].config]

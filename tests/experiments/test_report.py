@@ -47,11 +47,11 @@ def test_a_single_seed_has_no_interval(suite):
 
 
 def test_a_partial_table_is_there_after_each_run(suite, monkeypatch):
-    from nonlocal_det.experiments import command
+    from nonlocal_det.experiments import reproduce
 
     seen = []
-    write = command.write_report
-    monkeypatch.setattr(command, "write_report", lambda plan: seen.append(write(plan)))
+    write = reproduce.write_report
+    monkeypatch.setattr(reproduce, "write_report", lambda plan: seen.append(write(plan)))
     suite.run("1")
     assert "1 of 2 runs have finished" in seen[0]
     assert "| 41.00 | - | - | - | - | - |" in seen[0]

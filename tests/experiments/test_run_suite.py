@@ -10,6 +10,7 @@ import time
 import pytest
 
 from nonlocal_det.experiments import estimate, runner
+from nonlocal_det.experiments.resources import Resources
 from nonlocal_det.experiments.runner import Runner
 
 BASE, NL = "mask_keypoint_rcnn_R18", "nl_mask_keypoint_rcnn_R18"
@@ -100,6 +101,20 @@ def kill_when(suite, calls: int, process: int, number: int) -> None:
     os.kill(process, number)
 
 
+def test_a_group_is_signalled_only_while_its_leader_is_not_reaped(suite, monkeypatch):
+    killpg, signalled = os.killpg, []
+
+    def checked(number, sent):
+        # ChildProcessError once it is reaped: another process may have its number then
+        os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        signalled.append(number)
+        killpg(number, sent)
+
+    monkeypatch.setattr(os, "killpg", checked)
+    assert suite.run("1") == 0
+    assert len(signalled) == 2
+
+
 def test_a_killed_suite_leaves_its_training_alone_and_no_second_one_starts(suite):
     suite.set_faults(seconds=1.5)
     process = multiprocessing.get_context("fork").Process(target=suite.run)
@@ -121,9 +136,8 @@ def test_runs_share_out_the_gpus(suite):
     suite.set_faults(seconds=0.4)  # three times that for the non-local model
     slots = [("0", "1"), ("2", "3")]
     said: list[str] = []
-    several = Runner(
-        suite.plan(), slots, gpus_per_run=2, train=suite.train, say=said.append, every=0.3
-    )
+    resources = Resources(slots, gpus_per_run=2, train=suite.train)
+    several = Runner(suite.plan(), resources, say=said.append, every=0.3)
     assert several.run() == 0
     starts, ends = suite.calls(), suite.calls("end")
     assert {call[2] for call in starts} == {"0,1", "2,3"}
@@ -138,7 +152,7 @@ def test_runs_share_out_the_gpus(suite):
 
 def test_on_what_is_visible_nothing_is_set(suite, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    several = Runner(suite.plan("1"), [()], train=suite.train, say=lambda line: None)
+    several = Runner(suite.plan("1"), Resources(train=suite.train), say=lambda line: None)
     assert several.run() == 0
     assert {call[2] for call in suite.calls()} == {"7"}
     assert not any("--num-gpus" in call[-1] for call in suite.calls())

@@ -54,7 +54,6 @@ def test_what_is_measured_is_no_change_of_the_code(checkout):
     git("commit", "-m", "first")
     clean = provenance.commit()
     (package / "model_zoo" / "zoo.json").write_text("[1]")
-    (package / "model_zoo" / "learning_rates.json").write_text("[1]")
     assert provenance.commit() == clean
     (package / "model_zoo" / "rows.py").write_text("a = 1")
     assert provenance.commit() != clean

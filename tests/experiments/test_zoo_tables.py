@@ -1,9 +1,14 @@
+import re
 from pathlib import Path
 
-from nonlocal_det import model_zoo
-from nonlocal_det.model_zoo.table import load_rows, render
+import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "model_zoo.md"
+from nonlocal_det import model_zoo
+from nonlocal_det.experiments.zoo_tables import fill_tables, render_zoo
+from nonlocal_det.model_zoo.rows import load_rows
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT, LONG_RANGE = ROOT / "model_zoo.md", ROOT / "docs" / "long_range.md"
 
 
 def test_every_config_has_its_row_and_a_baseline_stands_above_its_rows():
@@ -15,18 +20,41 @@ def test_every_config_has_its_row_and_a_baseline_stands_above_its_rows():
             assert names.index(row["baseline"]) < names.index(row["config"])
 
 
-def test_the_document_is_what_the_data_gives():
-    assert DOCUMENT.read_text() == render(load_rows())
+def test_the_documents_are_what_the_data_gives():
+    assert DOCUMENT.read_text() == render_zoo(load_rows())
+    text = LONG_RANGE.read_text()
+    assert text == fill_tables(text, load_rows())
+    assert "| `long_range/nl_beacon_R18` | 1 block in res4 | 0.02 | 84.4 ± 1.7 |" in text
 
 
-BASE = {"config": "b", "baseline": None, "task": "keypoint", "note": "", "config_sha256": "1"}
+def test_markers_and_baselines_must_be_the_same():
+    text = LONG_RANGE.read_text().replace("<!-- table: local_R18 -->", "<!-- table: far_R18 -->")
+    with pytest.raises(ValueError, match="'far_R18'.*expected .*'local_R18'"):
+        fill_tables(text, load_rows())
+
+
+def test_pictures_of_the_long_range_document_are_there():
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", LONG_RANGE.read_text())
+    assert len(pictures) == 6
+    assert all((LONG_RANGE.parent / path).is_file() for path in pictures)
+
+
+def test_a_model_below_its_baseline_is_marked_and_said():
+    text = render_zoo(load_rows())
+    assert "| **-4.1 [-6.8, -1.4]** |" in text
+    assert (
+        "is below its baseline, with an interval that excludes 0 over 3 seeds, in mask AP " in text
+    )
+
+
+BASE = {"config": "b", "baseline": None, "task": "keypoint", "note": "", "config_hash": "1"}
 FROM = {"command": "run", "commit": "c0ffee", "seeds": [1, 5], "hardware": "a GPU"}
 
 
 def rows_with(measured: dict | None, **more: object) -> list[str]:
     nl = {**BASE, "config": "nl", "baseline": "b", "paper": {"keypoint": [66.0, 87.1, 71.7]}}
     base = {**BASE, "paper": {"keypoint": [65.1, 86.8, 70.4]}, "measured": None}
-    return render([base, {**nl, "measured": measured, **more}]).splitlines()
+    return render_zoo([base, {**nl, "measured": measured, **more}]).splitlines()
 
 
 def test_measured_and_paper_numbers_stand_apart():
@@ -52,8 +80,8 @@ def test_a_paired_difference_shows_its_interval():
 def test_a_config_that_changed_after_its_measurement_is_marked():
     measured = {"keypoint": [60.0, 80.0, 70.0], **FROM}
     changed = "its config has changed since"
-    assert changed in "\n".join(rows_with({**measured, "config_sha256": "2"}))
-    assert changed not in "\n".join(rows_with({**measured, "config_sha256": "1"}))
+    assert changed in "\n".join(rows_with({**measured, "config_hash": "2"}))
+    assert changed not in "\n".join(rows_with({**measured, "config_hash": "1"}))
 
 
 def test_weights_are_named_with_their_hash():
@@ -63,11 +91,11 @@ def test_weights_are_named_with_their_hash():
 
 
 def test_the_papers_differences_are_the_papers():
-    text = render(load_rows())
+    text = render_zoo(load_rows())
     assert "| `nl_mask_rcnn_R101` | 1 block in res4 | 40.8 / 63.1 / 44.5 | +1.3 | - | - |" in text
     assert "66.5 / 87.3 / 72.8 | +1.4 | - | - |" in text
 
 
 def test_the_settings_of_the_costs_are_said_once():
-    text = render(load_rows())
+    text = render_zoo(load_rows())
     assert "1000 (small models 50 or 30) proposals and 100 detections." in text

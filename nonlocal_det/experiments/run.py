@@ -41,19 +41,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """Its name in messages."""
         rate = "" if self.rate is None else f" lr {self.rate:g}"
         return f"{self.config}{rate} seed {self.seed}"
 
     def arguments(self) -> list[str]:
-        """What follows the training command; ``--resume`` once there is something to resume."""
-        words = ["--config-file", self.config]
-        if self.status() != "new":
-            words.append("--resume")
-        return [*words, "SEED", str(self.seed), "OUTPUT_DIR", str(self.folder), *self.options]
+        """Return what follows the training command; ``--resume`` if there was a start before."""
+        resume = [] if self.status() == "new" else ["--resume"]
+        words = ["--config-file", self.config, *resume, "SEED", str(self.seed)]
+        return [*words, "OUTPUT_DIR", str(self.folder), *self.options]
 
     def status(self) -> Status:
-        """How far it has come."""
+        """Read from the folder how far it has come."""
         if self.result() is not None:
             return "finished"
         if self.is_locked():
@@ -64,7 +63,7 @@ class Run:
         return "interrupted" if starts or self.has_checkpoint() else "new"
 
     def result(self) -> Json | None:
-        """The content of ``result.json``; None before the run has finished.
+        """Read ``result.json``; None before the run has finished.
 
         Raises:
             ValueError: the file is not the json that a training writes.
@@ -72,33 +71,34 @@ class Run:
         return _read(self.folder / RESULT, needed="metrics")
 
     def starts(self) -> list[Json]:
-        """Every start that has left something: time, commit, config hash, data, command, error."""
+        """Read every start that left something: time, commit, config hash, data, command, error."""
         content = _read(self.folder / "run.json", needed="starts")
         return content["starts"] if content else []
 
     def has_checkpoint(self) -> bool:
-        """Whether Detectron2 can continue."""
+        """Tell whether Detectron2 can continue."""
         return (self.folder / "last_checkpoint").is_file()
 
     def note_start(self, origin: Json, command: str) -> None:
-        """Write down that it starts now; what starts from nothing has no past."""
-        past = self.starts() if self.has_checkpoint() else []
+        """Record a start; earlier ones that left no checkpoint are dropped."""
+        earlier = self.starts() if self.has_checkpoint() else []
         start = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **origin, "command": command}
-        self._write([*past, {**start, "error": ""}])
+        self._write([*earlier, {**start, "error": ""}])
 
     def note_error(self, error: str) -> None:
-        """Write down how the last start ended."""
-        *past, last = self.starts()
-        self._write([*past, {**last, "error": error}])
+        """Record how the last start ended."""
+        *earlier, last = self.starts()
+        self._write([*earlier, {**last, "error": error}])
 
     def _write(self, starts: list[Json]) -> None:
         content = {"config": self.config, "seed": self.seed, "starts": starts}
         write_json(self.folder / "run.json", content)
 
     def lock(self) -> int:
-        """Take the run for a process that inherits the returned file descriptor.
+        """Lock the run for a process that inherits the returned file descriptor.
 
-        The lock lasts as long as that process, also when the one that took it is killed.
+        The kernel holds the lock as long as that process lives, even if the process that took it
+        was killed: so no second training starts in the folder of an orphaned one.
 
         Raises:
             ValueError: a process holds it.
@@ -113,11 +113,11 @@ class Run:
         return descriptor
 
     def in_use(self) -> str:
-        """What to say when another process trains it."""
+        """Say that another process trains it."""
         return f"{self.folder} is being trained by another process; wait for it, or end it"
 
     def is_locked(self) -> bool:
-        """Whether a process is training it now."""
+        """Tell whether a process is training it now."""
         if not (self.folder / "run.lock").is_file():
             return False
         with open(self.folder / "run.lock") as file:

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from nonlocal_det.model_zoo.measured import with_results
-from nonlocal_det.model_zoo.rows import config_sha256, load_rows
+from nonlocal_det.configs import config_hash, load_config
+from nonlocal_det.experiments.zoo_rows import with_results
+from nonlocal_det.model_zoo.rows import load_rows
 
 NL, BASE = "quick/nl_mask_keypoint_rcnn_R18", "quick/mask_keypoint_rcnn_R18"
 
@@ -69,7 +70,7 @@ def test_a_finished_suite_becomes_the_measured_part_of_its_rows():
         "commit": "c0ffee",
         "hardware": "a CPU, 2 threads",
         "versions": "torch 2.11.0, detectron2 0.6",
-        "config_sha256": config_sha256(NL),
+        "config_hash": config_hash(load_config(NL)),
     }
     assert "paired" not in rows[BASE]["measured"]
     for row in before:

@@ -3,21 +3,18 @@
 from nonlocal_det.training.provenance import commit, data_hashes
 
 from .plan import Plan
-from .record import Json, Run
+from .run import Json, Run
 
 
 def current_origin(plan: Plan, run: Run) -> Json:
-    """The commit, the config's hash and the data's hashes of a run that would start now."""
+    """Return commit, config hash and data hashes of a run that would start now."""
     cfg = plan.configs[run.config]
-    return {
-        "commit": commit(),
-        "config_hash": run.config_hash,
-        "data": data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
-    }
+    data = data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST))
+    return {"commit": commit(), "config_hash": run.config_hash, "data": data}
 
 
 def find_mixed(plan: Plan, *, training: bool) -> list[str]:
-    """What there is of another commit, config or data set, a line each; empty when all agree.
+    """List what is of another commit, config or data set, a line each; empty when all agree.
 
     Configs are compared with the plan's. Commit and data must be those of now when something is to
     be trained, else those of the first finished run: newer code may report on an old table.
@@ -26,18 +23,18 @@ def find_mixed(plan: Plan, *, training: bool) -> list[str]:
         plan: its folders are read.
         training: whether unfinished runs are about to start.
     """
-    found = [(run, source, origin) for run in plan.runs for source, origin in _origins(run)]
+    origins = [(run, file, origin) for run in plan.runs for file, origin in _origins(run)]
     if training and any(run.status() != "finished" for run in plan.runs):
         wanted: Json = {"commit": commit(), "data": data_hashes(plan.datasets)}
     else:
         data: dict[str, str] = {}
-        for _, _, origin in found:
+        for _, _, origin in origins:
             data = {**origin["data"], **data}  # the first to name it counts
-        wanted = {"commit": found[0][2]["commit"] if found else "-", "data": data}
+        wanted = {"commit": origins[0][2]["commit"] if origins else "-", "data": data}
     return [
-        f"{source}: {line}"
-        for run, source, origin in found
-        for line in _differences(origin, {**wanted, "config_hash": run.config_hash})
+        f"{file}: {difference}"
+        for run, file, origin in origins
+        for difference in _differences(origin, {**wanted, "config_hash": run.config_hash})
     ]
 
 
@@ -58,19 +55,20 @@ def refuse_mixed(plan: Plan, *, training: bool) -> None:
 def _origins(run: Run) -> list[tuple[str, Json]]:
     """Where the run's weights and numbers come from: each start that left something, the result."""
     result = run.result()
-    found = [(str(run.folder / "result.json"), result)] if result else []
+    origins = [(str(run.folder / "result.json"), result)] if result else []
     if result or run.has_checkpoint():
-        found += [(str(run.folder / "run.json"), start) for start in run.starts()]
-    return found
+        origins += [(str(run.folder / "run.json"), start) for start in run.starts()]
+    return origins
 
 
 def _differences(origin: Json, wanted: Json) -> list[str]:
-    lines = []
-    for key, what in (("commit", "commit"), ("config_hash", "config")):
-        if origin[key] != wanted[key]:
-            lines.append(f"{what} {origin[key]}, not {wanted[key]}")
+    lines = [
+        f"{what} {origin[key]}, not {wanted[key]}"
+        for key, what in (("commit", "commit"), ("config_hash", "config"))
+        if origin[key] != wanted[key]
+    ]
     for name in sorted(origin["data"].keys() & wanted["data"].keys()):
-        theirs, ours = origin["data"][name], wanted["data"][name]
-        if "-" not in (theirs, ours) and theirs != ours:
-            lines.append(f"data set {name} {theirs[:12]}, not {ours[:12]}")
+        recorded, expected = origin["data"][name], wanted["data"][name]
+        if "-" not in (recorded, expected) and recorded != expected:
+            lines.append(f"data set {name} {recorded[:12]}, not {expected[:12]}")
     return lines

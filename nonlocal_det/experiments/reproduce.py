@@ -1,18 +1,18 @@
-"""What ``tools/reproduce.py`` does with a plan: train it, only report, or say what it would do."""
+"""What ``tools/reproduce.py`` does with a plan: train it, report on it, or describe it."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 
-from .choose import write_choice
 from .datasets import prepare_data
 from .estimate import describe
-from .gpus import parse_gpus, parse_jobs, usable_cores
-from .origin import find_mixed, refuse_mixed
+from .learning_rates import write_grid_report
+from .mixing import find_mixed, refuse_mixed
 from .plan import Plan
 from .report import write_report
-from .runner import TRAIN, Runner
+from .resources import TRAIN, Resources, parse_gpus, threads_per_job, usable_cores
+from .runner import Runner
 
 _MANY = 1024  # GPUs
 Mode = Literal["train", "report", "dry-run"]
@@ -28,7 +28,7 @@ def reproduce(
     force: bool = False,
     train: Sequence[str] = TRAIN,
 ) -> int:
-    """Carry out a plan and write its report after each run; say all of it on the terminal.
+    """Carry out a plan and write its report after each run; print all of it.
 
     Args:
         plan: of `make_plan`.
@@ -45,42 +45,33 @@ def reproduce(
         1 when one failed, 128 + n after signal n.
 
     Raises:
-        ValueError: bad GPUs or jobs, or results that cannot stand in one table.
+        ValueError: GPUs or jobs that are not there, or results that cannot stand in one table.
         FileNotFoundError: a data set is not there.
     """
     # a dry run may plan for another machine
     available = _MANY if mode == "dry-run" else torch.cuda.device_count()
-    threads = parse_jobs(jobs, gpus, usable_cores())
-    runner = Runner(
-        plan,
-        parse_gpus(gpus, gpus_per_run, available) * (jobs or 1),
-        gpus_per_run=gpus_per_run,
-        threads=threads,
-        train=train,
-        say=_say,
-        after_each=lambda: _write(plan),
-    )
+    threads = threads_per_job(jobs, gpus, usable_cores())
+    slots = parse_gpus(gpus, gpus_per_run, available) * (jobs or 1)
+    resources = Resources(slots, gpus_per_run, threads, train)
     if mode == "dry-run":
-        _say(describe(plan, runner))
+        _print(describe(plan, resources))
         return 0
-    if mode == "train":
-        for line in prepare_data(plan):
-            _say(line)
+    training = mode == "train"
+    for line in prepare_data(plan) if training else ():
+        _print(line)
     if force:
-        for line in find_mixed(plan, training=mode == "train"):
-            _say(f"mixed: {line}")
+        for line in find_mixed(plan, training=training):
+            _print(f"mixed: {line}")
     else:
-        refuse_mixed(plan, training=mode == "train")
-    status = runner.run() if mode == "train" else 0
-    _say(_write(plan))
-    if not plan.grid:
-        _say(f"written: {plan.output / 'results.json'} and results.md")
+        refuse_mixed(plan, training=training)
+    write = write_grid_report if plan.grid else write_report
+    runner = Runner(plan, resources, say=_print, after_each=lambda: write(plan))
+    status = runner.run() if training else 0
+    _print(write(plan))
+    names = "learning_rates.md" if plan.grid else "results.json and results.md"
+    _print(f"written: {plan.output}/{names}")
     return status
 
 
-def _write(plan: Plan) -> str:
-    return write_choice(plan) if plan.grid else write_report(plan)
-
-
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)

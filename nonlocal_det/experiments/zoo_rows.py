@@ -1,0 +1,149 @@
+"""The computed fields of the zoo's rows: costs, config hashes, and what a suite has measured."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from nonlocal_det.analysis import Cost, Setting, detector_costs
+from nonlocal_det.configs import config_hash, load_config
+from nonlocal_det.model_zoo.rows import Row
+
+from .run import Json
+from .suites import METRICS, TASKS
+
+
+def refresh_row(row: Row) -> Row:
+    """Compute ``config_hash`` and ``cost`` anew: with the kernels chosen on the CPU."""
+    name = row["config"]
+    report = detector_costs(load_config(name), name)
+    cost = {
+        "device": report.device,
+        "setting": asdict(report.inference),
+        "total": asdict(report.total),
+        "nl_blocks": asdict(report.all_blocks),
+    }
+    return {**row, "config_hash": config_hash(load_config(name)), "cost": cost}
+
+
+def costs_of(row: Row) -> tuple[str, Setting, Cost, Cost]:
+    """Return name, setting, total cost and cost of the NL blocks, as a row holds them."""
+    cost = row["cost"]
+    return (
+        row["config"],
+        Setting(**cost["setting"]),
+        Cost(**cost["total"]),
+        Cost(**cost["nl_blocks"]),
+    )
+
+
+def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
+    """Replace the rows' ``measured`` by what a suite has measured.
+
+    ``measured`` then has, where the suite has them: for each task ``[AP, AP50, AP75]``, the means
+    over the seeds; ``std``, the same of the standard deviations; ``paired``, for each task the
+    ``mean`` difference of AP to the baseline under equal seeds, its 95 % interval ``ci95`` and the
+    number of ``seeds``; ``over_control``, the same to the row's control of equal cost;
+    ``by_distance``, ``chance`` and the accuracy in each of ``bins`` in percent, and in the last of
+    them the difference ``farthest_over_control``; ``learning_rate``, ``seeds``, ``s_per_iter``,
+    ``s_per_image``, ``memory_mib``, ``command``, ``commit``, ``hardware``, ``versions``,
+    ``schedule`` and the ``config_hash`` of now.
+
+    Args:
+        rows: of the zoo.
+        results: the content of the ``results.json`` of ``tools/reproduce.py``.
+
+    Returns:
+        New rows; those of models that a seed of the suite is missing for are as they were.
+
+    Raises:
+        ValueError: the results mix commits, configs or data, or are of changed configs (KEY VALUE
+            overrides), so that they are not the rows' models; or no model is finished.
+    """
+    for key, what in (("mixed", "mix"), ("overrides", "have the overrides")):
+        if results.get(key):
+            raise ValueError(
+                f"{key}={results[key]}: these results of suite {results['suite']!r} {what} that, "
+                "so they are not those of the zoo's rows; run the suite anew without it"
+            )
+    count = len(results["seeds"])
+    finished = {model["config"]: model for model in results["models"] if _count(model) == count}
+    if not finished:
+        raise ValueError(
+            f"suite {results['suite']!r}: no model is finished under all of the seeds "
+            f"{results['seeds']}, so nothing is measured"
+        )
+    if unknown := sorted(finished.keys() - {row["config"] for row in rows}):
+        raise ValueError(f"suite {results['suite']!r}: {unknown} are no rows of the zoo")
+    return [
+        {**row, "measured": _measured(row, finished[row["config"]], results)}
+        if row["config"] in finished
+        else row
+        for row in rows
+    ]
+
+
+def _count(model: Json) -> int:
+    """The seeds under which a task was measured."""
+    return max((value["count"] for key, value in model["metrics"].items() if key[-3:] == " AP"))
+
+
+def _measured(row: Row, model: Json, results: Json) -> Json:
+    tasks = [task for task in TASKS if f"{task} AP" in model["metrics"]]
+
+    def triples(field: str) -> Json:
+        found = {t: [model["metrics"][f"{t} {m}"][field] for m in METRICS] for t in tasks}
+        return {task: triple for task, triple in found.items() if None not in triple}
+
+    measured = {
+        **triples("mean"),
+        "std": triples("std"),
+        "paired": _differences(row, row["baseline"], results),
+        "over_control": _differences(row, row.get("control"), results),
+        "by_distance": _by_distance(row, model, results),
+        "learning_rate": model.get("learning_rate"),
+        "seeds": results["seeds"],
+        "s_per_iter": model.get("s_per_iter"),
+        "s_per_image": model.get("s_per_image"),
+        "memory_mib": model.get("memory_mib"),
+        "command": results["command"],
+        "schedule": results.get("schedule"),
+        "config_hash": config_hash(load_config(row["config"])),
+    }
+    measured |= {key: "; ".join(results[key]) for key in ("commit", "hardware", "versions")}
+    return {key: value for key, value in measured.items() if value not in (None, "", {})}
+
+
+def _differences(row: Row, other: str | None, results: Json) -> Json:
+    """The difference of AP to another config, by task; empty where there is none."""
+    return {
+        pair["metric"].removesuffix(" AP"): _short(pair["difference"])
+        for pair in results["pairs"]
+        if (pair["config"], pair["baseline"]) == (row["config"], other)
+        and pair["metric"].endswith(" AP")
+        and pair["difference"]["count"]
+    }
+
+
+def _short(difference: Json) -> Json:
+    count, ends = difference["count"], difference["interval"]
+    return {"mean": difference["mean"], "ci95": ends, "seeds": count}
+
+
+def _by_distance(row: Row, model: Json, results: Json) -> Json:
+    """Mean and spread of each range, farthest last, and the difference to the control there."""
+    content = model.get("by_distance")
+    if not content:
+        return {}
+    bins = [
+        {
+            **{key: b[key] for key in ("range", "count")},
+            **{key: b["accuracy"][key] for key in ("mean", "std")},
+        }
+        for b in content["bins"]
+    ]
+    farthest = (row["config"], row.get("control"), bins[-1]["range"])
+    measured = {"chance": content["chance"], "bins": bins}
+    for pair in results["distance_pairs"]:
+        is_farthest = (pair["config"], pair["baseline"], pair["range"]) == farthest
+        if is_farthest and pair["difference"]["count"]:
+            measured["farthest_over_control"] = _short(pair["difference"])
+    return measured

@@ -1,0 +1,42 @@
+import math
+
+import pandas as pd
+import pytest
+
+from nonlocal_det.experiments.results import paired_difference, summarize
+
+
+def test_the_interval_is_students_of_a_table():
+    # mean 2, std 1, n 3; the two-sided 95 % quantile for 2 degrees of freedom is 4.303 in any table
+    found = summarize(pd.Series([1.0, 2.0, 3.0]))
+    assert (found["count"], found["mean"], found["std"]) == (3, 2.0, 1.0)
+    half = 4.303 / math.sqrt(3)
+    assert found["interval"] == pytest.approx((2 - half, 2 + half), abs=1e-3)
+
+
+def test_the_recorded_intervals_come_out_again():
+    # quick's keypoint AP, seed by seed: the differences of which zoo.json has mean and interval
+    mean, low, high = -4.111165551270619, -6.833, -1.389
+    spread = (high - low) / 2 / 4.302652729696144 * math.sqrt(3)
+    values = pd.Series([mean - spread, mean, mean + spread])
+    assert summarize(values)["interval"] == pytest.approx((low, high), abs=1e-3)
+
+
+def test_few_values_say_no_more_than_they_can():
+    empty = {"count": 0, "mean": None, "std": None, "interval": None}
+    assert summarize(pd.Series([], dtype=float)) == empty
+    assert summarize(pd.Series([38.5])) == {**empty, "count": 1, "mean": 38.5}
+    equal = summarize(pd.Series([1.0, 1.0]))
+    assert (equal["std"], equal["interval"]) == (0, (1.0, 1.0))
+
+
+def test_only_seeds_of_both_are_paired():
+    rows = [("a", 5, 38.0), ("a", 1, 40.0), ("a", 9, 1.0)]
+    rows += [("b", 1, 41.0), ("b", 5, 37.5), ("b", 7, 0.0)]
+    values = pd.DataFrame(
+        [(config, seed, "box AP", value) for config, seed, value in rows],
+        columns=["config", "seed", "metric", "value"],
+    )
+    found = paired_difference(values, "a", "b", "box AP")
+    assert found["by_seed"] == {"1": 1.0, "5": -0.5}
+    assert found["difference"]["mean"] == 0.25
