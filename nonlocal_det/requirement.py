@@ -1,6 +1,6 @@
 """Is there a Detectron2 that this package can extend? If not, why not, and what to do."""
 
-from .install.found import OLDEST, numbers
+from .install.installed import OLDEST, numbers
 
 CURE = "run `python -m nonlocal_det.install` (see README.md, Install)"
 

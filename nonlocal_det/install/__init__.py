@@ -1,4 +1,4 @@
-"""Gets a working Detectron2; imports nothing but the standard library."""
+"""Installs a working Detectron2; imports nothing but the standard library."""
 
 from .commands import InstallError, Steps
 from .detectron2 import install, main

@@ -1,4 +1,4 @@
-"""`python -m nonlocal_det.install`: for those who have the wheel and no tools/."""
+"""`python -m nonlocal_det.install`: for users of the wheel, who have no tools/."""
 
 from .detectron2 import main
 

@@ -1,4 +1,4 @@
-"""How the installer runs commands and announces changes: in one place, for tests to replace."""
+"""Run commands and announce changes: in one place, for tests to replace."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ PIP = (sys.executable, "-m", "pip")
 
 
 class InstallError(RuntimeError):
-    """What stopped the installation, with its reason and its cure."""
+    """The reason why the installation stopped, and its cure."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,7 @@ Runner = Callable[[Sequence[str], float | None], Finished]
 
 
 def run_command(command: Sequence[str], timeout: float | None = None) -> Finished:
-    """Runs a command which can neither prompt nor outlive its time.
-
-    Args:
-        command: program and arguments.
-        timeout: seconds after which the command is killed; None waits for ever.
+    """Run a command that cannot prompt, and kill it after `timeout` seconds if there is one.
 
     Returns:
         The result; code 127 if the program does not exist and 124 if its time ran out.
@@ -63,10 +59,10 @@ def run_command(command: Sequence[str], timeout: float | None = None) -> Finishe
 
 @dataclass(frozen=True)
 class Steps:
-    """Announces every step, and in a dry run does only those that change nothing.
+    """Announce every step, and in a dry run do only those that change nothing.
 
     Args:
-        run: runs a command; `run_command` or a test's stand-in.
+        run: runs a command; `run_command` or a test's replacement.
         say: prints one line.
         dry_run: print what would be done and change nothing.
     """
@@ -76,20 +72,15 @@ class Steps:
     dry_run: bool = False
 
     def begin(self, step: str) -> bool:
-        """Announces a change; False in a dry run, where it must not be made."""
+        """Announce a change; False in a dry run, where it must not be made."""
         self.say(f"would {step}" if self.dry_run else step)
         return not self.dry_run
 
     def change(self, step: str, command: Sequence[str], cure: str = "see the output") -> None:
-        """Runs a command that changes something, unless this is a dry run.
-
-        Args:
-            step: what it does.
-            command: program and arguments.
-            cure: what to do when it fails.
+        """Run a command that changes something, unless this is a dry run.
 
         Raises:
-            InstallError: if the command fails; with the command and the end of its output.
+            InstallError: the command fails; with the command, the end of its output and the cure.
         """
         if not self.begin(f"{step}: {shlex.join(command)}"):
             return

@@ -1,4 +1,4 @@
-"""Finds or installs a working Detectron2 for the torch that is there.
+"""Find or install a working Detectron2 for the installed torch.
 
 Standard library only: this runs before anything else of the project can.
 """
@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .commands import PIP, InstallError, Steps
-from .found import Found, look, refuse_old_or_broken, require_tools
+from .installed import Installed, probe, refuse_old_or_broken, require_tools
 from .wheel import pure_python_wheel
 
 SOURCES = ("auto", "repository", "pypi")
 REPOSITORY = "https://github.com/facebookresearch/detectron2.git"
 
 
-def install(source: str = "auto", cache: Path | None = None, steps: Steps | None = None) -> Found:
-    """Leaves a working Detectron2 as it is, else installs one.
+def install(
+    source: str = "auto", cache: Path | None = None, steps: Steps | None = None
+) -> Installed:
+    """Install Detectron2 unless a working one is installed.
 
     Args:
         source: `repository` builds Facebook Research's repository with its C++ operators, `pypi`
@@ -27,28 +29,29 @@ def install(source: str = "auto", cache: Path | None = None, steps: Steps | None
         steps: announces and runs every step.
 
     Returns:
-        What is there now (in a dry run: what was there before).
+        What is installed now (in a dry run: what was installed before).
 
     Raises:
-        ValueError: for an unknown source.
-        InstallError: if something needed is missing, broken or fails; it says what to do.
+        ValueError: `source` is not in SOURCES.
+        InstallError: something needed is missing or broken, or a command fails; with the cure.
     """
     if source not in SOURCES:
         raise ValueError(f"source={source!r}; expected one of {', '.join(SOURCES)}")
     steps = steps or Steps()
-    found = look(steps)
-    refuse_old_or_broken(found)
-    if found.works:
-        steps.say(str(found))
-        return found
-    steps.say("detectron2 is not installed" + (f" ({found.error})" if found.error else ""))
-    require_tools(found)
-    steps.say(f"for torch {found.torch}, torchvision {found.torchvision}, {sys.executable}:")
+    installed = probe(steps)
+    refuse_old_or_broken(installed)
+    if installed.works:
+        steps.say(str(installed))
+        return installed
+    steps.say("detectron2 is not installed" + (f" ({installed.error})" if installed.error else ""))
+    require_tools(installed)
+    versions = f"torch {installed.torch}, torchvision {installed.torchvision}"
+    steps.say(f"for {versions}, {sys.executable}:")
     if source == "repository":
-        return _from_repository(found, steps)
+        return _from_repository(installed, steps)
     if source == "pypi":
-        return _from_pypi(found, cache or default_cache(), steps)
-    return _from_either(found, cache or default_cache(), steps)
+        return _from_pypi(installed, cache or default_cache(), steps)
+    return _from_either(installed, cache or default_cache(), steps)
 
 
 def default_cache() -> Path:
@@ -56,21 +59,21 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nonlocal_det"
 
 
-def _from_either(found: Found, cache: Path, steps: Steps) -> Found:
-    """The repository if it can be reached and built here, else PyPI; says which and why."""
+def _from_either(installed: Installed, cache: Path, steps: Steps) -> Installed:
+    """Install from the repository if it can be reached and built, else from PyPI."""
     try:
-        installed = _from_repository(found, steps)
+        built = _from_repository(installed, steps)
     except InstallError as error:
         steps.say(f"{error}\nfalling back to PyPI's source package, without C++ operators")
     else:
         if not steps.dry_run:
-            return installed
+            return built
         steps.say("if that failed, PyPI's source package, without C++ operators:")
-    return _from_pypi(found, cache, steps)
+    return _from_pypi(installed, cache, steps)
 
 
-def _from_repository(found: Found, steps: Steps) -> Found:
-    """Builds the repository's main branch with its C++ operators."""
+def _from_repository(installed: Installed, steps: Steps) -> Installed:
+    """Build the repository's main branch with its C++ operators."""
     answer = steps.run(["git", "ls-remote", REPOSITORY, "HEAD"], 10)
     if answer.code:
         raise InstallError(
@@ -82,45 +85,41 @@ def _from_repository(found: Found, steps: Steps) -> Found:
         [*PIP, "install", "--no-build-isolation", f"git+{REPOSITORY}"],
         cure="the output says what the build misses; `--source pypi` needs no compiler",
     )
-    return _prove(found, steps)
+    return _prove(installed, steps)
 
 
-def _from_pypi(found: Found, cache: Path, steps: Steps) -> Found:
-    """Installs the pure-Python wheel of the 0.6 release."""
+def _from_pypi(installed: Installed, cache: Path, steps: Steps) -> Installed:
+    """Install the pure-Python wheel of the 0.6 release."""
     wheel = pure_python_wheel(cache, steps)
     steps.change("install it and what it needs", [*PIP, "install", str(wheel)])
-    return _prove(found, steps)
+    return _prove(installed, steps)
 
 
-def _prove(before: Found, steps: Steps) -> Found:
-    """Looks again after an installation, for pip's word is no proof."""
+def _prove(before: Installed, steps: Steps) -> Installed:
+    """Probe again after an installation: pip may succeed where the import fails."""
     if steps.dry_run:
         return before
-    found = look(steps)
-    if not found.works:
+    installed = probe(steps)
+    if not installed.works:
         raise InstallError(
-            f"detectron2 was installed but does not work: {found.error or 'it is not found'} "
-            f"(path: {found.path}). Cure: is there another detectron2 on PYTHONPATH?"
+            f"detectron2 was installed but does not work: {installed.error or 'it is not found'} "
+            f"(path: {installed.path}). Cure: is there another detectron2 on PYTHONPATH?"
         )
-    steps.say(str(found))
-    return found
+    steps.say(str(installed))
+    return installed
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """The command line of `tools/install_detectron2.py` and `python -m nonlocal_det.install`.
-
-    Args:
-        argv: the arguments; None: the process's.
-        prog: the program's name in its help.
+    """Run the command line of `tools/install_detectron2.py` and `python -m nonlocal_det.install`.
 
     Returns:
-        The exit code: 0 if a Detectron2 works (or a dry run went through), else 1.
+        The exit code: 0 if Detectron2 works (or in a dry run every step can be made), else 1.
     """
-    description = "Finds or installs a working Detectron2 for the torch that is there."
+    description = "Find or install a working Detectron2 for the installed torch."
     parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("--source", choices=SOURCES, default="auto", help="default: %(default)s")
     parser.add_argument("--cache", type=Path, help=f"default: {default_cache()}")
-    parser.add_argument("--dry-run", action="store_true", help="say every step, change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print every step, change nothing")
     options = parser.parse_args(argv)
     try:
         install(options.source, options.cache, Steps(dry_run=options.dry_run))

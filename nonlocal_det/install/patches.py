@@ -1,7 +1,7 @@
 """The patches that turn Detectron2 0.6's source package into a pure-Python build for today.
 
-Data, apart from the code that uses it: each row says what, how often and why. A row that does not
-apply exactly as often as it says stops the build, so a changed archive cannot slip through.
+A row that does not apply exactly as often as its count stops the build, so a changed archive is
+noticed.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from .commands import InstallError
 
 @dataclass(frozen=True)
 class Patch:
-    """Replaces a text in a file, exactly `count` times.
+    """Replace a text in a file, exactly `count` times.
 
     Args:
         file: path below the root of the source package.
@@ -138,21 +138,17 @@ NEW_FILES = {"detectron2/utils/missing_ops.py": Path(__file__).with_name("missin
 
 
 def apply_patches(root: Path, patches: Iterable[Patch]) -> None:
-    """Applies every patch to the unpacked source package and adds the new files.
-
-    Args:
-        root: the directory that holds setup.py.
-        patches: the table.
+    """Apply every patch to the unpacked source package, and add the new files.
 
     Raises:
-        InstallError: if a patch does not apply exactly as often as its row says.
+        InstallError: a patch does not apply exactly `count` times.
     """
     for patch in patches:
         path = root / patch.file
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if (found := text.count(patch.old)) != patch.count:
+        if (times := text.count(patch.old)) != patch.count:
             raise InstallError(
-                f"{patch.file}: found {found} times instead of {patch.count}: {patch.old!r} "
+                f"{patch.file}: found {times} times instead of {patch.count}: {patch.old!r} "
                 f"(patched because: {patch.why}). The source package is not the one these patches "
                 "were written for. Cure: `--source repository`, or correct "
                 "nonlocal_det/install/patches.py"
@@ -163,7 +159,7 @@ def apply_patches(root: Path, patches: Iterable[Patch]) -> None:
 
 
 def fingerprint(patches: Iterable[Patch]) -> str:
-    """The sha256 of a table and of the new files: a changed table makes a new build."""
+    """The sha256 of a table and of the new files: what names a build."""
     digest = hashlib.sha256(repr(tuple(patches)).encode())
     for name, source in NEW_FILES.items():
         digest.update(name.encode() + source.read_bytes())

@@ -1,7 +1,7 @@
-"""A script, run in a process of its own: prints as JSON which packages work in this Python.
+"""A script for a separate process: prints as JSON which packages work in this Python.
 
-Apart, because a broken C++ extension may end the process, and because an import that failed once
-leaves traces in the process that tried it.
+Separate, because a broken C++ extension may end the process, and because a failed import leaves
+traces in it.
 """
 
 import importlib
@@ -15,10 +15,10 @@ CONFIG = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml"
 
 
 def attempt(name: str) -> tuple[ModuleType | None, str | None]:
-    """Imports a module; returns it or the reason why not (None and None: it is not there)."""
+    """Import a module; return it or the reason why not (None and None: it is not installed)."""
     try:
         return importlib.import_module(name), None
-    except Exception as error:  # whatever an import can raise is what we are here to report
+    except Exception as error:  # whatever an import raises is reported
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             return None, None
         return None, f"{type(error).__name__}: {error}"
@@ -33,27 +33,25 @@ def tool_version(name: str) -> str | None:
 
 
 def detectron2() -> dict[str, object]:
-    """Detectron2's version, place and operators, or the reason why it does not work."""
+    """Detectron2's version, path and operators, or the reason why it does not work."""
     package, error = attempt("detectron2")
-    found: dict[str, object] = {
-        "error": error,
-        "operators": attempt("detectron2._C")[0] is not None,
-    }
+    operators = attempt("detectron2._C")[0] is not None
+    report: dict[str, object] = {"error": error, "operators": operators}
     if package is None:
-        return found
-    found["path"] = package.__file__ and str(Path(package.__file__).parent)
+        return report
+    report["path"] = package.__file__ and str(Path(package.__file__).parent)
     try:
-        found["version"] = package.__version__
+        report["version"] = package.__version__
         for name in ("engine", "evaluation", "model_zoo"):
             importlib.import_module(f"detectron2.{name}")
         package.model_zoo.get_config_file(CONFIG)
     except Exception as failure:
-        found["error"] = f"{type(failure).__name__}: {failure}"
-    return found
+        report["error"] = f"{type(failure).__name__}: {failure}"
+    return report
 
 
 def main() -> None:
-    """Prints one line of JSON, the last of the output."""
+    """Print one line of JSON, the last of the output."""
     here = str(Path(__file__).resolve().parent)
     # Python puts a script's own directory first, and ours holds a detectron2.py.
     sys.path[:] = [entry for entry in sys.path if str(Path(entry).resolve()) != here]

@@ -1,7 +1,7 @@
-"""Makes the pure-Python Detectron2 wheel from PyPI's source package, once per cache.
+"""Make the pure-Python Detectron2 wheel from PyPI's source package, once per cache.
 
-Whatever reaches the cache was finished elsewhere and renamed, so an interrupted run leaves nothing
-that a later one could take for whole.
+Files are finished in a temporary directory and then renamed, so an interrupted run leaves nothing
+unfinished in the cache.
 """
 
 import hashlib
@@ -22,17 +22,10 @@ WHEEL = "detectron2-0.6+purepython-py3-none-any.whl"
 
 
 def pure_python_wheel(cache: Path, steps: Steps) -> Path:
-    """Finds the wheel in the cache or builds it there.
-
-    Args:
-        cache: directory that keeps the source package and the wheel; created if needed.
-        steps: announces and runs; in a dry run nothing is made.
-
-    Returns:
-        The wheel's path (in a dry run: where it would be).
+    """Find the wheel in the cache or build it there; return its path, also in a dry run.
 
     Raises:
-        InstallError: if the download, a sha256, a patch or the build fails.
+        InstallError: the download, a sha256, a patch or the build fails.
     """
     wheel = cache / f"build-{build_key()}" / WHEEL
     if wheel.parent.exists():
@@ -46,12 +39,12 @@ def pure_python_wheel(cache: Path, steps: Steps) -> Path:
 
 
 def build_key() -> str:
-    """Names a build after all it is made from: the source package and the patches."""
+    """Name a build after what it is made from: the source package and the patches."""
     return hashlib.sha256((ARCHIVE_SHA256 + fingerprint(PATCHES)).encode()).hexdigest()[:12]
 
 
 def _archive(cache: Path, steps: Steps) -> Path:
-    """The source package with its sha256 verified: from the cache, else downloaded."""
+    """Take the source package, its sha256 verified, from the cache, else download it."""
     archive = cache / ARCHIVE
     if archive.is_file():
         if _sha256(archive) == ARCHIVE_SHA256:
@@ -76,18 +69,18 @@ def _archive(cache: Path, steps: Steps) -> Path:
 
 
 def _verify(archive: Path) -> None:
-    """Refuses a source package that is not the one the patches were written for."""
-    found = _sha256(archive) if archive.is_file() else "(no such file)"
-    if found != ARCHIVE_SHA256:
+    """Refuse a source package that the patches were not written for."""
+    sha256 = _sha256(archive) if archive.is_file() else "(no such file)"
+    if sha256 != ARCHIVE_SHA256:
         raise InstallError(
-            f"{archive.name} has sha256 {found}; expected {ARCHIVE_SHA256}. "
+            f"{archive.name} has sha256 {sha256}; expected {ARCHIVE_SHA256}. "
             "Cure: run this again; if it stays so, the package index serves another file: "
             "use `--source repository`"
         )
 
 
 def _build(archive: Path, wheel: Path, steps: Steps) -> None:
-    """Unpacks, patches and builds beside the final place, then renames."""
+    """Unpack, patch and build in a temporary directory, then rename."""
     with _scratch(wheel.parent.parent, steps) as scratch:
         source, out = scratch / REQUIREMENT.replace("==", "-"), scratch / "out"
         files = len({patch.file for patch in PATCHES})
@@ -105,7 +98,7 @@ def _build(archive: Path, wheel: Path, steps: Steps) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Unpacks a source package whose sha256 was verified."""
+    """Unpack a source package whose sha256 was verified."""
     with tarfile.open(archive) as tar:
         if hasattr(tarfile, "data_filter"):
             tar.extractall(target, filter="data")
@@ -114,11 +107,11 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _keep(out: Path, wheel: Path) -> None:
-    """Moves a finished build, with its sha256 beside it, to its final place at once."""
+    """Move a finished build, with its sha256 beside it, to its final path at once."""
     names = sorted(path.name for path in out.iterdir())
     if names != [wheel.name]:
         raise InstallError(
-            f"pip built {', '.join(names) or 'nothing'}; expected {wheel.name} alone, which is "
+            f"pip built {', '.join(names) or 'nothing'}; expected only {wheel.name}, which is "
             "pure Python and serves every machine. Cure: correct nonlocal_det/install/patches.py"
         )
     (out / "sha256").write_text(_sha256(out / wheel.name))
@@ -130,7 +123,7 @@ def _keep(out: Path, wheel: Path) -> None:
 
 
 def _is_whole(wheel: Path) -> bool:
-    """Whether the wheel is there with the sha256 that was written beside it."""
+    """Whether the wheel exists with the sha256 that was written beside it."""
     record = wheel.with_name("sha256")
     return wheel.is_file() and record.is_file() and record.read_text() == _sha256(wheel)
 

@@ -6,7 +6,8 @@ import pytest
 
 from nonlocal_det.install import Steps
 from nonlocal_det.install.commands import Finished, run_command
-from nonlocal_det.install.found import Found, look
+from nonlocal_det.install.installed import Installed
+from nonlocal_det.install.installed import probe as probe_installed
 
 WORKING = {
     "torch.py": "__version__ = '2.11.0'",
@@ -18,7 +19,7 @@ WORKING = {
 }
 
 
-def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> Found:
+def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> Installed:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -27,11 +28,11 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
     def run_bare(command: list[str], timeout: float | None) -> Finished:
         return run_command([command[0], "-S", *command[1:]])  # -S: no site-packages
 
-    return look(Steps(run_bare))
+    return probe_installed(Steps(run_bare))
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert probe(tmp_path, monkeypatch, {}) == Found()
+    assert probe(tmp_path, monkeypatch, {}) == Installed()
 
 
 def test_a_working_detectron2_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""What a Python has of Detectron2 and of what it needs, and whether that will do."""
+"""Which versions of Detectron2 and of what it needs are installed, and whether they suffice."""
 
 import json
 import re
@@ -14,14 +14,14 @@ OLDEST_SETUPTOOLS = (70, 1)  # the first that builds wheels without the package 
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the probe found in this Python: versions, None for what is not there.
+class Installed:
+    """What the probe reports of this Python: versions, None for what is not installed.
 
     Args:
         pip, setuptools, wheel, torch, torchvision: versions.
-        torch_error, torchvision_error: why one that is there cannot be imported.
-        version, path, operators: of Detectron2; `operators` tells whether the C++ ones are there.
-        error: why Detectron2 does not work although something of it is there.
+        torch_error, torchvision_error: why an installed one cannot be imported.
+        version, path, operators: of Detectron2; `operators`: whether it has the C++ ones.
+        error: why an installed Detectron2 does not work.
         distribution: the name under which pip knows a Detectron2 that does not work.
     """
 
@@ -40,7 +40,7 @@ class Found:
 
     @property
     def works(self) -> bool:
-        """Whether there is a Detectron2 and all of it that we need can be imported."""
+        """Whether Detectron2 is installed and all of it that we need can be imported."""
         return self.version is not None and self.error is None
 
     def __str__(self) -> str:
@@ -49,17 +49,11 @@ class Found:
         return f"detectron2 {self.version} works: {self.path} (C++ operators: {operators})"
 
 
-def look(steps: Steps) -> Found:
-    """Asks a new Python process what works.
-
-    Args:
-        steps: runs the process.
-
-    Returns:
-        What it reports.
+def probe(steps: Steps) -> Installed:
+    """Import everything in a new Python process, and report what works.
 
     Raises:
-        InstallError: if that process does not survive the imports.
+        InstallError: the process is killed by an import.
     """
     finished = steps.run([sys.executable, str(PROBE)], None)
     lines = [line for line in finished.output.splitlines() if line.startswith('{"pip":')]
@@ -69,45 +63,40 @@ def look(steps: Steps) -> Found:
             f"{finished.tail()}\nCure: an extension that crashes was built for another torch; "
             f"`{' '.join(PIP)} uninstall -y detectron2`, then run this again"
         )
-    return Found(**json.loads(lines[-1]))
+    return Installed(**json.loads(lines[-1]))
 
 
-def refuse_old_or_broken(found: Found) -> None:
-    """Never replaces what somebody has installed: says how to remove it instead.
-
-    Args:
-        found: what is there.
+def refuse_old_or_broken(installed: Installed) -> None:
+    """Refuse to replace what the user has installed.
 
     Raises:
-        InstallError: if Detectron2 is older than 0.6, or pip knows one that does not work.
+        InstallError: Detectron2 is older than 0.6, or pip lists one that does not work; with the
+            command that removes it.
     """
-    remove = f"`{' '.join(PIP)} uninstall -y {found.distribution or 'detectron2'}`"
-    if found.version and numbers(found.version) < OLDEST:
+    remove = f"`{' '.join(PIP)} uninstall -y {installed.distribution or 'detectron2'}`"
+    if installed.version and numbers(installed.version) < OLDEST:
         raise InstallError(
-            f"detectron2 {found.version} at {found.path} is too old: 0.6 or later is needed. "
-            f"Cure: {remove}, then run this again"
+            f"detectron2 {installed.version} at {installed.path} is too old: 0.6 or later is "
+            f"needed. Cure: {remove}, then run this again"
         )
-    if found.error and found.distribution:
+    if installed.error and installed.distribution:
         raise InstallError(
-            f"detectron2 is installed ({found.path or found.distribution}) but does not work: "
-            f"{found.error}. Cure: install what it misses, or {remove} and run this again"
+            f"detectron2 is installed ({installed.path or installed.distribution}) but does not "
+            f"work: {installed.error}. Cure: install what it misses, or {remove} and run this again"
         )
 
 
-def require_tools(found: Found) -> None:
-    """Refuses a Python in which nothing can be built.
-
-    Args:
-        found: what is there.
+def require_tools(installed: Installed) -> None:
+    """Check that Detectron2 can be built.
 
     Raises:
-        InstallError: if pip, torch, torchvision or a setuptools that builds wheels is missing.
+        InstallError: pip, torch, torchvision or a setuptools that builds wheels is missing.
     """
-    if found.pip is None:
+    if installed.pip is None:
         raise InstallError(f"pip is missing. Cure: `{sys.executable} -m ensurepip`")
     for name, version, error in (
-        ("torch", found.torch, found.torch_error),
-        ("torchvision", found.torchvision, found.torchvision_error),
+        ("torch", installed.torch, installed.torch_error),
+        ("torchvision", installed.torchvision, installed.torchvision_error),
     ):
         if version is None:
             raise InstallError(
@@ -115,10 +104,10 @@ def require_tools(found: Found) -> None:
                 f"install the pins, `{' '.join(PIP)} install -r requirements.txt` (without a "
                 "checkout: torch and torchvision from the same place)"
             )
-    old = numbers(found.setuptools or "") < OLDEST_SETUPTOOLS
-    if found.setuptools is None or (old and found.wheel is None):
+    old = numbers(installed.setuptools or "") < OLDEST_SETUPTOOLS
+    if installed.setuptools is None or (old and installed.wheel is None):
         raise InstallError(
-            f"setuptools {found.setuptools or '(missing)'} cannot build a wheel. "
+            f"setuptools {installed.setuptools or '(missing)'} cannot build a wheel. "
             f"Cure: `{' '.join(PIP)} install 'setuptools>=70.1'`"
         )
 
