@@ -21,7 +21,7 @@ from measure import Result, Row, compare, comparison_table, in_fresh_process, me
 from peers import build, check_equal
 
 from nonlocal_det.layers import KERNELS, PAIRWISE
-from nonlocal_det.training.hardware import hardware
+from nonlocal_det.training.provenance import hardware
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 """The half-precision ones are measured under autocast, as they train."""
@@ -265,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             table = comparison_table(rows, "C=1024, forward + backward")
     except ValueError as error:
         parser.error(str(error))
-    where = hardware(args.device, Case.threads, ("torch", "mmcv-lite", "timm"))
+    where = hardware(args.device, threads=Case.threads, packages=("torch", "mmcv-lite", "timm"))
     publish(rows, table, where, args.json)
 
 

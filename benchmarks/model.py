@@ -24,7 +24,7 @@ from torch import nn
 from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.configs import load_config
 from nonlocal_det.detection.config import add_nonlocal_config
-from nonlocal_det.training.hardware import hardware
+from nonlocal_det.training.provenance import hardware
 
 PASSES = ("inference", "training")
 OBJECTS = 10
@@ -149,7 +149,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 **compare(measure_model, ours, other, args.rounds, args.seconds),
             }
         )
-    where = hardware(model.MODEL.DEVICE, ModelCase.threads, ("torch", "detectron2"))
+    where = hardware(
+        model.MODEL.DEVICE, threads=ModelCase.threads, packages=("torch", "detectron2")
+    )
     publish(rows, comparison_table(rows, "batch 1"), where, args.json)
 
 

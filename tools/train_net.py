@@ -1,6 +1,6 @@
 """Train and evaluate: ``train_net.py --config-file configs/nl_mask_rcnn_R101.yaml``."""
 
-from nonlocal_det.cli.train import train_net
+from nonlocal_det.cli.train import main
 
 if __name__ == "__main__":
-    train_net()
+    main()

@@ -13,7 +13,7 @@ from nonlocal_det.data.fit_config import fit_config, set_sigmas
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.training.checks import check_config
 from nonlocal_det.training.data_checks import allow_own_data
-from nonlocal_det.training.group import TIMEOUT
+from nonlocal_det.training.process_group import TIMEOUT
 from nonlocal_det.training.scaling import REFERENCE
 
 EXAMPLES = """
@@ -35,6 +35,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         examples: the end of ``--help``.
     """
     parser = default_argument_parser(epilog=examples)
+    parser.set_defaults(dist_url="auto")
     _add_coco_data(parser)
     _add_bad_data(parser)
     _add_checkpoints(parser)
@@ -223,17 +224,3 @@ def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]
     if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
         set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)
-
-
-def find_device(args: argparse.Namespace) -> str:
-    """The ``MODEL.DEVICE`` of a command line: it decides how processes talk, before they start.
-
-    Args:
-        args: with ``config_file`` and ``opts``.
-
-    Raises:
-        FileNotFoundError: see `load_config`.
-        ValueError: likewise.
-    """
-    device: str = load_config(args.config_file, list(args.opts or [])).MODEL.DEVICE
-    return device

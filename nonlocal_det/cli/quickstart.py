@@ -13,7 +13,6 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from nonlocal_det.inference.attention_queries import Question, ask
 from nonlocal_det.inference.detector import Detector
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
-from nonlocal_det.training.train import main
 from nonlocal_det.visualization import (
     draw_looks,
     draw_losses,
@@ -24,6 +23,7 @@ from nonlocal_det.visualization import (
 )
 
 from .arguments import build_argument_parser, config_from_arguments
+from .train import run
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
 TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
@@ -46,7 +46,7 @@ def quickstart(options: list[str] | None = None) -> dict[str, Any]:
     make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
     args = build_argument_parser().parse_args(["--config-file", CONFIG, *options])
     start = time.perf_counter()
-    results = main(args)
+    results = run(args)
     minutes = (time.perf_counter() - start) / 60
     cfg = config_from_arguments(args)
     paths = draw(cfg)

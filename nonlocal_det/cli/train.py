@@ -1,37 +1,62 @@
 """The training command, also without a checkout: ``python -m nonlocal_det.cli.train``."""
 
+import argparse
 from collections.abc import Sequence
+from typing import Any
 
-from nonlocal_det.training.group import told_once
-from nonlocal_det.training.launch import launch
-from nonlocal_det.training.train import main
+from nonlocal_det.configs import find_config, load_config
+from nonlocal_det.training import Trainer, launch
+from nonlocal_det.training.exact_resume import draw_seed
+from nonlocal_det.training.process_group import log_on_one_rank
+from nonlocal_det.training.train import fit
+from nonlocal_det.training.train import run as run_config
 
-from .arguments import build_argument_parser, find_device
+from .arguments import build_argument_parser, config_from_arguments
 from .errors import one_line_errors
 
 
-def train_net(arguments: Sequence[str] | None = None) -> None:
-    """Parse a command line and train or evaluate in as many processes as it, or torchrun, says.
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train or evaluate in as many processes as the command line, or torchrun, asks for.
 
     Args:
-        arguments: by default those of this process.
+        argv: the command line; by default that of this process.
 
     Raises:
-        SystemExit: with a line that says what is wrong.
+        SystemExit: with a line that names what is wrong.
     """
-    args = build_argument_parser().parse_args(arguments)
-    with told_once(), one_line_errors():
+    args = build_argument_parser().parse_args(argv)
+    with log_on_one_rank(), one_line_errors():
         launch(
-            main,
+            _run_in_worker,
             args.num_gpus,
             num_machines=args.num_machines,
             machine_rank=args.machine_rank,
             dist_url=args.dist_url,
-            device=find_device(args),
+            device=load_config(args.config_file, args.opts or ()).MODEL.DEVICE,
             timeout=args.timeout,
             args=(args,),
         )
 
 
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train in this process, or with ``--eval-only`` evaluate.
+
+    Args:
+        args: of `build_argument_parser`.
+
+    Returns:
+        The metrics of each task; empty in all processes but the first.
+    """
+    given = config_from_arguments(args)
+    args.config_file = find_config(args.config_file)  # Detectron2 logs the file itself
+    cfg = draw_seed(fit(given, args), resume=args.resume or args.eval_only)
+    return run_config(given, cfg, args, Trainer, full=cfg)
+
+
+def _run_in_worker(args: argparse.Namespace) -> None:
+    with one_line_errors():
+        run(args)
+
+
 if __name__ == "__main__":
-    train_net()
+    main()

@@ -8,7 +8,7 @@ from .box_errors import find_box_mistakes
 from .breakdown import by_crowdedness, by_size, error_table
 from .by_distance import accuracy_by_distance
 from .coco import COCOEvaluator
-from .evaluators import build_evaluator, register_evaluator
+from .evaluators import augment_model, build_evaluator, register_evaluator
 from .keypoint_errors import KeypointSpec, classify_keypoints, find_keypoint_mistakes
 from .results import check_results, read_results, read_truth
 from .summary import evaluate_results, summary
@@ -19,6 +19,7 @@ __all__ = [
     "accuracy_by_distance",
     "analyze_files",
     "analyze_results",
+    "augment_model",
     "build_evaluator",
     "by_crowdedness",
     "by_size",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
+from detectron2.modeling import GeneralizedRCNNWithTTA
+from torch import nn
 
 Builder = Callable[[CfgNode, str, str], DatasetEvaluator]
 """From a config, the name of a data set and the folder for its results to the evaluator."""
@@ -54,3 +56,14 @@ def build_evaluator(
         )
     folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
     return _BUILDERS[evaluator_type](cfg, dataset_name, folder)
+
+
+def augment_model(cfg: CfgNode, model: nn.Module) -> nn.Module:
+    """Wrap a model for test-time augmentation (``TEST.AUG``).
+
+    The metadata of the first of ``DATASETS.TEST`` may name ``augment_model``, a function as this;
+    by default it is Detectron2's for R-CNNs.
+    """
+    metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0])
+    augmented: nn.Module = metadata.get("augment_model", GeneralizedRCNNWithTTA)(cfg, model)
+    return augmented

@@ -67,6 +67,7 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
     for key, data in DATA_SETS.items():
         folder, level = _folder(root, os.path.join("long_range", key)), data.level
         metadata = {
+            "long_range": key,
             "thing_classes": list(CATEGORIES[level]),
             "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
             **(KEYPOINT_METADATA if level == "pose" else {}),

@@ -1,7 +1,6 @@
 """Training: the processes, the trainer, its step, and what a resumed training needs."""
 
 from .launch import launch
-from .train import main
 from .trainer import Trainer
 
-__all__ = ["Trainer", "launch", "main"]
+__all__ = ["Trainer", "launch"]

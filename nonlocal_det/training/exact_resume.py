@@ -1,6 +1,7 @@
 """A resumed training is the training it resumes: the same images, the same chance."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ from detectron2.config import CfgNode
 from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 
+from nonlocal_det.checkpoint import has_checkpoint
 from nonlocal_det.data import STEP, TrainStream, seed_everything
 
 from .metrics_history import collect_scalars, restore_scalars, trim_metrics
 
 logger = logging.getLogger("nonlocal_det")
+MARK = "continued_by_torchrun"  # in OUTPUT_DIR: the checkpoints are of the training that runs
 
 
 class ExactResume(HookBase):
@@ -131,3 +134,53 @@ class ExactResume(HookBase):
                 what += ", and a few images waiting for a batch of their shape are lost or repeated"
             found.append(f"{changed}: {what}")
         return found
+
+
+def draw_seed(cfg: CfgNode, *, resume: bool) -> CfgNode:
+    """Draw a ``SEED`` below 0 before anything is drawn from it, so that the run can be repeated.
+
+    Args:
+        cfg: a full config; not changed.
+        resume: a checkpoint may be continued, whose seed goes on.
+    """
+    if cfg.SEED >= 0 or resume:
+        return cfg
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.SEED = comm.shared_random_seed()
+    cfg.freeze()
+    return cfg
+
+
+def was_restarted(folder: Path) -> bool:
+    """Whether the processes must continue what torchrun's first start of them has begun.
+
+    All processes ask together: torchrun counts on each machine for itself.
+
+    Args:
+        folder: ``OUTPUT_DIR``, which is there.
+
+    Raises:
+        ValueError: the folder holds the checkpoints of an earlier training, which a restart would
+            take for this one's; also in the restart that follows.
+    """
+    if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") == "0":
+        return False
+    counts = comm.all_gather(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+    restarted = max(counts) > 0
+    foreign = False
+    if comm.is_main_process():
+        if not restarted:
+            (folder / MARK).unlink(missing_ok=True)
+        foreign = has_checkpoint(folder) and not (folder / MARK).is_file()
+        if not foreign:
+            (folder / MARK).touch()
+    if comm.all_gather(foreign)[0]:
+        raise ValueError(
+            f"OUTPUT_DIR={str(folder)!r} holds an earlier training's checkpoints, from which this "
+            "one would continue when torchrun restarts it (--max-restarts); give --resume to "
+            "continue that one, or another OUTPUT_DIR"
+        )
+    if restarted:
+        logger.info(f"torchrun has restarted the processes ({max(counts)}): continuing")
+    return restarted

@@ -1,21 +1,29 @@
-"""Processes for training: those that torchrun has started, or as many as ``--num-gpus`` says."""
+"""Start the processes of a training with torch's own launcher, the function behind torchrun."""
 
-import contextlib
 import datetime
+import logging
+import multiprocessing
+import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from torch.distributed.elastic.multiprocessing.errors import record
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, record
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from .group import TIMEOUT, run_in_group
-from .place import Place, place_from_environment
-from .watch import watch
+from .process_group import TIMEOUT, has_launcher, run_worker
+from .stop import STOPPING, TOGETHER
+
+_PRINTED = (1, *(128 + number for number in STOPPING))
+"""Exit statuses of a process that has already printed why."""
 
 
 def launch(
@@ -31,17 +39,16 @@ def launch(
 ) -> None:
     """Run ``main(*args)`` in each process of a training.
 
-    Under torchrun this is one of them already. Else ``num_processes`` are started here; this
-    process watches them, ends the others when one is lost, and passes signals on. A GPU a process
-    over NCCL; without CUDA they share the cores and talk over gloo.
+    Under torchrun this is one of them already, and a single process needs no process group. Else
+    torch's launcher starts ``num_processes`` here and ends the others when one is lost. Each has a
+    GPU and uses NCCL; without CUDA they share the cores and use gloo.
 
     Args:
         main: picklable, called in each process.
         num_processes: on this machine (``--num-gpus``).
         num_machines: machines that take part.
         machine_rank: which one this is, from 0.
-        dist_url: where the processes meet, as ``tcp://10.0.0.1:29500`` of the first machine;
-            ``auto``: at a free port of this one.
+        dist_url: ``tcp://HOST:PORT`` of the first machine; ``auto``: a free port of this one.
         device: ``MODEL.DEVICE``; by default CUDA where there is a GPU.
         timeout: how long a process waits for the others before it ends with an error.
         args: of ``main``.
@@ -54,56 +61,106 @@ def launch(
         process's own random numbers; zeros that pad a batch to its largest image.
 
     Raises:
-        ValueError: torchrun's variables are wrong, or the options contradict them.
+        ValueError: the options contradict each other, this machine, or torchrun.
         SystemExit: a process failed, with its exit status (128 + n after signal n).
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    place = place_from_environment()
-    if place is not None:
-        _refuse_both(num_processes, num_machines, machine_rank)
-        record(run_in_group)(main, args, place, "env://", device, timeout)
+    if has_launcher():
+        _refuse_options_of_torchrun(num_processes, num_machines, machine_rank)
+        record(run_worker)(main, args, device, timeout)
         return
-    world_size = num_processes * num_machines
-    if world_size == 1:
+    if num_processes == num_machines == 1:
         main(*args)
         return
     _check(num_processes, num_machines, machine_rank, dist_url, device)
-    url, store = _meeting_place(dist_url, machine_rank, timeout)
-    places = [
-        Place(machine_rank * num_processes + n, world_size, n, str(machine_rank))
-        for n in range(num_processes)
-    ]
-    started = mp.spawn(
-        _worker,
-        args=(main, args, places, url, device, timeout),
-        nprocs=num_processes,
-        join=False,
-    )
-    status = watch(started.processes, [str(place) for place in places], timeout)
-    del store  # until now
-    if status:
-        raise SystemExit(status)
+    with tempfile.TemporaryDirectory(prefix="nonlocal_det_") as folder:
+        config = LaunchConfig(
+            min_nodes=num_machines,
+            max_nodes=num_machines,
+            nproc_per_node=num_processes,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),  # tracebacks for the failure table
+            run_id="nonlocal_det",
+            max_restarts=0,
+            monitor_interval=0.1,
+            **_rendezvous(dist_url, machine_rank, timeout),
+        )
+        _run(config, (main, args, device, timeout))
 
 
-def _worker(
-    number: int,
-    main: Callable[..., Any],
-    args: tuple[Any, ...],
-    places: list[Place],
-    url: str,
-    device: str,
-    timeout: datetime.timedelta,
-) -> None:
+def _rendezvous(dist_url: str, machine_rank: int, timeout: datetime.timedelta) -> dict[str, Any]:
+    if dist_url == "auto":  # as `torchrun --standalone`
+        endpoint = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}
+        return {**endpoint, "local_addr": "127.0.0.1"}
+    return {
+        "rdzv_backend": "static",
+        "rdzv_endpoint": dist_url.removeprefix("tcp://"),
+        "rdzv_configs": {"rank": machine_rank, "timeout": max(1, int(timeout.total_seconds()))},
+    }
+
+
+def _run(config: LaunchConfig, arguments: tuple[Any, ...]) -> None:
+    """Run torch's launcher in a thread.
+
+    In the main thread it takes the signals, and kills processes that still save 30 seconds later.
+    """
+    for name in ("torch.distributed.elastic.multiprocessing.api", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the failure table has it all
+    with _forward_signals() as received, ThreadPoolExecutor(1) as thread:
+        try:
+            thread.submit(elastic_launch(config, run_worker), *arguments).result()
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            if received:
+                raise SystemExit(128 + received[0]) from None
+            if failure.exitcode not in _PRINTED or os.path.isfile(failure.error_file):
+                why = " (was it out of memory?)" if failure.exitcode == -9 else ""
+                sys.stderr.write(
+                    f"{error}\nerror: process {rank} failed{why}, and the others were ended; "
+                    "continue with --resume\n"
+                )
+            status = failure.exitcode
+            raise SystemExit(status if status > 0 else 128 - status) from None
+        except RuntimeError as error:  # before there are processes
+            raise ValueError(
+                f"--dist-url {config.rdzv_endpoint}: cannot listen or connect there "
+                f"({str(error).strip().splitlines()[0]}); another training may use the port, or a "
+                "machine is not started: choose another one, or --dist-url auto"
+            ) from error
+
+
+@contextmanager
+def _forward_signals() -> Iterator[list[int]]:
+    """Send SIGTERM and SIGINT to the processes; a second one, later, kills them.
+
+    Yields:
+        The signals that have come.
+    """
+    received: list[int] = []
+    first = 0.0
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        again = bool(received) and time.monotonic() - first > TOGETHER
+        processes = multiprocessing.active_children()
+        if not processes:
+            os._exit(128 + number)
+        for process in processes:
+            if again:
+                process.kill()
+            elif not received and process.pid:
+                os.kill(process.pid, number)
+        first = first or time.monotonic()
+        received.append(number)
+
+    before = {number: signal.signal(number, forward) for number in STOPPING}
     try:
-        run_in_group(main, args, places[number], url, device, timeout)
-    except KeyboardInterrupt:  # torch would call it a success
-        sys.exit(128 + signal.SIGINT)
-    except Exception:  # torch would keep it for a parent that only waits for an exit status
-        sys.stderr.write(f"{places[number]}:\n{traceback.format_exc()}")
-        sys.exit(1)
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _refuse_both(num_processes: int, num_machines: int, machine_rank: int) -> None:
+def _refuse_options_of_torchrun(num_processes: int, num_machines: int, machine_rank: int) -> None:
     given = [
         f"{option} {value}"
         for option, value, default in (
@@ -115,9 +172,8 @@ def _refuse_both(num_processes: int, num_machines: int, machine_rank: int) -> No
     ]
     if given:
         raise ValueError(
-            f"{' '.join(given)} under torchrun, which has started the processes already: leave "
-            f"{'it' if len(given) == 1 else 'them'} out (torchrun has --nproc-per-node, --nnodes "
-            "and --node-rank), or start with python"
+            f"{' '.join(given)} under torchrun, which has started the processes already: leave it "
+            "out (torchrun has --nproc-per-node, --nnodes, --node-rank), or start with python"
         )
 
 
@@ -136,34 +192,13 @@ def _check(
         )
     if dist_url == "auto" and num_machines > 1:
         raise ValueError(
-            f"--dist-url auto with --num-machines {num_machines}: the machines must know where to "
-            "meet; give all of them --dist-url tcp://HOST:PORT of the first one"
+            f"--dist-url auto with --num-machines {num_machines}: the machines need one address; "
+            "give all of them --dist-url tcp://HOST:PORT of the first one"
         )
-    if dist_url != "auto" and not dist_url.startswith(("tcp://", "file://")):
-        raise ValueError(f"--dist-url {dist_url}: expected tcp://HOST:PORT, file://PATH or auto")
-
-
-def _meeting_place(
-    dist_url: str, machine_rank: int, timeout: datetime.timedelta
-) -> tuple[str, dist.Store | None]:
-    """The address for the processes, and on the first machine the store that listens there.
-
-    It is kept here and not in process 0, as torch does: who is left can still talk without it.
-    """
-    if dist_url.startswith("file://") or machine_rank > 0:
-        return dist_url, None
-    host, port = "127.0.0.1", 0
-    if dist_url != "auto":
-        host, _, given = dist_url.removeprefix("tcp://").rpartition(":")
-        with contextlib.suppress(ValueError):
-            port = int(given)
-        if not host or not 0 < port < 2**16:
-            raise ValueError(f"--dist-url {dist_url}: expected tcp://HOST:PORT, a port below 65536")
-    try:
-        store = dist.TCPStore(host, port, is_master=True, wait_for_workers=False, timeout=timeout)
-    except RuntimeError as error:
+    host, _, port = dist_url.removeprefix("tcp://").rpartition(":")
+    if dist_url != "auto" and not (
+        dist_url.startswith("tcp://") and host and port.isdecimal() and 0 < int(port) < 2**16
+    ):
         raise ValueError(
-            f"--dist-url {dist_url}: cannot listen there ({str(error).strip().splitlines()[0]}); "
-            "another training may use the port: choose another one, or --dist-url auto"
-        ) from error
-    return f"tcp://{host}:{store.port}", store
+            f"--dist-url {dist_url}: expected tcp://HOST:PORT, a port below 65536, or auto"
+        )

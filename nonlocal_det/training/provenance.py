@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, versions, hardware, config and data, so that none is mixed."""
+"""Where a number comes from: commit, versions, hardware, config and data."""
 
 import hashlib
 import os
@@ -6,8 +6,9 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,16 @@ from detectron2.data import MetadataCatalog
 from nonlocal_det.files import sha256_of
 from nonlocal_det.version import __version__
 
-from .hardware import hardware as machine
-from .hardware import installed
-
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def commit() -> str:
-    """The commit of this package's checkout; "-" outside one.
+    """Find the commit of this package's checkout; "-" outside one.
 
     Uncommitted changes of the code or the configs follow it as "+" and a hash of the difference.
-    What was measured (the zoo's json files) is no code: to record it changes nothing here.
+    The zoo's json files hold what was measured, and do not count.
     """
-    # asked of a file of ours: site-packages may lie inside the checkout of another project
+    # asked of a file of the package: site-packages may lie in another project's checkout
     if not _git("ls-files", "__init__.py"):
         return "-"
     files = ("--", ".", "../configs", ":(exclude)model_zoo/*.json")
@@ -41,7 +39,7 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    """What git says in the package's folder; "" where there is no git or no checkout."""
+    """Run git in the package's folder; "" where there is no git or no checkout."""
     try:
         result = subprocess.run(["git", *arguments], cwd=PACKAGE, capture_output=True, text=True)
     except FileNotFoundError:
@@ -50,17 +48,17 @@ def _git(*arguments: str) -> str:
 
 
 def command() -> str:
-    """The command line of this process, for a user to repeat."""
+    """Write the command line of this process for a user to repeat."""
     script, *arguments = sys.argv
     path = Path(script).resolve()
     if path.is_relative_to(PACKAGE):  # as `python -m` leaves it
         module = path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".")
-        return shlex.join(["python", "-m", module, *arguments])
+        return shlex.join(["python", "-m", module.removesuffix(".__main__"), *arguments])
     return shlex.join(["python", script, *arguments])
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide a result."""
+    """Collect the versions that decide a result."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # a class of its own
@@ -70,12 +68,12 @@ def versions() -> dict[str, str]:
 
 
 def made_by(code: str, config: str, config_hash: str) -> dict[str, Any]:
-    """What a checkpoint says of its origin.
+    """Describe the origin of a checkpoint.
 
     Args:
         code: the `commit` when it started.
         config: of the training, as text.
-        config_hash: of it, without what does not make the model.
+        config_hash: of it.
     """
     return {
         "commit": code,
@@ -86,33 +84,55 @@ def made_by(code: str, config: str, config_hash: str) -> dict[str, Any]:
     }
 
 
-def hardware(device: str, processes: int = 1) -> str:
-    """What a run used, in a few words.
+def hardware(
+    device: str, processes: int = 1, threads: int | None = None, packages: Sequence[str] = ()
+) -> str:
+    """Describe what a number was measured on, in a few words.
 
     Args:
         device: a value of ``MODEL.DEVICE``.
         processes: of the run; a GPU each where the device is CUDA.
+        threads: on a CPU, in all; by default torch's in each process.
+        packages: whose versions follow.
     """
-    found = machine(device, processes * torch.get_num_threads())
-    return f"{processes} x {found}" if device.startswith("cuda") else found
+    if torch.device(device).type == "cuda":
+        where = f"{processes} x {torch.cuda.get_device_name(device)}"
+    else:
+        where = f"{processor()}, {threads or processes * torch.get_num_threads()} threads"
+    return ", ".join([where, *(f"{name} {installed(name)}" for name in packages)])
+
+
+def processor() -> str:
+    """Find the name of this machine's processor."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def installed(name: str) -> str:
+    """Find the version of an installed package, or "-"."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "-"
 
 
 def data_hashes(names: Iterable[str]) -> dict[str, str]:
-    """The sha256 of each data set's annotation file; "-" where there is no such file here."""
-    return {
-        name: _sha256(str(MetadataCatalog.get(name).get("json_file", "")))
-        for name in sorted(set(names))
+    """Hash each data set's annotation file; "-" where there is no such file here."""
+    files = {
+        name: str(MetadataCatalog.get(name).get("json_file", "")) for name in sorted(set(names))
     }
+    return {name: _hash(path) if os.path.isfile(path) else "-" for name, path in files.items()}
 
 
-def _sha256(path: str) -> str:
-    if not os.path.isfile(path):
-        return "-"
+def _hash(path: str) -> str:
     status = os.stat(path)
-    return _sha256_of(path, status.st_mtime_ns, status.st_size)
+    return _hash_of_version(path, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _sha256_of(path: str, modified: int, size: int) -> str:
-    """Read once: COCO's annotations are 0.5 GB."""
+def _hash_of_version(path: str, modified: int, size: int) -> str:
+    """Hash a file once: COCO's annotations are 0.5 GB."""
     return sha256_of(path)

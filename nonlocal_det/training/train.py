@@ -1,4 +1,4 @@
-"""What one process of ``tools/train_net.py`` does: train and evaluate, or evaluate only."""
+"""What one process of a training does: train and evaluate, or evaluate only."""
 
 import argparse
 from pathlib import Path
@@ -11,34 +11,15 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
-from nonlocal_det.configs import find_config
 
 from .checks import check_blocks_learn, check_model, logger, warn_without_weights
 from .data_checks import check_data
+from .exact_resume import was_restarted
 from .provenance import commit, made_by
-from .restart import was_restarted
-from .result import write_result
+from .result import InferenceTimer, write_result
 from .scaling import describe_scaling, fit_to_processes
 from .step import StepOptions, parse_policy
 from .trainer import Trainer
-
-
-def main(args: argparse.Namespace) -> dict[str, Any]:
-    """Train, or with ``--eval-only`` evaluate.
-
-    Args:
-        args: of `build_argument_parser`.
-
-    Returns:
-        The results of the evaluation: a dictionary of metrics for each task; empty in all
-        processes but the first.
-    """
-    from nonlocal_det.cli.arguments import config_from_arguments  # imports this room
-
-    given = config_from_arguments(args)
-    args.config_file = find_config(args.config_file)  # default_setup logs the file itself
-    cfg = fit(given, args)
-    return run(given, cfg, args, Trainer, full=cfg)
 
 
 def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
@@ -55,7 +36,7 @@ def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
 def run(
     given: CfgNode, cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer], full: Any
 ) -> dict[str, Any]:
-    """What `main` does, once there is a config.
+    """Train, or with ``--eval-only`` evaluate, in this process.
 
     Args:
         given: what the user's config says.
@@ -65,7 +46,7 @@ def run(
         full: the config, of whichever kind, that is logged and written to ``OUTPUT_DIR``.
 
     Returns:
-        As `main`.
+        The metrics of each task; empty in all processes but the first.
     """
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
     default_setup(full, args)
@@ -98,8 +79,9 @@ def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[s
     check_model(cfg, trainer.model, args.config_file)
     check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)
+    timer = InferenceTimer(trainer.model)
     trainer.train()
-    write_result(trainer, code)
+    write_result(trainer, code, timer.s_per_image)
     return trainer.last_results
 
 

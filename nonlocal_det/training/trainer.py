@@ -1,33 +1,43 @@
-"""Detectron2's default trainer with our evaluator and test-time augmentation, on CPU or GPU."""
+"""Detectron2's default trainer that resumes exactly and stops on a signal, on CPU or GPU."""
 
 import logging
 import os
+import signal
+import sys
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from detectron2.config import CfgNode
-from detectron2.engine import HookBase, SimpleTrainer, TrainerBase, defaults, hooks
+from detectron2.engine import (
+    AMPTrainer,
+    DefaultTrainer,
+    HookBase,
+    SimpleTrainer,
+    TrainerBase,
+    hooks,
+)
 from detectron2.evaluation import DatasetEvaluator
-from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.configs import config_hash
-from nonlocal_det.data import TrainStream, build_train_stream
+from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.detection import nonlocal_blocks
-from nonlocal_det.evaluation import build_evaluator
+from nonlocal_det.evaluation import augment_model, build_evaluator
 
 from .exact_resume import ExactResume
 from .keep_best import KeepBest
 from .metrics_history import repeat_last_step
+from .process_group import is_lost_peer
 from .step import (
     BlockWatch,
     NonFiniteGuard,
@@ -37,17 +47,21 @@ from .step import (
     lay_out,
     mixed_dtype,
 )
-from .stoppable import StoppableTrainer
-from .timing import InferenceTimer
+from .stop import StopFlag, Stopped
 
 logger = logging.getLogger("nonlocal_det")
+_STOP = StopFlag()  # a process has one
 
 
-class Trainer(StoppableTrainer):
-    """Detectron2's `DefaultTrainer` for this project's models; resumes exactly (`ExactResume`).
+class Trainer(DefaultTrainer):
+    """Detectron2's `DefaultTrainer` that resumes exactly (`ExactResume`) and stops on a signal.
+
+    On SIGTERM and SIGINT the step is finished in all processes, a checkpoint saved, and the process
+    ends with status 143 or 130. An evaluation is left at once: a resumed training repeats it.
 
     Its ``checkpointer`` is a `SafeCheckpointer`. What else a resumed training needs can be added by
-    ``trainer.checkpointer.add_checkpointable(name, object)`` before `resume_or_load`.
+    ``trainer.checkpointer.add_checkpointable(name, object)`` before `resume_or_load`. Mapper,
+    check and evaluator are those that the data's metadata names.
 
     Args:
         cfg: a full config, as `load_config` returns it.
@@ -56,6 +70,8 @@ class Trainer(StoppableTrainer):
         max_bad_images: images that may be unreadable, and are skipped.
     """
 
+    _done: int | None = None  # the last iteration whose step is finished
+
     def __init__(
         self,
         cfg: CfgNode,
@@ -63,44 +79,230 @@ class Trainer(StoppableTrainer):
         step: StepOptions | None = None,
         max_bad_images: int = MAX_BAD_IMAGES,
     ) -> None:
-        self.checkpoints = checkpoints or CheckpointOptions()  # before the hooks are built
-        with _parts_for(torch.device(cfg.MODEL.DEVICE)):
-            super().__init__(cfg)
-        if cfg.SOLVER.AMP.ENABLED:
-            self._set_precision()
-        self.step = self._build_step(step or StepOptions())
-        if isinstance(self.data_loader, TrainStream):
-            self.data_loader.skipped.limit = max_bad_images
-        self.inference_timer = InferenceTimer(self.model)
-        if cfg.TEST.AUG.ENABLED:
-            self.register_hooks(
-                [hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model))]
-            )
-
-    def build_hooks(self) -> list[HookBase | None]:
-        """Detectron2's hooks with our checkpointer, and those of the exact resume and the best."""
-        options = self.checkpoints
+        TrainerBase.__init__(self)
+        if not logging.getLogger("detectron2").isEnabledFor(logging.INFO):
+            setup_logger()
+        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        self.cfg = cfg
+        self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        loader = self.build_train_loader(cfg)
+        self._trainer = _build_inner_trainer(cfg, _distribute(model), loader, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.checkpoints = checkpoints or CheckpointOptions()
         self.checkpointer = SafeCheckpointer(
             self.model,
-            self.cfg.OUTPUT_DIR,
+            cfg.OUTPUT_DIR,
             checkpointables={"trainer": weakref.proxy(self)},
-            made_by=options.made_by,
-            keep_last=options.keep_last,
-            require="nothing" if options.allow_unmatched else "backbone",
-            trust=options.trust,
+            made_by=self.checkpoints.made_by,
+            keep_last=self.checkpoints.keep_last,
+            require="nothing" if self.checkpoints.allow_unmatched else "backbone",
+            trust=self.checkpoints.trust,
         )
-        self.exact_resume = ExactResume(self.cfg)
+        self.exact_resume = ExactResume(cfg)
+        self.register_hooks(self.build_hooks())
+        self.step = self._build_step(step or StepOptions())
+        if isinstance(loader, TrainStream):
+            loader.skipped.limit = max_bad_images
+
+    def build_hooks(self) -> list[HookBase | None]:
+        """Build Detectron2's hooks, and those of the exact resume, the best and the blocks."""
         found: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
-        if options.keep_best and comm.is_main_process():
+        if self.checkpoints.keep_best and comm.is_main_process():
             period = self.cfg.TEST.EVAL_PERIOD
-            found.append(KeepBest(self.checkpointer, options.keep_best, period))
-        self._watch_blocks(found)
+            found.append(KeepBest(self.checkpointer, self.checkpoints.keep_best, period))
+        blocks = nonlocal_blocks(bare_model(self.model))
+        writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
+        if blocks and writers:  # before the hook that saves: a checkpoint has what is logged
+            found.insert(1, BlockWatch(blocks, writers[0]._period))
+        if self.cfg.TEST.AUG.ENABLED:
+            found.append(hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model)))
         return found
+
+    def train(self) -> Any:
+        """Train.
+
+        Returns:
+            As Detectron2's.
+
+        Raises:
+            Stopped: by a signal; all is saved.
+        """
+        try:
+            with _STOP:
+                try:
+                    return super().train()
+                except (Stopped, RuntimeError) as error:
+                    self._leave(error)
+                    raise
+        finally:
+            if isinstance(self.data_loader, TrainStream):
+                self.data_loader.close()
+
+    def run_step(self) -> None:
+        """Take one batch by our step; the hooks' ``before_step`` have run."""
+        self._trainer.iter = self.iter
+        self.step.run()
+
+    def after_step(self) -> None:
+        """Run the hooks, and stop if a process has got a signal.
+
+        Raises:
+            Stopped: one has; in all of them.
+        """
+        self._done = self.iter
+        stop = self.step.stop_asked if comm.get_world_size() > 1 else _STOP.number
+        if stop:
+            _STOP.note(stop)
+        super().after_step()  # an evaluation is not begun then
+        if stop:
+            raise Stopped(stop)
 
     def before_train(self) -> None:
         """Run the hooks, then what the resumed training may not have come to."""
         super().before_train()
         repeat_last_step(self)
+
+    def after_train(self) -> None:
+        """Run the hooks, or close the logs only if the training is to go on another time."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, Stopped) and not self._lost_peer_between_steps(error):
+            super().after_train()
+            return
+        for hook in self._hooks:
+            if isinstance(hook, hooks.PeriodicWriter):
+                for writer in hook._writers:
+                    writer.close()
+
+    def _leave(self, error: BaseException) -> None:
+        """Save the last finished step.
+
+        A launcher ends all processes once one has ended. So where all stop at the same step, they
+        wait for the main one; it saves without the others where an evaluation is left.
+
+        Raises:
+            Stopped: another process that got the signal is gone already.
+        """
+        stopped = isinstance(error, Stopped)
+        if not stopped and not self._lost_peer_between_steps(error):
+            return
+        _STOP.hold()
+        if comm.is_main_process():
+            self._save_last_step(_STOP.number)
+        if stopped and self.step.stop_asked:
+            comm.synchronize()
+        if not stopped and _STOP.number:
+            raise Stopped(_STOP.number) from error
+
+    def _lost_peer_between_steps(self, error: BaseException | None) -> bool:
+        between = self._done is not None and self.iter in (self._done, self.max_iter)
+        return between and is_lost_peer(error)
+
+    def _save_last_step(self, number: int) -> None:
+        if self._done is not None and not self._is_saved(self._done):
+            self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
+        done = self.start_iter if self._done is None else self._done + 1
+        why = signal.Signals(number).name if number else "lost a process"
+        logger.warning(
+            f"{why}: stopped after iteration {done} of {self.max_iter}, which is saved; continue "
+            "with --resume"
+        )
+
+    def _is_saved(self, iteration: int) -> bool:
+        """Tell whether the checkpointer's own period has saved it."""
+        last = iteration + 1 >= self.max_iter
+        return any(
+            isinstance(hook, hooks.PeriodicCheckpointer)
+            and (last or (iteration + 1) % hook.period == 0)
+            for hook in self._hooks
+        )
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        """Build the model and log which non-local blocks it has."""
+        return prepare_model(super().build_model(cfg), cfg)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
+        """Build a stream that a resumed training continues; another loader starts anew."""
+        return build_train_stream(cfg)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
+        """Build the loader, with the mapper that the data set's metadata names."""
+        return build_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+    ) -> DatasetEvaluator:
+        """Build the evaluator that the data set's metadata names."""
+        return build_evaluator(cfg, dataset_name, output_folder)
+
+    @classmethod
+    def test(
+        cls,
+        cfg: CfgNode,
+        model: nn.Module,
+        evaluators: DatasetEvaluator | Sequence[DatasetEvaluator] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate; within a training, until a signal.
+
+        All processes evaluate what the main one has and saves: each has its own running statistics
+        of batch norms, and Detectron2 evaluates every image with those of the process it falls to.
+
+        Args:
+            cfg: a full config.
+            model: with its weights.
+            evaluators: one for each of ``DATASETS.TEST``; None: as `build_evaluator` makes them.
+
+        Returns:
+            The metrics of each task.
+
+        Raises:
+            Stopped: a signal has come.
+        """
+        with _STOP.interruptible():
+            if comm.get_world_size() > 1:
+                for buffer in model.buffers():
+                    dist.broadcast(buffer, 0)
+            results: dict[str, Any] = super().test(cfg, model, evaluators)
+        return results
+
+    @classmethod
+    def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
+        """Evaluate with test-time augmentation; the keys of the results end in ``_TTA``."""
+        logger.info("Evaluating with test-time augmentation (TEST.AUG)")
+        folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
+        evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
+        results = cls.test(cfg, augment_model(cfg, model), evaluators)
+        return OrderedDict((f"{key}_TTA", value) for key, value in results.items())
+
+    @classmethod
+    def config_text(cls, cfg: CfgNode) -> str:
+        """What this training's files say of its config."""
+        text: str = cfg.dump()
+        return text
+
+    @classmethod
+    def config_hash(cls, cfg: CfgNode) -> str:
+        """Of the config, without what does not make the model."""
+        return config_hash(cfg)
+
+    @property
+    def last_results(self) -> dict[str, Any]:
+        """The metrics of the last evaluation; empty before the first, and in other processes."""
+        return getattr(self, "_last_eval_results", None) or {}
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Continue from the last checkpoint, or start from ``MODEL.WEIGHTS``; log which."""
+        if resume and not self.checkpointer.has_checkpoint():
+            logger.warning(
+                f"--resume: there is no checkpoint in {self.cfg.OUTPUT_DIR}; starting at iteration "
+                f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
+            )
+        super().resume_or_load(resume=resume)
 
     def state_dict(self) -> dict[str, Any]:
         """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
@@ -122,80 +324,6 @@ class Trainer(StoppableTrainer):
                 "momentum starts at 0"
             )
 
-    @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
-        """A stream that is taken up where it was; overwritten by another, that starts anew."""
-        return build_train_stream(cfg)
-
-    @classmethod
-    def build_model(cls, cfg: CfgNode) -> nn.Module:
-        """Build the model and say which non-local blocks it has."""
-        return prepare_model(super().build_model(cfg), cfg)
-
-    @classmethod
-    def build_evaluator(
-        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
-    ) -> DatasetEvaluator:
-        """COCO's metrics for what the data set has."""
-        return build_evaluator(cfg, dataset_name, output_folder)
-
-    @classmethod
-    def config_text(cls, cfg: CfgNode) -> str:
-        """What this training's files say of its config."""
-        text: str = cfg.dump()
-        return text
-
-    @classmethod
-    def config_hash(cls, cfg: CfgNode) -> str:
-        """Of the config, without what does not make the model."""
-        return config_hash(cfg)
-
-    @classmethod
-    def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
-        """Evaluate with test-time augmentation; the keys of the results end in ``_TTA``."""
-        logger.info("Evaluating with test-time augmentation (TEST.AUG)")
-        folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
-        evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
-        results = cls.test(cfg, GeneralizedRCNNWithTTA(cfg, model), evaluators)
-        return OrderedDict((f"{key}_TTA", value) for key, value in results.items())
-
-    @property
-    def last_results(self) -> dict[str, Any]:
-        """The metrics of the last evaluation; empty before the first, and in other processes."""
-        return getattr(self, "_last_eval_results", None) or {}
-
-    def resume_or_load(self, resume: bool = True) -> None:
-        """Continue from the last checkpoint, or start from ``MODEL.WEIGHTS``; say which."""
-        if resume and not self.checkpointer.has_checkpoint():
-            logger.warning(
-                f"--resume: there is no checkpoint in {self.cfg.OUTPUT_DIR}; starting at iteration "
-                f"0 from MODEL.WEIGHTS={self.cfg.MODEL.WEIGHTS!r}"
-            )
-        super().resume_or_load(resume=resume)
-
-    def _watch_blocks(self, found: list[HookBase | None]) -> None:
-        """Add the watch in the process that writes, at its period.
-
-        It comes before the hook that saves: a checkpoint has what is logged up to its iteration.
-        """
-        blocks = nonlocal_blocks(bare_model(self.model))
-        writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
-        if blocks and writers:
-            found.insert(1, BlockWatch(blocks, writers[0]._period))
-
-    def _set_precision(self) -> None:
-        """Compute in the device's mixed precision, and say which it is."""
-        name = self.cfg.MODEL.DEVICE
-        dtype = mixed_dtype(torch.device(name))
-        self._trainer.precision = dtype
-        if dtype is not None:
-            logger.info(f"SOLVER.AMP.ENABLED: {name} computes in {dtype} where autocast does")
-            return
-        logger.warning(
-            "SOLVER.AMP.ENABLED: this processor has no instructions for bfloat16, which would be "
-            "slower than full precision: the training is in full precision"
-        )
-
     def _build_step(self, options: StepOptions) -> TrainingStep:
         guard = NonFiniteGuard(
             Path(self.cfg.OUTPUT_DIR),
@@ -204,33 +332,43 @@ class Trainer(StoppableTrainer):
             made_by=self.checkpoints.made_by,
         )
         self.checkpointer.add_checkpointable("nonfinite", guard)
-        return TrainingStep(self._trainer, options, guard)
+        return TrainingStep(self._trainer, options, guard, stop_flag=lambda: _STOP.number)
 
-    def run_step(self) -> None:
-        """One batch, by our step; the hooks' ``before_step`` have run."""
-        self._trainer.iter = self.iter
-        self.step.run()
+
+def _distribute(model: nn.Module) -> nn.Module:
+    """Wrap a model so that gradients are averaged over the processes, where there are several."""
+    if comm.get_world_size() == 1:
+        return model
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    devices = [comm.get_local_rank()] if on_gpu else None
+    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+
+
+def _build_inner_trainer(
+    cfg: CfgNode, model: nn.Module, loader: Any, optimizer: torch.optim.Optimizer
+) -> SimpleTrainer:
+    """Build Detectron2's inner trainer; only float16 needs the scaler of `AMPTrainer`."""
+    dtype = _autocast_dtype(cfg)
+    kind = AMPTrainer if dtype == torch.float16 else SimpleTrainer
+    inner = kind(model, loader, optimizer)
+    inner.precision = dtype
+    if dtype is not None:
+        device = cfg.MODEL.DEVICE
+        logger.info(f"SOLVER.AMP.ENABLED: {device} computes in {dtype} where autocast does")
+    elif cfg.SOLVER.AMP.ENABLED:
+        logger.warning(
+            "SOLVER.AMP.ENABLED: this processor has no instructions for bfloat16, which would be "
+            "slower than full precision: the training is in full precision"
+        )
+    return inner
+
+
+def _autocast_dtype(cfg: CfgNode) -> torch.dtype | None:
+    return mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if cfg.SOLVER.AMP.ENABLED else None
 
 
 def prepare_model(model: nn.Module, cfg: CfgNode) -> nn.Module:
     """Log which non-local blocks a model has, and lay it out for its precision."""
     blocks = nonlocal_blocks(model)
     logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
-    mixed = cfg.SOLVER.AMP.ENABLED
-    return lay_out(model, mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if mixed else None)
-
-
-@contextmanager
-def _parts_for(device: torch.device) -> Iterator[None]:
-    """Let Detectron2 build a trainer for the CPU.
-
-    Torch takes no device ids for a model there, and bfloat16 needs no `AMPTrainer`'s scaler.
-    """
-    original = defaults.create_ddp_model, defaults.AMPTrainer
-    if device.type == "cpu":
-        defaults.create_ddp_model = partial(original[0], device_ids=None)
-        defaults.AMPTrainer = SimpleTrainer
-    try:
-        yield
-    finally:
-        defaults.create_ddp_model, defaults.AMPTrainer = original
+    return lay_out(model, _autocast_dtype(cfg))

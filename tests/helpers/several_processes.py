@@ -34,16 +34,21 @@ def lose_one(rank: int, how: str) -> None:
 
 def fail(message: str) -> None:
     """All processes find the same fault, as with a config that cannot work."""
+    from nonlocal_det.cli.errors import one_line_errors
     from nonlocal_det.configs import load_config
     from nonlocal_det.training.scaling import fit_to_processes
 
-    cfg = load_config(message)
-    cfg.SOLVER.IMS_PER_BATCH = 3
-    fit_to_processes(cfg, comm.get_world_size())
+    with one_line_errors():
+        cfg = load_config(message)
+        cfg.SOLVER.IMS_PER_BATCH = 3
+        fit_to_processes(cfg, comm.get_world_size())
 
 
 def finish_on_signal(folder: str) -> None:
-    """As a training does: go on until a signal asks for the end, then say so and end with it."""
+    """As a training does: go on until a signal asks for the end, then save and end with it.
+
+    Torch's launcher sends the others another SIGTERM once the first has ended, and waits 30 s.
+    """
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, frame: asked.append(n))
@@ -51,6 +56,5 @@ def finish_on_signal(folder: str) -> None:
     while not asked:
         time.sleep(0.05)
     time.sleep(0.2 if comm.get_rank() else 4)  # the first process has more to save
-    if len(asked) == 1:  # a second signal is for what hangs
-        open(f"{folder}/saved{comm.get_rank()}", "w").close()
+    open(f"{folder}/saved{comm.get_rank()}", "w").close()
     os._exit(128 + asked[0])  # at once: its last second is no part of the test

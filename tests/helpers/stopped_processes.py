@@ -18,8 +18,8 @@ from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from torch import nn
 
-from nonlocal_det.training import group, launch
-from nonlocal_det.training.stoppable import StoppableTrainer
+from nonlocal_det.training import Trainer as OurTrainer
+from nonlocal_det.training import launch, process_group
 
 
 class Saves:
@@ -48,7 +48,7 @@ class Evaluation(HookBase):
         comm.synchronize()
 
 
-class Trainer(StoppableTrainer):
+class Trainer(OurTrainer):
     """Steps that do nothing."""
 
     data_loader = None
@@ -59,6 +59,7 @@ class Trainer(StoppableTrainer):
         self.cfg = get_cfg()
         self.cfg.DATASETS.TEST = ("any",)
         self.start_iter, self.max_iter = 0, 5
+        self.step = SimpleNamespace(stop_asked=0)
         self.checkpointer = Saves(self.folder)
         self.register_hooks([Evaluation(longest)])
 
@@ -84,7 +85,7 @@ def deaf_barrier() -> None:
 
 
 def play_nccl() -> None:
-    group.dist = SimpleNamespace(**{**vars(dist), "get_backend": lambda: "nccl"})
+    process_group.dist = SimpleNamespace(**{**vars(dist), "get_backend": lambda: "nccl"})
     comm.synchronize = deaf_barrier
 
 

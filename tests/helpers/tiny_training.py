@@ -1,7 +1,7 @@
 """A training of a few iterations on the CPU, through the command's own parser."""
 
+from nonlocal_det.cli import train
 from nonlocal_det.cli.arguments import build_argument_parser
-from nonlocal_det.training import main
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
 TINY = [
@@ -15,4 +15,4 @@ def run(out, *arguments: str, iterations: int = 2, config: str = CONFIG):
     args = ["--config-file", config, *(a for a in arguments if a.startswith("--"))]
     args += ["OUTPUT_DIR", str(out), "SOLVER.MAX_ITER", str(iterations), *TINY]
     args += [a for a in arguments if not a.startswith("--")]
-    return main(build_argument_parser().parse_args(args))
+    return train.run(build_argument_parser().parse_args(args))

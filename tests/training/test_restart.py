@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from nonlocal_det.checkpoint import SafeCheckpointer
-from nonlocal_det.training.restart import was_restarted
+from nonlocal_det.training.exact_resume import was_restarted
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import time
 
 from torch import nn
 
-from nonlocal_det.training.timing import InferenceTimer
+from nonlocal_det.training.result import InferenceTimer
 
 
 class Slow(nn.Module):

@@ -1,9 +1,15 @@
 """The command's behaviour around a training of a few iterations on the CPU."""
 
 import json
+import sys
 
 import pytest
+import torch
 from tiny_training import run
+
+from nonlocal_det.data import register_coco_data
+from nonlocal_det.synthetic.register import forget
+from nonlocal_det.training.result import _peak_memory
 
 
 def iterations_of(out) -> list[int]:
@@ -91,3 +97,33 @@ def test_test_time_augmentation_adds_its_results(mini_coco, tmp_path, mode):
     assert "inference_TTA/coco_instances_results.json" in logged
     if mode:
         assert set(results) == {"bbox", "segm", "bbox_TTA", "segm_TTA"}
+
+
+def test_a_drawn_seed_is_written_and_repeats_the_run(mini_coco, tmp_path):
+    options = ["DATASETS.TEST", "()", "MODEL.KEYPOINT_ON", "False", "MODEL.MASK_ON", "False"]
+    run(tmp_path / "drawn", *options, "SEED", "-1", iterations=1)
+    seed = json.loads((tmp_path / "drawn" / "result.json").read_text())["seed"]
+    assert seed >= 0
+    run(tmp_path / "repeated", *options, "SEED", str(seed), iterations=1)
+    drawn, repeated = (
+        torch.load(tmp_path / name / "model_final.pth", weights_only=True)["model"]
+        for name in ("drawn", "repeated")
+    )
+    assert all(torch.equal(repeated[name], value) for name, value in drawn.items())
+
+
+def test_data_that_only_has_a_long_range_name_is_a_users(mini_coco, tmp_path):
+    annotations = mini_coco / "mini_coco" / "annotations" / "person_keypoints_val2017.json"
+    register_coco_data("long_range_mine_test", annotations, mini_coco / "mini_coco" / "val2017")
+    options = ["DATASETS.TEST", "('long_range_mine_test',)", "MODEL.KEYPOINT_ON", "False"]
+    try:
+        run(tmp_path, *options, "MODEL.MASK_ON", "False", iterations=1)
+    finally:
+        forget("long_range_mine_test")
+    assert json.loads((tmp_path / "result.json").read_text())["by_distance"] is None
+
+
+def test_memory_is_not_measured_where_python_cannot(monkeypatch):
+    """As on Windows."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert _peak_memory("cpu") is None

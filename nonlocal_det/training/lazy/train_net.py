@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from nonlocal_det.training.group import told_once
 from nonlocal_det.training.launch import launch
+from nonlocal_det.training.process_group import log_on_one_rank
 from nonlocal_det.training.train import fit, run
 
 from .settings import lazy_errors, read_settings, write_settings
@@ -23,7 +23,7 @@ def lazy_train_net(arguments: Sequence[str] | None = None) -> None:
         SystemExit: with a line that says what is wrong.
     """
     args = build_lazy_parser().parse_args(arguments)
-    with told_once(), lazy_errors():
+    with log_on_one_rank(), lazy_errors():
         launch(
             lazy_main,
             args.num_gpus,

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -47,13 +48,25 @@ class TrainingStep:
         trainer: Detectron2's inner one, which has model, data, optimizer and perhaps a scaler.
         options: parts, and how many steps may be left out.
         guard: what becomes of a step that fails.
+        stop_flag: this process's signal to stop, a number; 0: none.
+
+    Attributes:
+        stop_asked: the signal that a process had when the processes last agreed; 0: none.
 
     Note:
         A model that refuses its own numbers does so in one process alone: if a synchronised norm
         of its heads comes after that, the others wait in it until the process group's timeout.
     """
 
-    def __init__(self, trainer: SimpleTrainer, options: StepOptions, guard: NonFiniteGuard) -> None:
+    def __init__(
+        self,
+        trainer: SimpleTrainer,
+        options: StepOptions,
+        guard: NonFiniteGuard,
+        stop_flag: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.stop_flag = stop_flag
+        self.stop_asked = 0
         self.trainer = trainer
         self.options = options
         self.guard = guard
@@ -114,7 +127,9 @@ class TrainingStep:
         losses = self._forward(parts[-1])
         # The last backward pass is the one in which processes wait for each other: before it they
         # agree that all of them will come.
-        told = comm.all_gather((_mean_losses(parts), [part.error for part in parts], waited))
+        errors = [part.error for part in parts]
+        told = comm.all_gather((_mean_losses(parts), errors, waited, self.stop_flag()))
+        self.stop_asked = max(number for *_, number in told)
         problem = _problem_of_losses(told)
         if problem is not None:
             return problem
@@ -197,9 +212,11 @@ def _mean_losses(parts: list[Part]) -> dict[str, float]:
     return {name: sum(part.share * part.losses.get(name, 0.0) for part in parts) for name in names}
 
 
-def _problem_of_losses(told: list[tuple[dict[str, float], list[str], float]]) -> Problem | None:
+def _problem_of_losses(
+    told: list[tuple[dict[str, float], list[str], float, int]],
+) -> Problem | None:
     """The first process's whose losses are not finite, or whose model has refused them."""
-    for rank, (losses, errors, _) in enumerate(told):
+    for rank, (losses, errors, *_) in enumerate(told):
         said = [error for error in errors if error]
         bad = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if bad or said:
@@ -222,13 +239,13 @@ def _gradients_are_finite(optimizer: torch.optim.Optimizer) -> bool:
     return math.isfinite(norms.sum()) or all(is_finite(one) for one in gradients)
 
 
-def _write_metrics(told: list[tuple[dict[str, float], list[str], float]]) -> None:
+def _write_metrics(told: list[tuple[dict[str, float], list[str], float, int]]) -> None:
     """As Detectron2 does: losses are means over the processes, waiting for data the longest."""
     if not comm.is_main_process():
         return
     storage = get_event_storage()
-    storage.put_scalar("data_time", max(waited for _, _, waited in told))
-    means = {name: fmean(losses[name] for losses, _, _ in told) for name in told[0][0]}
+    storage.put_scalar("data_time", max(waited for _, _, waited, _ in told))
+    means = {name: fmean(losses[name] for losses, *_ in told) for name in told[0][0]}
     storage.put_scalar("total_loss", sum(means.values()))
     if len(means) > 1:
         for name, value in means.items():

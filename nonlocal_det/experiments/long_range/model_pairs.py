@@ -1,67 +1,66 @@
-"""Which models of the long-range suite are compared in one figure, and whether they may be."""
+"""Which runs of the long-range suite are compared in one figure, and whether they may be."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from nonlocal_det.experiments.run import Json
-
+Json = dict[str, Any]
 LABELS = {
     "": "baseline",
     "control_": "control (same cost, no reach)",
     "gcnet_": "global context",
     "nl_": "non-local",
 }
-"""The roles in a comparison and their labels, by what the configs' names begin with."""
+"""What the arms of a comparison are called, by what their configs' names begin with."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The models that one non-local config is compared with.
+    """The arms that one non-local config is compared with.
 
     Attributes:
-        name: the non-local config's, without its folder and "nl_".
-        configs: by role, a key of `LABELS`; the baseline first, the non-local one last.
+        name: of the comparison: the non-local config's, without its folder and "nl_".
+        arms: the key in `LABELS` -> name of a config, the baseline first, the non-local one last.
     """
 
     name: str
-    configs: dict[str, str]
+    arms: dict[str, str]
 
     def runs(self, suite: Json) -> dict[str, list[Json]]:
-        """Select the entries of "runs" of a suite, by role."""
+        """By arm, the entries of "runs" of a suite; see `read_suite`."""
         return {
-            role: [run for run in suite["runs"] if run["config"] == config]
-            for role, config in self.configs.items()
+            arm: [run for run in suite["runs"] if run["config"] == config]
+            for arm, config in self.arms.items()
         }
 
 
 def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
-    """Find each non-local config with what the suite's pairs compare it with, and global context.
+    """Each non-local config with what the suite's pairs compare it with, and global context.
 
     Args:
-        suite: of `read_suite`; models without finished runs are left out.
-        only: keep the comparisons that have this in their config's name.
+        suite: of `read_suite`; arms without finished runs are left out.
+        only: keep the comparisons that have this in their name.
 
     Raises:
         ValueError: there are none.
     """
     measured = {run["config"] for run in suite["runs"]}
-    roles: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for pair in suite["pairs"]:
-        config, baseline = pair["config"], pair["baseline"]
-        name = config.rsplit("/", 1)[-1]
-        rest = name.removeprefix("nl_")
-        if rest == name or only not in name:
+        leaf = _leaf(pair["config"])
+        rest = leaf.removeprefix("nl_")
+        if rest == leaf or only not in leaf:
             continue
-        known = {"nl_": config, "gcnet_": config.replace(name, "gcnet_" + rest)}
-        is_control = baseline.rsplit("/", 1)[-1].startswith("control_")
-        roles.setdefault(rest, known)["control_" if is_control else ""] = baseline
+        context = pair["config"].replace("nl_" + rest, "gcnet_" + rest)
+        arms = found.setdefault(rest, {"nl_": pair["config"], "gcnet_": context})
+        arms[_arm_of(pair["baseline"])] = pair["baseline"]
     comparisons = [
-        Comparison(name, {role: found[role] for role in LABELS if found.get(role) in measured})
-        for name, found in roles.items()
+        Comparison(name, {arm: arms[arm] for arm in LABELS if arms.get(arm) in measured})
+        for name, arms in found.items()
     ]
-    complete = [c for c in comparisons if "nl_" in c.configs and len(c.configs) > 1]
+    complete = [one for one in comparisons if "nl_" in one.arms and len(one.arms) > 1]
     if not complete:
         raise ValueError(
             f"no non-local config with {only!r} in its name has finished runs, and a baseline or a "
@@ -70,8 +69,17 @@ def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
     return complete
 
 
+def _leaf(config: str) -> str:
+    return config.rsplit("/", 1)[-1]
+
+
+def _arm_of(config: str) -> str:
+    """The key in `LABELS`."""
+    return next((arm for arm in LABELS if arm and _leaf(config).startswith(arm)), "")
+
+
 def read_suite(path: Path) -> Json:
-    """Read a suite's ``results.json``; of its runs only those with "by_distance".
+    """The content of a suite's ``results.json``; of its runs those with "by_distance".
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -94,12 +102,16 @@ def read_suite(path: Path) -> Json:
             f'{path}: none of its {len(content["runs"])} runs has "by_distance"; give the '
             "results.json of the suite long-range, with a run that has finished"
         )
-    overrides = [str(word) for word in content.get("overrides", ())]
-    return {**content, "pairs": pairs, "runs": runs, "overrides": overrides}
+    return {**content, "pairs": pairs, "runs": runs}
+
+
+def overrides_of(suite: Json) -> list[str]:
+    """The KEY VALUE pairs that all runs of a suite were given beyond their configs."""
+    return [str(word) for word in suite.get("overrides", ())]
 
 
 def same_data(runs: Sequence[Json]) -> Json:
-    """Return the first run's distances, once all runs are known to be of the same data and bins.
+    """The first run's distances, once all runs are known to be of the same objects and bins.
 
     Args:
         runs: entries of "runs" with "by_distance", at least one.
@@ -109,10 +121,10 @@ def same_data(runs: Sequence[Json]) -> Json:
     """
 
     def data(run: Json) -> Json:
-        content = run["by_distance"]
+        said = run["by_distance"]
         keys = ("level", "of", "unit", "receptive_field", "data_version", "object_size", "chance")
-        bins = [(row["low"], row["high"], row["count"]) for row in content["bins"]]
-        return {**{key: content[key] for key in keys}, "bins": bins}
+        bins = [(row["low"], row["high"], row["count"]) for row in said["bins"]]
+        return {**{key: said[key] for key in keys}, "bins": bins}
 
     for run in runs:
         if data(run) != data(runs[0]):
