@@ -7,7 +7,7 @@ fetched ahead, so the position is one number.
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -26,17 +26,14 @@ from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from .seeding import SAMPLE, SAMPLER, seeded
-from .skipping import SkippedImages, SkippingMapper, StrictMapper
+from .skipping import SKIPPED, UNREADABLE, Mapper, Sample, SkippedImages, StrictMapper, name_of
 from .workers import ignore_signals_in_workers
 
 logger = logging.getLogger("nonlocal_det")
-MAX_REFUSALS = 10
-"""Records in a row that a mapper may refuse."""
+MAX_ATTEMPTS = 16
+"""Records in a row that may be unreadable, or refused by a mapper."""
 
-Sample = dict[str, Any]
 Batch = list[Sample]
-Mapper = Callable[[Sample], Sample | None]
-"""From a record to what a model takes; None for a record that cannot be used."""
 Draw = tuple[int, int]
 """The number of a draw, from 0 and over all processes, and the index of the record it has drawn."""
 
@@ -58,8 +55,9 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     """Build Detectron2's training loader for a config, as a stream that a resume takes up exactly.
 
     Data sets, filters, samplers and aspect ratio grouping are Detectron2's own; an image that
-    cannot be read is skipped (`SkippingMapper`). Data that is not a list of records (a torch data
-    set in Detectron2's catalogue) gets Detectron2's loader, which starts anew on a resume.
+    cannot be read is replaced by another one, named and counted. Data that is not a list of
+    records (a torch data set in Detectron2's catalogue) gets Detectron2's loader, which starts
+    anew on a resume.
 
     Args:
         cfg: a full config.
@@ -76,7 +74,7 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     parts = build_detection_train_loader.from_config(cfg, mapper)
     records = parts["dataset"]
     if isinstance(records, list):
-        return TrainStream(cfg, records, SkippingMapper(parts["mapper"], records))
+        return TrainStream(cfg, records, parts["mapper"])
     loader: Iterable[Batch] = build_detection_train_loader(**parts)
     return loader
 
@@ -119,7 +117,7 @@ def train_stream(
     cfg.DATALOADER.ASPECT_RATIO_GROUPING = aspect_ratio_grouping
     cfg.DATALOADER.SAMPLER_TRAIN = sampler
     cfg.DATALOADER.REPEAT_THRESHOLD = repeat_threshold
-    return TrainStream(cfg, dataset, SkippingMapper(mapper, dataset))
+    return TrainStream(cfg, dataset, mapper)
 
 
 def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
@@ -269,23 +267,33 @@ class _Samples(Dataset[Sample]):
         return len(self.records)
 
     def __getitem__(self, draw: Draw) -> Sample:
-        """Return the sample of a draw, or of another record if the mapper refuses it.
+        """Return the sample of a draw; of another record if that is unreadable or refused.
+
+        Which one depends on seed and draw only. `SKIPPED` names the unreadable ones.
 
         Raises:
-            ValueError: the mapper refuses `MAX_REFUSALS` records in a row.
+            ValueError: `MAX_ATTEMPTS` records in a row cannot be used.
         """
         number, index = draw
+        skipped: list[tuple[str, str]] = []
+        reason = ""
         with seeded(self.seed, SAMPLE, number):
-            for _ in range(MAX_REFUSALS):
-                sample: Sample | None = self.mapper(self.records[index])
-                if sample is not None:
-                    return sample
-                name = self.records[index].get("file_name", index)
-                logger.warning(f"the mapper has refused {name}; another image takes its place")
+            for _ in range(MAX_ATTEMPTS):
+                record = self.records[index]
+                try:
+                    sample: Sample | None = self.mapper(record)
+                except UNREADABLE as error:
+                    reason = f"{type(error).__name__}: {error}"
+                    skipped.append((name_of(record), reason))
+                else:
+                    if sample is not None:
+                        return {**sample, SKIPPED: skipped} if skipped else sample
+                    reason = "the mapper has returned None"
+                    logger.warning(f"{name_of(record)} is replaced by another image: {reason}")
                 index = random.randrange(len(self.records))
         raise ValueError(
-            f"the mapper has refused {MAX_REFUSALS} images in a row, {name} the last; it returns "
-            "None for what it cannot use: look at the data, or at the mapper"
+            f"{MAX_ATTEMPTS} images in a row cannot be used, {name_of(record)} the last: {reason}; "
+            "is the folder of the images still there?"
         )
 
 

@@ -1,9 +1,10 @@
 """Write a copy of an annotation file without what is wrong with it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from nonlocal_det.files import write_atomically
 
 from .check import Checked
 
@@ -30,13 +31,7 @@ def write_clean(checked: Checked, path: Path, uses: frozenset[str]) -> dict[str,
         raise ValueError(f"{path} is the file itself; give another name for the clean copy")
     content, numbers = _clean_content(checked, uses)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with scratch.open("w", encoding="utf-8") as file:
-            json.dump(content, file)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_atomically(path, lambda file: file.write(json.dumps(content).encode()))
     return numbers
 
 

@@ -1,0 +1,23 @@
+"""``visualize-data``: draw what the training loader feeds the model, with its labels.
+
+Example: python tools/visualize_data.py --output-dir output/drawn \
+    --config-file configs/quick/mask_keypoint_rcnn_R18.yaml
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nonlocal_det.cli.arguments import build_config_parser, config_from_arguments
+from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.visualization.training_images import draw_training_images
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, draw and print the path of each picture."""
+    parser = build_config_parser("Draw augmented training images with their labels.")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--num", type=int, default=8, help="number of pictures")
+    args = parser.parse_args(argv)
+    with one_line_errors():
+        for path in draw_training_images(config_from_arguments(args), args.output_dir, args.num):
+            print(path)
