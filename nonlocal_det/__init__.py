@@ -1,33 +1,28 @@
-"""Non-local Neural Networks for detection, as a Detectron2 extension.
+"""Non-local Neural Networks for detection and video, as a Detectron2 extension.
 
-Importing this package registers its components with Detectron2 (backbones, the keypoint head, the
-drawn data sets) and does nothing else. `nonlocal_det.layers` needs torch alone and stays usable
-without Detectron2; everything else then raises an ImportError that says how to get it.
+Importing it is cheap and registers nothing: `nonlocal_det.layers` needs torch only. A name of
+``__all__`` registers the project's components with Detectron2 when it is asked for. Without a
+working Detectron2, whatever needs it raises an ImportError that says how to get it.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from .requirement import detectron2_problem
 from .version import __version__
 
-__all__ = [
-    "__version__",
-    "add_nonlocal",
-    "add_nonlocal_config",
-    "model_zoo",
-]
+__all__ = ["__version__", "add_nonlocal", "add_nonlocal_config", "model_zoo"]
 
-_problem = detectron2_problem()
-if not _problem:
-    from . import data, detection, model_zoo, synthetic  # noqa: F401  (registers every component)
-    from .detection import add_nonlocal
-    from .detection.config import add_nonlocal_config
-
-
-_WITHOUT_DETECTRON2 = ("cli", "install", "layers", "requirement", "version")
+_WITHOUT_DETECTRON2 = ("cli", "files", "install", "layers", "requirement", "version")
 
 
 def __getattr__(name: str) -> Any:
-    if _problem and not name.startswith("_") and name not in _WITHOUT_DETECTRON2:
-        raise ImportError(f"nonlocal_det.{name}: {_problem}")
-    raise AttributeError(f"module 'nonlocal_det' has no attribute {name!r}")
+    if name.startswith("_") or not (name in __all__ or find_spec(f"nonlocal_det.{name}")):
+        raise AttributeError(f"module 'nonlocal_det' has no attribute {name!r}")
+    if name not in _WITHOUT_DETECTRON2:
+        from .requirement import register_components
+
+        register_components(f"nonlocal_det.{name}")
+    if name in ("add_nonlocal", "add_nonlocal_config"):
+        return getattr(import_module("nonlocal_det.detection"), name)
+    return import_module(f"nonlocal_det.{name}")

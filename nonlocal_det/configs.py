@@ -12,6 +12,7 @@ import yaml
 from detectron2.config import CfgNode, get_cfg
 
 from nonlocal_det.detection.config import add_nonlocal_config
+from nonlocal_det.requirement import register_components
 
 NOT_THE_MODEL = (
     "SEED",
@@ -46,6 +47,7 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
     """
     if not name:
         raise ValueError("--config-file is missing; as --config-file configs/nl_mask_rcnn_R50.yaml")
+    register_components(name)
     cfg = get_cfg()
     add_nonlocal_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,12 +1,30 @@
-"""Is there a Detectron2 that this package can extend? If not, why not, and what to do."""
+"""Whether there is a Detectron2 to extend, and what is registered with it."""
+
+from importlib import import_module
 
 from .install.installed import OLDEST, numbers
 
 CURE = "run `python -m nonlocal_det.install` (see README.md, Install)"
 
 
+def register_components(name: str) -> None:
+    """Register every model and drawn data set with Detectron2, by importing its room.
+
+    Args:
+        name: of what was asked for, for the message.
+
+    Raises:
+        ImportError: there is no Detectron2 that can be extended; says how to get one.
+    """
+    problem = detectron2_problem()
+    if problem:
+        raise ImportError(f"{name}: {problem}")
+    for room in ("detection", "synthetic"):
+        import_module(f"nonlocal_det.{room}")
+
+
 def detectron2_problem() -> str:
-    """What is wrong with the installed Detectron2; empty when it can be extended.
+    """Return what is wrong with the installed Detectron2; empty when it can be extended.
 
     A missing or broken Detectron2 does not stop ``import nonlocal_det``: its ``layers`` need torch
     alone, and its ``install`` is the cure.

@@ -10,8 +10,7 @@ from detectron2.structures import BitMasks, Boxes, Instances
 from detectron2.utils.events import EventStorage
 from torchvision.models import resnet50
 
-from nonlocal_det.detection import nonlocal_blocks
-from nonlocal_det.layers import NonLocalBlock
+from nonlocal_det.layers import NonLocalBlock, nonlocal_blocks
 
 FOLDER = Path(__file__).parent / "examples"
 README = (Path(__file__).parents[1] / "README.md").read_text()

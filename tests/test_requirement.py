@@ -76,3 +76,22 @@ def test_an_unknown_attribute_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = nonlocal_det.nonsense
+
+
+@pytest.mark.parametrize("name", ["layers", "install", "files"])
+def test_the_light_rooms_load_neither_detectron2_nor_opencv(name):
+    code = f"import sys, nonlocal_det.{name}\n"
+    code += "print([m for m in ('detectron2', 'cv2', 'fvcore') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_asking_for_the_config_registers_every_component():
+    code = "from nonlocal_det import add_nonlocal_config\n"
+    code += "from detectron2.modeling import BACKBONE_REGISTRY, ROI_KEYPOINT_HEAD_REGISTRY\n"
+    code += "from detectron2.data import DatasetCatalog\n"
+    code += "print('build_nonlocal_resnet_fpn_backbone' in BACKBONE_REGISTRY,"
+    code += " 'NonLocalKRCNNConvDeconvUpsampleHead' in ROI_KEYPOINT_HEAD_REGISTRY,"
+    code += " 'mini_coco_train' in DatasetCatalog)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "True True True", result.stderr

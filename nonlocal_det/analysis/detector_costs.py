@@ -14,7 +14,7 @@ from detectron2.modeling import GeneralizedRCNN, StandardROIHeads, build_model
 from detectron2.modeling.poolers import ROIPooler
 from torch import Tensor
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 from .module_costs import Cost, extra_work, module_costs
 from .operation_counts import ModulePath

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 from torch import nn
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 Shape = tuple[int, ...]
 Mismatch = tuple[str, Shape, Shape]

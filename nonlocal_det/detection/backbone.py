@@ -10,18 +10,21 @@ from detectron2.modeling.backbone.fpn import (
     build_resnet_fpn_backbone,
     build_retinanet_resnet_fpn_backbone,
 )
-from torch import nn
 
-from .insertion import BlockFactory, block_from_config, detection_block, generator_of, insert_after
+from nonlocal_det.layers import BlockOptions, insert_blocks
+from nonlocal_det.layers.insertion import STAGES
+
+from .config import block_options
 from .short_fpn import fit_top_block
 
-STAGES = ("res2", "res3", "res4", "res5")
+DETECTION_BLOCK = BlockOptions(norm="")
+"""The paper's block with no norm, w_z starting at 0: the default beside frozen batch norms."""
 
 
 def add_nonlocal(
     resnet: ResNet,
     after_blocks: Sequence[Sequence[int]],
-    block: BlockFactory = detection_block,
+    options: BlockOptions = DETECTION_BLOCK,
 ) -> ResNet:
     """Insert non-local blocks into a built ResNet or ResNeXt, of any depth and variant.
 
@@ -35,8 +38,7 @@ def add_nonlocal(
         resnet: changed in place.
         after_blocks: for each of res2, res3, res4, res5 the residual blocks to follow, as Python
             indices: 0 is the first, -1 the last.
-        block: makes the block for a number of channels, as
-            ``functools.partial(NonLocalBlock, pairwise="dot_product", norm="")`` does.
+        options: of every block.
 
     Returns:
         The same ``resnet``.
@@ -55,65 +57,14 @@ def add_nonlocal(
     """
     if not isinstance(resnet, ResNet):
         raise TypeError(f"add_nonlocal needs a Detectron2 ResNet, not a {type(resnet).__name__}")
-    positions = _check_positions(resnet, after_blocks)
-    for stage_name, index in positions:
-        stage = getattr(resnet, stage_name)
-        name = f"nl{index}"
-        with generator_of(f"{stage_name}.{name}"):
-            made = block(getattr(stage, str(index)).out_channels)
-        insert_after(stage, str(index), name, made.to(next(stage.parameters()).device))
+    stages = {name: getattr(resnet, name) for name in STAGES if hasattr(resnet, name)}
+    insert_blocks(stages, after_blocks, options)
     return resnet
 
 
-def _check_positions(
-    resnet: ResNet, after_blocks: Sequence[Sequence[int]]
-) -> list[tuple[str, int]]:
-    """The positions as (stage, index from 0), or the reason why they cannot be."""
-    key = f"MODEL.NONLOCAL.AFTER_BLOCKS={[list(stage) for stage in after_blocks]}"
-    if len(after_blocks) != len(STAGES):
-        raise ValueError(f"{key}; expected four lists, for {', '.join(STAGES)}")
-    if not any(after_blocks):
-        raise ValueError(
-            f"{key} leaves the backbone without a non-local block; name a position, as [[], [], "
-            "[-2], []], or use the plain builder (MODEL.BACKBONE.NAME build_resnet_fpn_backbone)"
-        )
-    found: list[tuple[str, int]] = []
-    for name, wanted in zip(STAGES, after_blocks, strict=True):
-        if not wanted:
-            continue
-        stage = getattr(resnet, name, None)
-        if stage is None:
-            raise ValueError(
-                f"{key}: this ResNet has no {name}, it ends at {resnet.stage_names[-1]}"
-            )
-        found += [(name, _index(key, name, stage, position)) for position in wanted]
-        _check_not_frozen(key, name, stage)
-    if len(set(found)) < len(found):
-        raise ValueError(f"{key} names the same position twice: {found}")
-    return found
-
-
-def _index(key: str, name: str, stage: nn.Sequential, position: int) -> int:
-    count = sum(child.isdigit() for child, _ in stage.named_children())
-    if not -count <= position < count:
-        raise ValueError(
-            f"{key}: {name} has {count} residual blocks, so position {position} does not exist; "
-            f"expected {-count}..{count - 1}"
-        )
-    return position % count
-
-
-def _check_not_frozen(key: str, name: str, stage: nn.Sequential) -> None:
-    if not any(parameter.requires_grad for parameter in stage.parameters()):
-        raise ValueError(
-            f"{key}: {name} is frozen, so a block in it would stay the identity for ever; set "
-            f"MODEL.BACKBONE.FREEZE_AT to at most {STAGES.index(name) + 1} or choose a later stage"
-        )
-
-
 def _extend(resnet: ResNet, cfg: CfgNode) -> ResNet:
-    block = block_from_config(cfg)
-    return add_nonlocal(resnet, cfg.MODEL.NONLOCAL.AFTER_BLOCKS, block)
+    options = block_options(cfg)
+    return add_nonlocal(resnet, cfg.MODEL.NONLOCAL.AFTER_BLOCKS, options)
 
 
 @BACKBONE_REGISTRY.register()

@@ -8,7 +8,11 @@ from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_KEYPOINT_HEAD_REGISTRY
 from detectron2.modeling.roi_heads.keypoint_head import KRCNNConvDeconvUpsampleHead
 
-from .insertion import BlockFactory, block_from_config, detection_block, generator_of, insert_after
+from nonlocal_det.layers import BlockOptions, insert_after
+from nonlocal_det.layers.insertion import block_generator
+
+from .backbone import DETECTION_BLOCK
+from .config import block_options
 
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()
@@ -27,7 +31,7 @@ class NonLocalKRCNNConvDeconvUpsampleHead(KRCNNConvDeconvUpsampleHead):
         num_keypoints: keypoints to predict.
         conv_dims: output channels of each 3x3 convolution.
         after_convs: the convolutions to follow, counted from 1.
-        block: makes the block for a number of channels.
+        options: of every block.
         loss_weight, loss_normalizer: as Detectron2's head has them.
 
     Shape:
@@ -45,7 +49,7 @@ class NonLocalKRCNNConvDeconvUpsampleHead(KRCNNConvDeconvUpsampleHead):
         num_keypoints: int,
         conv_dims: Sequence[int],
         after_convs: Sequence[int] = (2, 4, 6, 8),
-        block: BlockFactory = detection_block,
+        options: BlockOptions = DETECTION_BLOCK,
         loss_weight: float = 1.0,
         loss_normalizer: float | str = 1.0,
     ) -> None:
@@ -60,14 +64,15 @@ class NonLocalKRCNNConvDeconvUpsampleHead(KRCNNConvDeconvUpsampleHead):
         )
         _check_positions(after_convs, len(conv_dims))
         for k in after_convs:
-            with generator_of(f"keypoint_head.nl{k}"):
-                insert_after(self, f"conv_fcn_relu{k}", f"nl{k}", block(conv_dims[k - 1]))
+            with block_generator(f"keypoint_head.nl{k}"):
+                block = options.build(conv_dims[k - 1])
+            insert_after(self, f"conv_fcn_relu{k}", f"nl{k}", block)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, Any]:
         """Translate the config's keys to the constructor's arguments."""
         arguments = super().from_config(cfg, input_shape)
-        arguments["block"] = block_from_config(cfg)
+        arguments["options"] = block_options(cfg)
         arguments["after_convs"] = cfg.MODEL.NONLOCAL.KEYPOINT_AFTER_CONVS
         return arguments
 

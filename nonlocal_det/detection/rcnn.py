@@ -1,13 +1,12 @@
 """Detectron2's GeneralizedRCNN, telling the backbone's blocks where the batch's padding is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.structures import ImageList
 
 from nonlocal_det.layers import Padding, set_padding
+from nonlocal_det.layers.padding import forgotten_padding
 
 
 @META_ARCH_REGISTRY.register()
@@ -28,18 +27,10 @@ class NonLocalGeneralizedRCNN(GeneralizedRCNN):
 
     def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
         """Losses in training, detections in inference; see Detectron2."""
-        with self._forgetting():
+        with forgotten_padding(self.backbone):
             return super().forward(batched_inputs)
 
     def inference(self, *args: Any, **kwargs: Any) -> Any:
         """Detections; also called by test-time augmentation. See Detectron2."""
-        with self._forgetting():
+        with forgotten_padding(self.backbone):
             return super().inference(*args, **kwargs)
-
-    @contextmanager
-    def _forgetting(self) -> Iterator[None]:
-        """Nothing of this batch is left for the next one, however this one ends."""
-        try:
-            yield
-        finally:
-            set_padding(self.backbone, None)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.inference.detector import Detector
-from nonlocal_det.layers import InsertedBlock, NonLocal
+from nonlocal_det.layers import InsertedBlock, NonLocal, nonlocal_blocks
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from detectron2.structures import Instances
 from PIL import Image
 from tqdm import tqdm
 
-from nonlocal_det.layers.checks import one_of
+from nonlocal_det.layers.options import one_of
 from nonlocal_det.visualization import (
     STYLES,
     AttentionMaps,

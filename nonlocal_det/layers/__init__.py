@@ -1,35 +1,38 @@
-"""The operation and the block, in torch alone: nothing here knows Detectron2 or a config."""
+"""The operation and the block, in torch only: nothing here imports Detectron2 or reads a config."""
 
+from .attention_rows import AffinityRows, PairwiseRows, SharedRow
 from .block import NonLocalBlock
 from .global_context import GlobalContextBlock
-from .inserted import InsertedBlock, insert_after
+from .insertion import InsertedBlock, insert_after, insert_blocks, nonlocal_blocks
 from .kernels import KERNELS, response
 from .non_local import NonLocal
+from .options import INITS, NORMS, OPERATIONS, PRESETS, SUBSAMPLE, BlockOptions
 from .padding import Padding, known_padding, set_padding
 from .pairwise import PAIRWISE, affinity
 from .per_position import PerPositionBlock
-from .presets import INITS, NORMS, PRESETS, SUBSAMPLE, Preset
-from .rows import AffinityRows, PairwiseRows, SharedRow
 
 __all__ = [
-    "AffinityRows",
     "INITS",
-    "GlobalContextBlock",
-    "InsertedBlock",
     "KERNELS",
     "NORMS",
+    "OPERATIONS",
     "PAIRWISE",
     "PRESETS",
+    "SUBSAMPLE",
+    "AffinityRows",
+    "BlockOptions",
+    "GlobalContextBlock",
+    "InsertedBlock",
+    "NonLocal",
+    "NonLocalBlock",
     "Padding",
     "PairwiseRows",
     "PerPositionBlock",
-    "SUBSAMPLE",
     "SharedRow",
-    "NonLocal",
-    "NonLocalBlock",
-    "Preset",
     "affinity",
     "insert_after",
+    "insert_blocks",
+    "nonlocal_blocks",
     "known_padding",
     "response",
     "set_padding",

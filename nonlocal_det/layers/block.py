@@ -1,14 +1,15 @@
 """The non-local block of the paper: a residual around the operation, the identity at the start."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .checks import autocast_off, one_of
-from .inserted import InsertedBlock
+from .insertion import InsertedBlock
 from .non_local import CONV, NonLocal
-from .presets import NORMS, PRESETS
+from .options import BlockOptions
+from .precision import autocast_off
 from .sync_norm import SyncBatchNorm
 
 _BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -25,17 +26,15 @@ class NonLocalBlock(NonLocal, InsertedBlock):
 
     Args:
         in_channels: C, channels of x and z.
-        norm: after w_z: ``"BN"``, ``"SyncBN"`` or ``"GN"`` with scale 0, or ``""`` for none, where
-            w_z itself starts at 0 (the authors' recipe beside a frozen backbone norm). None: the
-            preset's.
-        inner_channels, bottleneck_ratio, pairwise, kernel, subsample, scale, init, preset, ndim:
-            see `NonLocal`.
+        options: of the block; None: the defaults of `BlockOptions`.
+        ndim: dimensions of the feature map: 1, 2 or 3.
+        changes: fields of `BlockOptions` by name, instead of ``options``.
 
     Shape:
         x (N, C, *S) -> z (N, C, *S).
 
     Raises:
-        ValueError: as `NonLocal`; also a norm that is unknown or would keep the block dead.
+        ValueError, TypeError: as `NonLocal`.
 
     Note:
         z is float32 where x is float16 and the response may leave float16's range.
@@ -49,32 +48,13 @@ class NonLocalBlock(NonLocal, InsertedBlock):
     def __init__(
         self,
         in_channels: int,
+        options: BlockOptions | None = None,
         *,
-        inner_channels: int | None = None,
-        bottleneck_ratio: float = 0.5,
-        pairwise: str = "embedded_gaussian",
-        kernel: str = "auto",
-        subsample: str | None = None,
-        scale: bool | None = None,
-        norm: str | None = None,
-        init: str | None = None,
-        preset: str = "paper",
         ndim: int = 2,
+        **changes: Any,
     ) -> None:
-        chosen = PRESETS[one_of("preset", preset, PRESETS)]
-        norm = _check_norm(chosen.norm if norm is None else norm)
-        super().__init__(
-            in_channels,
-            inner_channels=inner_channels,
-            bottleneck_ratio=bottleneck_ratio,
-            pairwise=pairwise,
-            kernel=kernel,
-            subsample=subsample,
-            scale=scale,
-            init=init,
-            preset=preset,
-            ndim=ndim,
-        )
+        super().__init__(in_channels, options, ndim=ndim, **changes)
+        norm = self.options.norm
         # a norm's own shift takes the place of w_z's bias
         self.w_z = CONV[ndim](self.inner_channels, in_channels, 1, bias=not norm)
         self.norm = _build_norm(norm, in_channels, ndim)
@@ -96,31 +76,21 @@ class NonLocalBlock(NonLocal, InsertedBlock):
             nn.init.zeros_(parameter)
 
     @property
-    def gate(self) -> nn.Module:
+    def zero_init_layer(self) -> nn.Module:
         """The layer that starts at 0: the norm, or w_z where there is none."""
         return self.w_z if isinstance(self.norm, nn.Identity) else self.norm
 
     def respond(self, x: Tensor) -> Tensor:
-        """The response y (N, Ci, *S) of a map x (N, C, *S): the non-local operation."""
+        """Compute the response y (N, Ci, *S) of a map x (N, C, *S): the non-local operation."""
         return super().forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The map z (N, C, *S) of a map x (N, C, *S)."""
+        """Compute the map z (N, C, *S) of a map x (N, C, *S)."""
         y = self.respond(x)
         if y.dtype == torch.float32:  # autocast must not narrow what the kernel kept wide
             with autocast_off(y.device):
                 return x + self.norm(self.w_z(y.to(self.w_z.weight.dtype)))
         return x + self.norm(self.w_z(y))
-
-
-def _check_norm(norm: str) -> str:
-    if norm == "FrozenBN":
-        raise ValueError(
-            "norm='FrozenBN' in a non-local block: its scale is 0 and has no gradient, so the "
-            "block would stay the identity for ever; use norm='' (w_z starts at 0), the authors' "
-            "recipe beside a frozen backbone, or 'BN', 'SyncBN', 'GN'"
-        )
-    return one_of("norm", norm, NORMS)
 
 
 def _build_norm(norm: str, channels: int, ndim: int) -> nn.Module:

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from .checks import at_least_float32, autocast_off
-from .inserted import InsertedBlock
-from .non_local import CONV, check_ndim, inner_width
-from .rows import SharedRow
+from .attention_rows import SharedRow
+from .insertion import InsertedBlock
+from .non_local import CONV, check_ndim
+from .options import BlockOptions
+from .precision import at_least_float32, autocast_off
 
 
 class GlobalContextBlock(InsertedBlock):
@@ -43,7 +44,7 @@ class GlobalContextBlock(InsertedBlock):
         super().__init__()
         check_ndim(ndim)
         self.in_channels = in_channels
-        self.inner_channels = inner_width(in_channels, None, bottleneck_ratio)
+        self.inner_channels = BlockOptions(bottleneck_ratio=bottleneck_ratio).width(in_channels)
         self.w_k = CONV[ndim](in_channels, 1, 1)
         self.w_v1 = nn.Linear(in_channels, self.inner_channels)
         self.norm = nn.LayerNorm(self.inner_channels)
@@ -56,12 +57,12 @@ class GlobalContextBlock(InsertedBlock):
             nn.init.zeros_(parameter)
 
     @property
-    def gate(self) -> nn.Module:
+    def zero_init_layer(self) -> nn.Module:
         """The layer that starts at 0."""
         return self.w_v2
 
     def weights(self, x: Tensor) -> Tensor:
-        """What each position weighs in the summary: (N, C, *S) -> (N, 1, *S), adding up to 1."""
+        """Compute the weight of each position: (N, C, *S) -> (N, 1, *S), adding up to 1."""
         scores = at_least_float32(self.w_k(x))
         mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
         if mask is not None:
@@ -69,7 +70,7 @@ class GlobalContextBlock(InsertedBlock):
         return scores.flatten(2).softmax(-1).unflatten(2, x.shape[2:])  # (N, 1, *S) over P
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
-        """Where a query position looks: the same for every ``query``.
+        """Return where a query position looks: the same for every ``query``.
 
         Shape:
             x (N, C, *S) -> (N, *S).
@@ -77,7 +78,7 @@ class GlobalContextBlock(InsertedBlock):
         return self.weights(x).squeeze(1)
 
     def rows(self, x: Tensor) -> SharedRow:
-        """The one row that all query positions of a map x (N, C, *S) share."""
+        """Return the one row that all query positions of a map x (N, C, *S) share."""
         mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
         keys = None if mask is None else mask.flatten(1)  # (N, 1, *S) -> (N, P)
         with autocast_off(x.device):
@@ -85,7 +86,7 @@ class GlobalContextBlock(InsertedBlock):
         return SharedRow(tuple(x.shape[2:]), weights, keys)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The map z (N, C, *S) of a map x (N, C, *S)."""
+        """Compute the map z (N, C, *S) of a map x (N, C, *S)."""
         with autocast_off(x.device):
             wide = x.to(self.w_k.weight.dtype)
             weights = self.weights(wide).to(wide.dtype).flatten(2).transpose(1, 2)  # (N, P, 1)

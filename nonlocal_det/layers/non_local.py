@@ -1,18 +1,17 @@
 """The non-local operation of the paper, for 1D, 2D and 3D feature maps."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from .checks import one_of
-from .kernels import check_kernel, response
+from .attention_rows import PairwiseRows
+from .kernels import Operands, run_kernel
+from .options import BlockOptions
 from .padding import Padding
-from .pairwise import PAIRWISE
 from .pooling import LeanMaxPool
-from .presets import INITS, PRESETS, SUBSAMPLE
-from .rows import PairwiseRows
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -25,24 +24,18 @@ class NonLocal(nn.Module):
 
     Args:
         in_channels: C, channels of x.
-        inner_channels: Ci, channels of theta, phi, g and y; by default ``bottleneck_ratio`` of C.
-        bottleneck_ratio: Ci / C, the paper's 0.5.
-        pairwise: f, one of `PAIRWISE`. The gaussian form has neither theta nor phi.
-        kernel: how to compute it: ``"auto"`` or a name of `KERNELS`; all give the same numbers.
-        subsample: 2x2 max pooling (spatial also in 3D) ``"after"`` phi and g (the paper), of x
-            ``"before"`` them (the authors' code), or ``"none"``. None: the preset's.
-        scale: multiply theta . phi by the inverse square root of its width. None: the preset's.
-        init: of theta, phi and g: ``"he"`` or ``"normal"`` (std 0.01). None: the preset's.
-        preset: ``"paper"`` or ``"authors_code"``; decides what is None.
+        options: of the operation; ``norm`` is the block's, not used here.
         ndim: dimensions of the feature map: 1, 2 or 3.
+        changes: fields of `BlockOptions` by name, instead of ``options``.
 
     Shape:
         x (N, C, *S) -> y (N, Ci, *S), S being (L), (H, W) or (T, H, W).
         N may be 0; sides may be odd or 1.
 
     Raises:
-        ValueError: an unknown name, an inner width below 1, a scale asked of the concatenation, or
-            an input of another rank or width.
+        ValueError: as `BlockOptions`; ``ndim`` is not 1, 2 or 3, the inner width is below 1, or an
+            input has another rank or width.
+        TypeError: a name in ``changes`` is no field of `BlockOptions`, or ``options`` is there too.
 
     Note:
         DEVIATION: pooling keeps the last row and column of an odd map as a window of their own
@@ -56,41 +49,25 @@ class NonLocal(nn.Module):
     def __init__(
         self,
         in_channels: int,
+        options: BlockOptions | None = None,
         *,
-        inner_channels: int | None = None,
-        bottleneck_ratio: float = 0.5,
-        pairwise: str = "embedded_gaussian",
-        kernel: str = "auto",
-        subsample: str | None = None,
-        scale: bool | None = None,
-        init: str | None = None,
-        preset: str = "paper",
         ndim: int = 2,
+        **changes: Any,
     ) -> None:
         super().__init__()
-        chosen = PRESETS[one_of("preset", preset, PRESETS)]
+        if options is not None and changes:
+            raise TypeError(f"give options or {', '.join(changes)}, not both")
+        self.options = options or BlockOptions(**changes)
         check_ndim(ndim)
-        self.in_channels = in_channels
-        self.inner_channels = inner_width(in_channels, inner_channels, bottleneck_ratio)
-        self.ndim = ndim
-        self.pairwise = one_of("pairwise", pairwise, PAIRWISE)
-        check_kernel(kernel, pairwise)
-        self.kernel = kernel
-        self.subsample = one_of(
-            "subsample", chosen.subsample if subsample is None else subsample, SUBSAMPLE
-        )
-        self.scale = chosen.scale if scale is None else scale
-        self.init = one_of("init", chosen.init if init is None else init, INITS)
+        self.in_channels, self.ndim = in_channels, ndim
+        self.inner_channels = self.options.width(in_channels)
+        self.pairwise, self.kernel = self.options.pairwise, self.options.kernel
+        self.subsample, self.scale = self.options.subsample, self.options.scale
         self.padding_of_batch: Padding | None = None  # see layers/padding.py
         self._build()
-        NonLocal.reset_parameters(self)  # not the override of a subclass that is not built yet
+        NonLocal.reset_parameters(self)  # not a subclass's, whose layers are not there yet
 
     def _build(self) -> None:
-        if self.scale and self.pairwise == "concatenation":
-            raise ValueError(
-                "scale=True with pairwise='concatenation', which has no product theta . phi to "
-                "scale; set scale=False (preset 'authors_code' switches it on)"
-            )
         conv, c, ci = CONV[self.ndim], self.in_channels, self.inner_channels
         embedded = self.pairwise != "gaussian"
         self.theta: nn.Module = conv(c, ci, 1) if embedded else nn.Identity()
@@ -103,11 +80,11 @@ class NonLocal(nn.Module):
             self.pool = LeanMaxPool(window)
 
     def reset_parameters(self) -> None:
-        """Draw theta, phi, g and w_f anew, as ``init`` says; biases are 0."""
+        """Draw all weights anew, as ``init`` says; biases are 0."""
         for layer in (self.theta, self.phi, self.g):
             if not isinstance(layer, _ConvNd):
                 continue  # the gaussian form has no theta and no phi
-            if self.init == "he":
+            if self.options.init == "he":
                 nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
             else:
                 nn.init.normal_(layer.weight, std=0.01)
@@ -123,7 +100,7 @@ class NonLocal(nn.Module):
         return width**-0.5 if self.scale else 1.0
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """The embeddings of a map x (N, C, *S), and which keys are real.
+        """Embed a map x (N, C, *S), and tell which keys are real.
 
         Returns:
             theta (N, P, Ci), phi (N, Q, Ci), g (N, Q, Ci) and the key mask (N, Q), which is None
@@ -145,7 +122,7 @@ class NonLocal(nn.Module):
         return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g), keys
 
     def _pool(self, x: Tensor, mask: Tensor | None, key_mask: Tensor | None) -> Tensor:
-        """Max pooling that does not look at padding; a window of padding alone gives 0."""
+        """Pool without looking at padding; a window of padding only gives 0."""
         if mask is None or key_mask is None:
             pooled: Tensor = self.pool(x)
             return pooled
@@ -153,7 +130,7 @@ class NonLocal(nn.Module):
         return pooled.masked_fill(~key_mask, 0.0)
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
-        """Where one query position looks: its affinity f / C with every key position.
+        """Return where one query position looks: its affinity f / C with every key position.
 
         Args:
             x: the map that goes into the operation.
@@ -166,10 +143,10 @@ class NonLocal(nn.Module):
             The affinities, one row of the P x Q matrix: O(Q Ci) after the projections.
         """
         i = sum(at * math.prod(x.shape[3 + axis :]) for axis, at in enumerate(query))
-        return self.rows(x).of([i]).squeeze(1)  # (N, 1, *K) -> (N, *K)
+        return self.rows(x).at([i]).squeeze(1)  # (N, 1, *K) -> (N, *K)
 
     def rows(self, x: Tensor) -> PairwiseRows:
-        """Any row of the affinity of a map x (N, C, *S), computed when asked for."""
+        """Return the rows of the affinity of a map x (N, C, *S), computed when asked for."""
         theta, phi, _, key_mask = self.project(x)
         return PairwiseRows(
             shape=tuple(x.shape[2:]),
@@ -183,21 +160,12 @@ class NonLocal(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The response y (N, Ci, *S) of a map x (N, C, *S)."""
+        """Compute the response y (N, Ci, *S) of a map x (N, C, *S)."""
         theta, phi, g, key_mask = self.project(x)
-        y = response(
-            theta,
-            phi,
-            g,
-            pairwise=self.pairwise,
-            kernel=self.kernel,
-            scale=self.scale_factor,
-            w_f=self.w_f,
-            key_mask=key_mask,
-        )
-        return y.transpose(1, 2).unflatten(
-            2, x.shape[2:]
-        )  # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
+        operands = Operands(theta, phi, g, self.pairwise, self.scale_factor, self.w_f, key_mask)
+        y = run_kernel(self.kernel, operands)
+        # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
+        return y.transpose(1, 2).unflatten(2, x.shape[2:])
 
     def extra_repr(self) -> str:
         """What a printed model says of this block."""
@@ -211,21 +179,6 @@ def check_ndim(ndim: int) -> None:
     """Refuse a number of dimensions that no convolution has."""
     if ndim not in CONV:
         raise ValueError(f"ndim={ndim!r}; expected 1, 2 or 3")
-
-
-def inner_width(channels: int, inner: int | None, ratio: float) -> int:
-    """Ci: ``inner`` where it is given, else the ratio's share of C.
-
-    Raises:
-        ValueError: it would be below 1.
-    """
-    width = int(channels * ratio) if inner is None else inner
-    if width < 1:
-        asked = f"bottleneck_ratio={ratio!r}" if inner is None else f"inner_channels={inner!r}"
-        raise ValueError(
-            f"{asked} of {channels} channels gives an inner width of {width}; it must be at least 1"
-        )
-    return width
 
 
 def _positions_first(x: Tensor) -> Tensor:

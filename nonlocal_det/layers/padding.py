@@ -6,7 +6,7 @@ result of an image depend on what it was batched with.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,14 @@ class Padding:
 
     sizes: Sequence[Sequence[int]]
     padded: Sequence[int]
+    _masks: dict[tuple[torch.Size, torch.device], Tensor | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def mask(self, x: Tensor) -> Tensor | None:
-        """Which positions of a map x (N, C, *S) of this batch see any real pixel.
+        """Return which positions of a map x (N, C, *S) of this batch see any real pixel.
+
+        All blocks of a stage share one mask; it is made from integers of the host.
 
         Returns:
             Bool (N, 1, *S), or None where every position does: then there is nothing to pay.
@@ -39,6 +44,12 @@ class Padding:
                 f"the padding is that of {len(self.sizes)} images of {len(self.padded)} "
                 f"dimensions, but the map has shape {tuple(x.shape)}"
             )
+        key = (shape, x.device)
+        if key not in self._masks:
+            self._masks[key] = self._make(shape, x.device)
+        return self._masks[key]
+
+    def _make(self, shape: torch.Size, device: torch.device) -> Tensor | None:
         # cells of side padded / shape: ceil(size / side) of them hold a real pixel
         ends = [
             [
@@ -49,13 +60,10 @@ class Padding:
         ]
         if all(end >= cells for image in ends for end, cells in zip(image, shape, strict=True)):
             return None
-        mask = torch.ones((x.shape[0], 1, *shape), dtype=torch.bool, device=x.device)
-        for axis, cells in enumerate(shape):
-            end = torch.tensor([image[axis] for image in ends], device=x.device)
-            inside = torch.arange(cells, device=x.device) < end.unsqueeze(1)  # (N, S_axis)
-            view = [x.shape[0], 1, *(cells if k == axis else 1 for k in range(len(shape)))]
-            mask = mask & inside.view(view)
-        return mask
+        mask = torch.zeros((len(ends), 1, *shape), dtype=torch.bool, device="cpu")
+        for image, sides in zip(mask, ends, strict=True):
+            image[(0, *(slice(end) for end in sides))] = True
+        return mask.to(device, non_blocking=True)
 
 
 @contextmanager
@@ -74,7 +82,14 @@ def known_padding(
         sizes: (height, width) of each image in pixels.
         padded: (height, width) of the batch in pixels.
     """
-    set_padding(model, Padding([tuple(size) for size in sizes], tuple(padded)))
+    with forgotten_padding(model):
+        set_padding(model, Padding([tuple(map(int, size)) for size in sizes], tuple(padded)))
+        yield
+
+
+@contextmanager
+def forgotten_padding(model: nn.Module) -> Iterator[None]:
+    """Forget, however the body ends, the padding that `set_padding` has set within it."""
     try:
         yield
     finally:

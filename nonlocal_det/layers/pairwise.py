@@ -6,7 +6,7 @@ Letters: N batch, P query positions (i), Q key positions (j), Ci inner channels.
 import torch
 from torch import Tensor
 
-from .checks import at_least_float32, autocast_off, one_of
+from .precision import at_least_float32, autocast_off
 
 PAIRWISE = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
 SOFTMAX = ("gaussian", "embedded_gaussian")
@@ -22,7 +22,7 @@ def affinity(
     w_f: Tensor | None = None,
     key_mask: Tensor | None = None,
 ) -> Tensor:
-    """Every f(x_i, x_j) / C(x), as a matrix.
+    """Compute every f(x_i, x_j) / C(x), as a matrix.
 
     *Source*: Wang et al., Non-local Neural Networks, Eq. 1 and Sec. 3.2:
 
@@ -54,7 +54,8 @@ def affinity(
         ``ReLU(w_theta . theta_i + w_phi . phi_j)``, which is the same number without the
         2 Ci x P x Q tensor.
     """
-    one_of("pairwise", pairwise, PAIRWISE)
+    if pairwise not in PAIRWISE:
+        raise ValueError(f"pairwise={pairwise!r}; expected one of {', '.join(PAIRWISE)}")
     theta, phi = at_least_float32(theta), at_least_float32(phi)
     with autocast_off(theta.device):
         if pairwise == "concatenation":
@@ -72,7 +73,7 @@ def affinity(
 
 
 def split_w_f(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The two terms of ``w_f . [theta_i, phi_j] = a_i + b_j``.
+    """Compute the two terms of ``w_f . [theta_i, phi_j] = a_i + b_j``.
 
     Shape:
         theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> a (N, P), b (N, Q).
@@ -86,7 +87,7 @@ def split_w_f(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> tuple[Tensor, T
 
 
 def check_w_f(w_f: Tensor | None) -> Tensor:
-    """Refuse a concatenation without its weights."""
+    """Return the weights of the concatenation, or raise ValueError where there are none."""
     if w_f is None:
         raise ValueError("pairwise='concatenation' needs w_f, the weights of [theta_i, phi_j]")
     return w_f

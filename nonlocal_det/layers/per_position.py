@@ -4,14 +4,16 @@ What such a block gains is capacity; what the non-local block gains beyond it is
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .attention_rows import PairwiseRows
 from .block import NonLocalBlock
-from .kernels import response
+from .kernels import Operands, run_kernel
+from .options import BlockOptions
 from .pooling import LeanMaxPool
-from .rows import PairwiseRows
 
 BANK = 1024
 """So many fixed keys and values are drawn; a map with more key positions uses them again."""
@@ -29,14 +31,14 @@ class PerPositionBlock(NonLocalBlock):
     Its parameters have the same names, and under one seed the same first values.
 
     Args:
-        in_channels, inner_channels, bottleneck_ratio, pairwise, kernel, subsample, scale, norm,
-            init, preset, ndim: as `NonLocalBlock` has them; ``subsample`` decides how many keys.
+        in_channels, options, ndim, changes: as of `NonLocalBlock`; ``subsample`` decides the
+            number of keys.
 
     Shape:
         x (N, C, *S) -> z (N, C, *S).
 
     Raises:
-        ValueError: as `NonLocalBlock`; also ``subsample="before"``.
+        ValueError, TypeError: as `NonLocalBlock`.
 
     Note:
         In the gaussian form, which has no phi, g is not gated.
@@ -53,36 +55,16 @@ class PerPositionBlock(NonLocalBlock):
     def __init__(
         self,
         in_channels: int,
+        options: BlockOptions | None = None,
         *,
-        inner_channels: int | None = None,
-        bottleneck_ratio: float = 0.5,
-        pairwise: str = "embedded_gaussian",
-        kernel: str = "auto",
-        subsample: str | None = None,
-        scale: bool | None = None,
-        norm: str | None = None,
-        init: str | None = None,
-        preset: str = "paper",
         ndim: int = 2,
+        **changes: Any,
     ) -> None:
-        super().__init__(
-            in_channels,
-            inner_channels=inner_channels,
-            bottleneck_ratio=bottleneck_ratio,
-            pairwise=pairwise,
-            kernel=kernel,
-            subsample=subsample,
-            scale=scale,
-            norm=norm,
-            init=init,
-            preset=preset,
-            ndim=ndim,
-        )
+        super().__init__(in_channels, options, ndim=ndim, **changes)
         if self.subsample == "before":
             raise ValueError(
                 "subsample='before' in a per-position block: phi and g are needed at every "
-                "position, so its multiply-adds would not be the non-local block's; use "
-                "subsample='after' or 'none'"
+                "position; use 'after' or 'none'"
             )
         # after the parameters, so that these are what the non-local block draws under this seed
         width = in_channels if self.pairwise == "gaussian" else self.inner_channels
@@ -90,22 +72,15 @@ class PerPositionBlock(NonLocalBlock):
         self.register_buffer("values", torch.randn(BANK, self.inner_channels))
 
     def respond(self, x: Tensor) -> Tensor:
-        """The response y (N, Ci, *S) of a map x (N, C, *S), each position's from itself."""
+        """Compute the response y (N, Ci, *S) of a map x (N, C, *S), each position's from itself."""
         theta = self.theta(x).flatten(2).transpose(1, 2)  # (N, Ci, *S) -> (N, P, Ci)
         which = torch.arange(self._num_keys(x), device=x.device) % BANK
         keys, values = (
             bank[which].to(theta.dtype).expand(x.shape[0], -1, -1)  # (Q, Ci) -> (N, Q, Ci)
             for bank in (self.keys, self.values)
         )
-        y = response(
-            theta,
-            keys,
-            values,
-            pairwise=self.pairwise,
-            kernel=self.kernel,
-            scale=self.scale_factor,
-            w_f=self.w_f,
-        )
+        operands = Operands(theta, keys, values, self.pairwise, self.scale_factor, self.w_f)
+        y = run_kernel(self.kernel, operands)
         own = self.g(x)
         if not isinstance(self.phi, nn.Identity):
             own = torch.sigmoid(self.phi(x)) * own
@@ -113,7 +88,7 @@ class PerPositionBlock(NonLocalBlock):
         return y.transpose(1, 2).unflatten(2, x.shape[2:]) + own
 
     def _num_keys(self, x: Tensor) -> int:
-        """Q, the number of keys that the non-local block has in this map."""
+        """Return Q, the number of keys that the non-local block has in this map."""
         sides = list(x.shape[2:])
         if isinstance(self.pool, LeanMaxPool):
             sides = [-(-side // w) for side, w in zip(sides, self.pool.window, strict=True)]
@@ -125,7 +100,7 @@ class PerPositionBlock(NonLocalBlock):
         Raises:
             ValueError: always.
         """
-        return self.rows(x).of([0])
+        return self.rows(x).at([0])
 
     def rows(self, x: Tensor) -> PairwiseRows:
         """Refuse, as `attention`.

@@ -5,19 +5,15 @@ from nonlocal_det.configs import config_names, find_config
 from nonlocal_det.configs import find_config as get_config_file
 from nonlocal_det.configs import load_config as get_config
 
-from .lazy_configs import find_lazy_config, get_lazy_config, get_lazy_config_file
 from .models import get
 from .rows import get_row
 
 __all__ = [
     "config_names",
     "find_config",
-    "find_lazy_config",
     "get",
     "get_config",
     "get_config_file",
-    "get_lazy_config",
-    "get_lazy_config_file",
     "get_row",
     "load_weights",
 ]

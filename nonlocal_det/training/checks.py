@@ -9,9 +9,8 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from torch import nn
 
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.detection.config import add_nonlocal_config
-from nonlocal_det.layers import NonLocalBlock
+from nonlocal_det.layers import NonLocalBlock, nonlocal_blocks
 from nonlocal_det.synthetic.long_range import set_of
 
 logger = logging.getLogger("nonlocal_det")
@@ -142,7 +141,7 @@ def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> No
         if parameter.requires_grad
     }
     for name, block in nonlocal_blocks(model).items():
-        weight = block.gate.weight
+        weight = block.zero_init_layer.weight
         assert isinstance(weight, torch.Tensor)
         if weight.any():
             continue
@@ -154,7 +153,7 @@ def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> No
         if not isinstance(block, NonLocalBlock):
             continue
         # a product of two layers that are both 0 has no gradient in either
-        other = "g" if block.gate is block.w_z else "w_z"
+        other = "g" if block.zero_init_layer is block.w_z else "w_z"
         if not any(parameter.any() for parameter in getattr(block, other).parameters()):
             raise ValueError(
                 f"{name} would stay the identity for ever: {other} is 0 too, as what follows it "

@@ -31,8 +31,8 @@ from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 from nonlocal_det.configs import config_hash
 from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.evaluation import augment_model, build_evaluator
+from nonlocal_det.layers import nonlocal_blocks
 
 from .exact_resume import ExactResume
 from .keep_best import KeepBest

@@ -116,7 +116,7 @@ class AttentionMaps:
         if pairwise is not None:
             if not isinstance(rows, PairwiseRows):
                 raise ValueError(f"pairwise={pairwise!r}: block {name} has no theta and phi")
-            rows = rows.under(pairwise)
+            rows = rows.with_function(pairwise)
         return self._map(name, rows, placement, placement.position_of(point), point)
 
     def spread(
@@ -162,7 +162,7 @@ class AttentionMaps:
         position: tuple[int, int],
         point: Point,
     ) -> AttentionMap:
-        weights = rows.of([position[0] * placement.shape[1] + position[1]])[0, 0]  # (Kh, Kw)
+        weights = rows.at([position[0] * placement.shape[1] + position[1]])[0, 0]  # (Kh, Kw)
         real = torch.ones_like(weights, dtype=torch.bool)
         if rows.key_mask is not None:
             real = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (Kh, Kw)
@@ -195,7 +195,7 @@ class AttentionMaps:
             if roi is not None:
                 raise ValueError(f"roi={roi}: block {name} sees whole images; leave roi out")
             seen, size = self._seen[image], self._sizes[image]
-            return rows.image(image), place_over_image(*shapes, seen, self._padded, size)
+            return rows.item(image), place_over_image(*shapes, seen, self._padded, size)
         boxes = self.rois(name, image)
         if roi is None or not 0 <= roi < len(boxes):
             raise ValueError(
@@ -204,7 +204,7 @@ class AttentionMaps:
             )
         before = sum(len(one) for one in self._regions[self._heads[name] or ""][:image])
         placed = place_in_roi(*shapes, tuple(boxes[roi]), self._sizes[image])
-        return rows.image(before + roi), placed
+        return rows.item(before + roi), placed
 
     def _of_image(self, values: Sequence[Any], image: int) -> Any:
         if not 0 <= image < len(values):

@@ -10,8 +10,7 @@ from detectron2.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
 from detectron2.modeling.roi_heads.mask_head import BaseMaskRCNNHead
 from torch import Tensor, nn
 
-from nonlocal_det.detection import nonlocal_blocks
-from nonlocal_det.layers import InsertedBlock, PairwiseRows
+from nonlocal_det.layers import InsertedBlock, PairwiseRows, nonlocal_blocks
 
 from .recorded import AttentionMaps
 

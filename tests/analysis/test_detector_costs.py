@@ -10,7 +10,7 @@ from small_models import small_config
 from nonlocal_det import model_zoo
 from nonlocal_det.analysis import Setting, detector_costs
 from nonlocal_det.analysis.detector_costs import part_of
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from small_models import small_config
 from torch import nn
 
 from nonlocal_det.checkpoint import SafeCheckpointer
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 NL = "quick/nl_mask_keypoint_rcnn_R18"
 BASELINE = "quick/mask_keypoint_rcnn_R18"

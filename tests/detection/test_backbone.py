@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
@@ -7,9 +5,8 @@ from detectron2.modeling import BACKBONE_REGISTRY, build_backbone
 from detectron2.modeling.backbone.resnet import BasicStem, ResNet
 from small_models import small_config
 
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.detection.backbone import add_nonlocal
-from nonlocal_det.layers import NonLocalBlock
+from nonlocal_det.layers import BlockOptions, nonlocal_blocks
 
 RGB = ShapeSpec(channels=3)
 
@@ -55,9 +52,9 @@ def test_a_second_call_counts_residual_blocks_only():
         add_nonlocal(model, [[], [], [4], []])
 
 
-def test_the_block_is_what_the_factory_makes():
-    factory = partial(NonLocalBlock, pairwise="dot_product", norm="GN")
-    model = add_nonlocal(resnet(18), [[], [], [-2], []], factory)
+def test_the_block_is_what_the_options_say():
+    options = BlockOptions(pairwise="dot_product", norm="GN")
+    model = add_nonlocal(resnet(18), [[], [], [-2], []], options)
     assert model.res4.nl0.pairwise == "dot_product"
     assert isinstance(model.res4.nl0.norm, torch.nn.GroupNorm)
 
@@ -127,13 +124,17 @@ def test_builders_are_registered_and_build(name):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("PRESET", "caffe2", ["MODEL.NONLOCAL.PRESET='caffe2'", "authors_code"]),
-        ("PAIRWISE", "softmax", ["MODEL.NONLOCAL.PAIRWISE='softmax'", "dot_product"]),
-        ("KERNEL", "cuda", ["MODEL.NONLOCAL.KERNEL='cuda'", "sdpa"]),
-        ("SUBSAMPLE", "yes", ["MODEL.NONLOCAL.SUBSAMPLE='yes'", "before"]),
-        ("NORM", "LN", ["MODEL.NONLOCAL.NORM='LN'", "GN"]),
-        ("NORM", "FrozenBN", ["MODEL.NONLOCAL.NORM='FrozenBN'", "for ever", "norm=''"]),
-        ("BOTTLENECK_RATIO", 0.001, ["MODEL.NONLOCAL.BOTTLENECK_RATIO=0.001", "inner width of 0"]),
+        ("PRESET", "caffe2", ["preset='caffe2' (MODEL.NONLOCAL.PRESET)", "authors_code"]),
+        ("PAIRWISE", "softmax", ["pairwise='softmax' (MODEL.NONLOCAL.PAIRWISE)", "dot_product"]),
+        ("KERNEL", "cuda", ["kernel='cuda' (MODEL.NONLOCAL.KERNEL)", "sdpa"]),
+        ("SUBSAMPLE", "yes", ["subsample='yes' (MODEL.NONLOCAL.SUBSAMPLE)", "before"]),
+        ("NORM", "LN", ["norm='LN' (MODEL.NONLOCAL.NORM)", "GN"]),
+        ("NORM", "FrozenBN", ["norm='FrozenBN' (MODEL.NONLOCAL.NORM)", "for ever", "use ''"]),
+        (
+            "BOTTLENECK_RATIO",
+            0.001,
+            ["bottleneck_ratio=0.001 (MODEL.NONLOCAL.BOTTLENECK_RATIO)", "inner width of 0"],
+        ),
     ],
 )
 def test_bad_keys_are_named(key, value, words):
@@ -154,7 +155,7 @@ def test_a_config_without_the_node_says_what_to_call():
 def test_preset_decides_what_is_left_null():
     cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", "MODEL.NONLOCAL.PRESET", "authors_code")
     block = next(iter(nonlocal_blocks(build_backbone(cfg, RGB)).values()))
-    assert (block.subsample, block.scale, block.init) == ("before", True, "normal")
+    assert (block.subsample, block.scale, block.options.init) == ("before", True, "normal")
     cfg.merge_from_list(["MODEL.NONLOCAL.SUBSAMPLE", "none", "MODEL.NONLOCAL.SCALE", False])
     block = next(iter(nonlocal_blocks(build_backbone(cfg, RGB)).values()))
-    assert (block.subsample, block.scale, block.init) == ("none", False, "normal")
+    assert (block.subsample, block.scale, block.options.init) == ("none", False, "normal")

@@ -9,7 +9,8 @@ from detectron2.structures import Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 from small_models import small_config
 
-from nonlocal_det.detection import NonLocalKRCNNConvDeconvUpsampleHead, nonlocal_blocks
+from nonlocal_det.detection import NonLocalKRCNNConvDeconvUpsampleHead
+from nonlocal_det.layers import nonlocal_blocks
 
 ROI = ShapeSpec(channels=16, height=14, width=14)
 

@@ -8,8 +8,13 @@ from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 from small_models import small_config
 
-from nonlocal_det.detection import OPERATIONS, nonlocal_blocks
-from nonlocal_det.layers import GlobalContextBlock, NonLocalBlock, PerPositionBlock
+from nonlocal_det.layers import (
+    OPERATIONS,
+    GlobalContextBlock,
+    NonLocalBlock,
+    PerPositionBlock,
+    nonlocal_blocks,
+)
 
 KINDS = dict(zip(OPERATIONS, (NonLocalBlock, PerPositionBlock, GlobalContextBlock), strict=True))
 NAME = "quick/nl_mask_keypoint_rcnn_R18"
@@ -37,14 +42,17 @@ def test_the_operation_is_what_the_key_says_and_the_rest_stays(operation):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["OPERATION", "local"], ["MODEL.NONLOCAL.OPERATION='local'", "'per_position'"]),
+        (
+            ["OPERATION", "local"],
+            ["'local' (MODEL.NONLOCAL.OPERATION)", "'per_position'"],
+        ),
         (
             ["OPERATION", "global_context", "PAIRWISE", "dot_product"],
-            ["MODEL.NONLOCAL.PAIRWISE='dot_product'", "leave it at 'embedded_gaussian'"],
+            ["pairwise='dot_product' (MODEL.NONLOCAL.PAIRWISE)", "leave it at 'embedded_gaussian'"],
         ),
         (
             ["OPERATION", "per_position", "SUBSAMPLE", "before"],
-            ["MODEL.NONLOCAL.SUBSAMPLE='before'", "'after' or 'none'"],
+            ["subsample='before' (MODEL.NONLOCAL.SUBSAMPLE)", "'after' or 'none'"],
         ),
     ],
 )
@@ -66,4 +74,4 @@ def test_each_arm_of_the_long_range_benchmark_learns(name):
         losses = model.train()([{"image": image, "instances": truth}] * 2)
     sum(losses.values()).backward()
     (block,) = nonlocal_blocks(model).values()
-    assert block.gate.weight.grad.abs().max() > 0
+    assert block.zero_init_layer.weight.grad.abs().max() > 0

@@ -15,7 +15,7 @@ from small_models import small_config
 
 from nonlocal_det import model_zoo
 from nonlocal_det.checkpoint import SafeCheckpointer
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 BRANCH = {"conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c", "shortcut": "branch1"}
 

@@ -6,7 +6,7 @@ from detectron2.modeling import build_model
 from small_models import small_config
 from torch import nn
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 
 class PerPixel(nn.Module):

@@ -5,7 +5,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Boxes, Instances, Keypoints
 from detectron2.utils.events import EventStorage
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 
 def images() -> list[dict]:

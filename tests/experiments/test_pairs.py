@@ -5,7 +5,7 @@ import torch
 from detectron2.utils.env import seed_all_rng
 
 from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.training import Trainer
 
 TINY = [

@@ -5,7 +5,7 @@ from detectron2.modeling import build_model
 from small_models import small_config
 from torch import nn
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 SIZES = ((80, 112), (64, 64), (96, 131), (70, 100), (100, 65), (33, 97))
 """The example's size, and five others: multiples of the stride, odd, and near the padding."""
@@ -20,7 +20,7 @@ def lively_model(name: str, *options: object) -> nn.Module:
             norm.train().momentum = 1.0  # the statistics of what follows
         maps = model.backbone(torch.randn(2, 3, 96, 128) * 75)
         for block in nonlocal_blocks(model).values():  # no longer the identity
-            for parameter in block.gate.parameters():
+            for parameter in block.zero_init_layer.parameters():
                 nn.init.normal_(parameter, std=0.02)
         heads = model.roi_heads
         heads.box_predictor.cls_score.weight.mul_(5)

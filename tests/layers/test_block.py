@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from nonlocal_det.layers import KERNELS, NORMS, PAIRWISE, PRESETS, NonLocal, NonLocalBlock
+from nonlocal_det.layers import (
+    KERNELS,
+    NORMS,
+    PAIRWISE,
+    PRESETS,
+    BlockOptions,
+    NonLocal,
+    NonLocalBlock,
+)
 
 SHAPES = {1: (6,), 2: (5, 3), 3: (2, 3, 5)}
 FORMS = [(p, k) for p in PAIRWISE for k, (_, serves) in KERNELS.items() if p in serves]
@@ -157,11 +165,11 @@ def test_a_trained_block_freezes_and_a_dead_one_refuses():
         ({"subsample": "between"}, ["between", "'after'", "'before'", "'none'"]),
         ({"init": "xavier"}, ["xavier", "'he'", "'normal'"]),
         ({"norm": "LN"}, ["LN", "'BN'", "'GN'"]),
-        ({"norm": "FrozenBN"}, ["FrozenBN", "identity for ever", "norm=''"]),
+        ({"norm": "FrozenBN"}, ["FrozenBN", "identity for ever", "use ''"]),
         ({"ndim": 4}, ["ndim=4", "1, 2 or 3"]),
         ({"inner_channels": 0}, ["inner_channels=0", "inner width of 0"]),
         ({"bottleneck_ratio": 0.1}, ["bottleneck_ratio=0.1", "8 channels", "inner width of 0"]),
-        ({"pairwise": "concatenation", "scale": True}, ["scale=True", "scale=False"]),
+        ({"pairwise": "concatenation", "scale": True}, ["scale=True", "set it to False"]),
     ],
 )
 def test_bad_options_are_refused_by_name(options, words):
@@ -174,3 +182,21 @@ def test_bad_options_are_refused_by_name(options, words):
 def test_input_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(N, 8, \*S\)"):
         NonLocalBlock(8)(torch.zeros(shape))
+
+
+def test_a_misspelt_or_doubled_option_is_a_type_error():
+    with pytest.raises(TypeError, match="pairwize"):
+        NonLocalBlock(8, pairwize="gaussian")
+    with pytest.raises(TypeError, match="options or pairwise"):
+        NonLocalBlock(8, BlockOptions(), pairwise="gaussian")
+
+
+def test_options_build_the_block_that_their_keywords_build():
+    keywords = {"pairwise": "dot_product", "norm": "GN", "bottleneck_ratio": 0.25}
+    torch.manual_seed(1)
+    ours = BlockOptions(**keywords).build(16, ndim=3)
+    torch.manual_seed(1)
+    theirs = NonLocalBlock(16, ndim=3, **keywords)
+    assert ours.options == theirs.options
+    for name, tensor in ours.state_dict().items():
+        assert torch.equal(tensor, theirs.state_dict()[name])

@@ -1,6 +1,7 @@
 """Every kernel is the dense reference: values, both derivatives, masks, precision, every mode."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from block import parse_map
 
 from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, response
-from nonlocal_det.layers.kernels import Operands, fused
+from nonlocal_det.layers.kernels import Operands
 from nonlocal_det.layers.kernels.auto import choose
 from nonlocal_det.layers.kernels.chunked import chunked
 
@@ -213,7 +214,7 @@ def test_auto_is_near_the_fastest_of_a_measured_sweep():
 
 
 def test_a_fused_path_is_taken_and_its_absence_is_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(fused, "_said", set())
+    monkeypatch.setattr(import_module("nonlocal_det.layers.kernels.sdpa"), "_logged", set())
     theta, phi, g, _ = operands("embedded_gaussian", dtype=torch.float32)
     with torch.profiler.profile() as profile:
         compute("embedded_gaussian", "sdpa", theta, phi, g, None)

@@ -61,3 +61,11 @@ def test_padding_is_forgotten_after_an_error():
     with pytest.raises(ValueError, match="expected"), known_padding(block, [(4, 4)], (4, 4)):
         block(torch.zeros(1, 7, 4, 4))
     assert block.padding_of_batch is None
+
+
+def test_the_blocks_of_a_stage_share_one_mask():
+    padding = Padding([(16, 32), (32, 20)], (32, 32))
+    first = padding.mask(torch.zeros(2, 8, 4, 4))
+    assert padding.mask(torch.zeros(2, 64, 4, 4)) is first
+    assert first[:, 0].sum((1, 2)).tolist() == [2 * 4, 4 * 3]  # ceil(16 / 8) x 4, 4 x ceil(20 / 8)
+    assert padding.mask(torch.zeros(2, 8, 2, 2)).shape == (2, 1, 2, 2)

@@ -7,7 +7,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.model_zoo.rows import load_rows
 
 NAMES = model_zoo.config_names()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nonlocal_det import model_zoo
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.model_zoo import models
 
 NL = "quick/nl_mask_keypoint_rcnn_R18"

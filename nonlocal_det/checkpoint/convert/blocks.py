@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nonlocal_det.layers import PAIRWISE, SUBSAMPLE
-from nonlocal_det.layers.checks import one_of
+from nonlocal_det.layers.options import one_of
 
 from .conversion import Choices, Row, Source
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from nonlocal_det.layers.checks import one_of
+from nonlocal_det.layers.options import one_of
 
 from .alexhex7 import ALEXHEX7
 from .blocks import EPS, Block, nonlocal_tensors

@@ -2,12 +2,12 @@
 
 from torch import nn
 
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.layers import (
     GlobalContextBlock,
     InsertedBlock,
     NonLocalBlock,
     PerPositionBlock,
+    nonlocal_blocks,
 )
 
 from .conversion import BLOCK, Conversion, listed

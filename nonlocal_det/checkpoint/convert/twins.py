@@ -4,7 +4,7 @@ import re
 
 from torch import Tensor, nn
 
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 from .conversion import BLOCK, Conversion, Row, State, listed
 
@@ -29,7 +29,9 @@ def to_twin(baseline: State, twin: nn.Module) -> Conversion:
     if not blocks:
         raise ValueError("the twin has no non-local block; give the config of a non-local model")
     learnt = [
-        name for name, block in blocks.items() if any(p.any() for p in block.gate.parameters())
+        name
+        for name, block in blocks.items()
+        if any(p.any() for p in block.zero_init_layer.parameters())
     ]
     if learnt:
         raise ValueError(f"{listed(learnt)} of the twin has learnt: it is no identity any more")

@@ -11,10 +11,9 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
 from nonlocal_det.configs import load_config
-from nonlocal_det.detection import nonlocal_blocks
 from nonlocal_det.inference.attention_queries import look_from
 from nonlocal_det.inference.detector import Detector
-from nonlocal_det.layers import PerPositionBlock
+from nonlocal_det.layers import PerPositionBlock, nonlocal_blocks
 from nonlocal_det.synthetic.long_range import LIMB_JOINTS
 from nonlocal_det.visualization import read_picture, record_attention
 

@@ -6,43 +6,31 @@ All take the same operands and give the same numbers; they differ in time and me
 import torch
 from torch import Tensor
 
-from nonlocal_det.layers.checks import one_of
 from nonlocal_det.layers.pairwise import PAIRWISE, SOFTMAX
 
 from .auto import choose
 from .chunked import chunked
 from .dense import dense
 from .factored import factored
-from .fused import sdpa
 from .operands import Kernel, Operands
-from .sorting import sorted_sums
+from .sdpa import sdpa
+from .sorted_keys import sorted_keys
 
 KERNELS: dict[str, tuple[Kernel, tuple[str, ...]]] = {
     "dense": (dense, PAIRWISE),
     "sdpa": (sdpa, SOFTMAX),
     "chunked": (chunked, PAIRWISE),
     "factored": (factored, ("dot_product",)),
-    "sorted": (sorted_sums, ("concatenation",)),
+    "sorted": (sorted_keys, ("concatenation",)),
 }
 """Name -> (the kernel, the pairwise functions it serves)."""
 
-__all__ = ["KERNELS", "Operands", "check_kernel", "response"]
+__all__ = ["KERNELS", "Operands", "kernels_for", "response", "run_kernel"]
 
 
-def check_kernel(kernel: str, pairwise: str) -> None:
-    """Refuse a kernel that cannot serve a function.
-
-    Args:
-        kernel: ``"auto"`` or a name of `KERNELS`.
-        pairwise: one of `PAIRWISE`.
-
-    Raises:
-        ValueError: the kernel is unknown or cannot serve the function; lists those that can.
-    """
-    one_of("kernel", kernel, ("auto", *KERNELS))
-    if kernel != "auto" and pairwise not in KERNELS[kernel][1]:
-        able = ", ".join(name for name, (_, serves) in KERNELS.items() if pairwise in serves)
-        raise ValueError(f"kernel={kernel!r} cannot serve pairwise={pairwise!r}; use auto, {able}")
+def kernels_for(pairwise: str) -> tuple[str, ...]:
+    """Return the names of the kernels that serve a function, one of `PAIRWISE`."""
+    return tuple(name for name, (_, serves) in KERNELS.items() if pairwise in serves)
 
 
 def response(
@@ -56,7 +44,7 @@ def response(
     w_f: Tensor | None = None,
     key_mask: Tensor | None = None,
 ) -> Tensor:
-    """``y_i = 1 / C(x) * sum_j f(x_i, x_j) g(x_j)``.
+    """Compute ``y_i = 1 / C(x) * sum_j f(x_i, x_j) g(x_j)``.
 
     *Source*: Wang et al., Non-local Neural Networks, Eq. 1.
 
@@ -84,24 +72,45 @@ def response(
             that has no key.
         torch.cuda.OutOfMemoryError: torch's own, with the kernel and the sizes.
     """
-    check_kernel(kernel, pairwise)
+    if pairwise not in PAIRWISE:
+        raise ValueError(f"pairwise={pairwise!r}; expected one of {', '.join(PAIRWISE)}")
+    if kernel not in ("auto", *kernels_for(pairwise)):
+        able = ", ".join(("auto", *kernels_for(pairwise)))
+        raise ValueError(f"kernel={kernel!r} cannot serve pairwise={pairwise!r}; use {able}")
     operands = Operands(theta, phi, g, pairwise, scale, w_f, key_mask)
     operands.check()
+    return run_kernel(kernel, operands)
+
+
+def run_kernel(kernel: str, operands: Operands) -> Tensor:
+    """Compute the response of operands that a block has made, without checking them again.
+
+    Args:
+        kernel: ``"auto"`` or a name of `KERNELS` that serves the operands' function.
+        operands: see `response`.
+
+    Returns:
+        As `response`.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: torch's own, with the kernel and the sizes.
+    """
     chosen = choose(operands) if kernel == "auto" else kernel
     try:
         y = KERNELS[chosen][0](operands)
     except torch.cuda.OutOfMemoryError as error:
         raise type(error)(f"{error}\n{_sizes(operands, chosen)}") from error
-    if g.dtype == torch.float16 and pairwise not in SOFTMAX:
+    g = operands.g
+    if g.dtype == torch.float16 and operands.pairwise not in SOFTMAX:
         return y
     return y.to(g.dtype)
 
 
 def _sizes(o: Operands, chosen: str) -> str:
-    """What a kernel ran out of memory with, and which one needs less."""
+    """Say what a kernel ran out of memory with, and which one needs less."""
     (n, p), q = o.theta.shape[:2], o.phi.shape[1]
     mib = n * p * q * max(4, o.theta.element_size()) / 2**20
-    leaner = [name for name in ("factored", "sorted", "chunked") if o.pairwise in KERNELS[name][1]]
+    leaner = [n for n in ("factored", "sorted", "chunked") if n in kernels_for(o.pairwise)]
     cure = f"kernel={leaner[0]!r} does not build it; " if chosen in ("dense", "sdpa") else ""
     return (
         f"Out of memory in a non-local block: pairwise={o.pairwise!r}, kernel={chosen!r}, {n} x "

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from nonlocal_det.layers.checks import autocast_off
 from nonlocal_det.layers.pairwise import SOFTMAX
+from nonlocal_det.layers.precision import autocast_off
 
 from .dense import dense
 from .operands import Operands

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from nonlocal_det.layers.checks import autocast_off
 from nonlocal_det.layers.pairwise import affinity
+from nonlocal_det.layers.precision import autocast_off
 
 from .operands import Operands
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nonlocal_det.layers.checks import autocast_off
+from nonlocal_det.layers.precision import autocast_off
 
 from .operands import Operands
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nonlocal_det.layers.checks import at_least_float32
 from nonlocal_det.layers.pairwise import check_w_f
+from nonlocal_det.layers.precision import at_least_float32
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nonlocal_det.detection import nonlocal_blocks
-from nonlocal_det.layers import NonLocal
+from nonlocal_det.layers import NonLocal, nonlocal_blocks
 
 from .diagnosis import some
 from .parts import images_of

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.models import resnet50
 
 from nonlocal_det.checkpoint.convert import Choices, check_fit, convert_state
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.model_zoo.models import build_config
 
 R50 = {"res2": 3, "res3": 4, "res4": 6, "res5": 3}

@@ -14,7 +14,7 @@ from small_models import small_config
 
 from nonlocal_det.checkpoint import read_checkpoint
 from nonlocal_det.checkpoint.convert import to_baseline, to_twin
-from nonlocal_det.detection import nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 
 ROOT = Path(__file__).parents[3]
 NL = "quick/nl_mask_keypoint_rcnn_R18"

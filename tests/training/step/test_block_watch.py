@@ -16,7 +16,7 @@ from nonlocal_det.training.step import BlockWatch
 
 
 def awake(block):
-    for parameter in block.gate.parameters():
+    for parameter in block.zero_init_layer.parameters():
         nn.init.normal_(parameter, std=0.1)
     return block
 
@@ -119,7 +119,9 @@ def test_a_block_in_which_two_layers_in_a_row_are_0_is_refused(norm, other):
     for parameter in getattr(block, other).parameters():
         nn.init.zeros_(parameter)
     block(torch.randn(2, 16, 5, 6)).square().sum().backward()
-    assert not block.gate.weight.grad.any()  # its shift learns, but no position's response
+    assert (
+        not block.zero_init_layer.weight.grad.any()
+    )  # its shift learns, but no position's response
     assert not getattr(block, other).weight.grad.any()
     with pytest.raises(ValueError, match=f"nl would stay the identity for ever: {other} is 0 too"):
         check_blocks_learn(model, sgd_of(model))

@@ -7,7 +7,7 @@ from detectron2.modeling import build_model
 from small_models import small_config
 from torch import nn
 
-from nonlocal_det.detection.insertion import insert_after
+from nonlocal_det.layers import insert_after
 from nonlocal_det.training.step.diagnosis import diagnose
 from nonlocal_det.training.step.parts import Part
 from nonlocal_det.training.step.precision import Precision

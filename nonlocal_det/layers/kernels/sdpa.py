@@ -9,7 +9,7 @@ from torch import Tensor
 from .operands import Operands
 
 logger = logging.getLogger("nonlocal_det")
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
 def sdpa(operands: Operands) -> Tensor:
@@ -28,12 +28,12 @@ def sdpa(operands: Operands) -> Tensor:
     mask = None if o.key_mask is None else o.key_mask[:, None, None, :]  # (N, 1, 1, Q)
     numbers = type(theta) is Tensor  # a tensor without any, as in an analysis, takes no path
     if numbers and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
-        _say_if_not_fused(theta, phi, g, mask, o.scale)
+        _warn_if_not_fused(theta, phi, g, mask, o.scale)
     # (N, 1, P, Ci), (N, 1, Q, Ci), (N, 1, Q, Cg) -> (N, 1, P, Cg)
     return F.scaled_dot_product_attention(theta, phi, g, mask, scale=o.scale).squeeze(1)
 
 
-def _say_if_not_fused(
+def _warn_if_not_fused(
     theta: Tensor, phi: Tensor, g: Tensor, mask: Tensor | None, scale: float
 ) -> None:
     if torch._fused_sdp_choice(theta, phi, g, mask, scale=scale) != 0:  # 0: the math path
@@ -43,6 +43,6 @@ def _say_if_not_fused(
         f"{str(g.dtype).removeprefix('torch.')} for keys of width {phi.shape[3]} and values of "
         f"width {g.shape[3]}; it builds the P x Q matrix (kernel='chunked' does not)"
     )
-    if line not in _said:
-        _said.add(line)
+    if line not in _logged:
+        _logged.add(line)
         logger.warning(line)

@@ -30,13 +30,13 @@ class SharedRow:
         """*K of the keys."""
         return tuple(self.weights.shape[1:])
 
-    def image(self, index: int) -> "SharedRow":
-        """The rows of one image or RoI of the batch, as a batch of one."""
+    def item(self, index: int) -> "SharedRow":
+        """Return the rows of one image or RoI of the batch, as a batch of one."""
         mask = None if self.key_mask is None else self.key_mask[index : index + 1]
         return replace(self, weights=self.weights[index : index + 1], key_mask=mask)
 
-    def of(self, positions: Sequence[int]) -> Tensor:
-        """The rows (N, B, *K) of B query positions, which are counted through *S."""
+    def at(self, positions: Sequence[int]) -> Tensor:
+        """Compute the rows (N, B, *K) of B query positions, which are counted through *S."""
         row = self.weights.unsqueeze(1)  # (N, *K) -> (N, 1, *K)
         return row.expand(-1, len(positions), *[-1] * len(self.key_shape))
 
@@ -67,17 +67,17 @@ class PairwiseRows:
 
     @property
     def signed(self) -> bool:
-        """Whether an affinity may be below 0: the dot product's alone."""
+        """Whether an affinity may be below 0: only the dot product's."""
         return self.pairwise == "dot_product"
 
-    def image(self, index: int) -> "PairwiseRows":
-        """The rows of one image or RoI of the batch, as a batch of one."""
-        one = slice(index, index + 1)
-        mask = None if self.key_mask is None else self.key_mask[one]
-        return replace(self, theta=self.theta[one], phi=self.phi[one], key_mask=mask)
+    def item(self, index: int) -> "PairwiseRows":
+        """Return the rows of one image or RoI of the batch, as a batch of one."""
+        item = slice(index, index + 1)
+        mask = None if self.key_mask is None else self.key_mask[item]
+        return replace(self, theta=self.theta[item], phi=self.phi[item], key_mask=mask)
 
-    def under(self, pairwise: str) -> "PairwiseRows":
-        """What the rows would be, if the same theta and phi went into another function.
+    def with_function(self, pairwise: str) -> "PairwiseRows":
+        """Return what the rows would be, if the same theta and phi went into another function.
 
         No model computes them: they say what of a look is the function's doing.
 
@@ -94,15 +94,15 @@ class PairwiseRows:
             )
         return replace(self, pairwise=pairwise)
 
-    def of(self, positions: Sequence[int]) -> Tensor:
-        """The rows (N, B, *K) of B query positions, which are counted through *S.
+    def at(self, positions: Sequence[int]) -> Tensor:
+        """Compute the rows (N, B, *K) of B query positions, which are counted through *S.
 
         Note:
             O(B Q Ci): one row of the P x Q matrix for each position.
         """
-        at = torch.as_tensor(list(positions), device=self.theta.device)
+        queries = torch.as_tensor(list(positions), device=self.theta.device)
         rows = affinity(
-            self.theta[:, at],  # (N, P, Ci) -> (N, B, Ci)
+            self.theta[:, queries],  # (N, P, Ci) -> (N, B, Ci)
             self.phi,
             pairwise=self.pairwise,
             scale=self.scale,

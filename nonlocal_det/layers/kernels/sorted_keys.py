@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nonlocal_det.layers.checks import autocast_off
 from nonlocal_det.layers.pairwise import split_w_f
+from nonlocal_det.layers.precision import autocast_off
 
 from .operands import Operands
 
 
-def sorted_sums(operands: Operands) -> Tensor:
+def sorted_keys(operands: Operands) -> Tensor:
     """The response by sorted keys, running sums and binary search; concatenation.
 
     *Source*: Wang et al., Non-local Neural Networks, Eq. 5, re-ordered.

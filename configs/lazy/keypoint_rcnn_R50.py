@@ -1,5 +1,0 @@
-"""The LazyConfig twin of keypoint_rcnn_R50.yaml, call by call."""
-
-from nonlocal_det.training.lazy import twin
-
-dataloader, lr_multiplier, model, optimizer, train = twin("keypoint_rcnn_R50")

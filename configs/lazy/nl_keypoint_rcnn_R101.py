@@ -1,5 +1,0 @@
-"""The LazyConfig twin of nl_keypoint_rcnn_R101.yaml, call by call."""
-
-from nonlocal_det.training.lazy import twin
-
-dataloader, lr_multiplier, model, optimizer, train = twin("nl_keypoint_rcnn_R101")

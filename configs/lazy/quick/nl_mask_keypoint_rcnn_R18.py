@@ -1,5 +1,0 @@
-"""The LazyConfig twin of quick/nl_mask_keypoint_rcnn_R18.yaml, call by call."""
-
-from nonlocal_det.training.lazy import twin
-
-dataloader, lr_multiplier, model, optimizer, train = twin("quick/nl_mask_keypoint_rcnn_R18")
