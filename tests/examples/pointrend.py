@@ -7,7 +7,7 @@ from nonlocal_det import add_nonlocal_config
 
 cfg = get_cfg()
 point_rend.add_pointrend_config(cfg)
-add_nonlocal_config(cfg)  # importing nonlocal_det has registered the components
+add_nonlocal_config(cfg)  # importing it has registered the components
 base = "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml"
 cfg.merge_from_file(model_zoo.get_config_file(base))
 cfg.MODEL.ROI_MASK_HEAD.NAME, cfg.MODEL.ROI_MASK_HEAD.POOLER_TYPE = "PointRendMaskHead", ""
