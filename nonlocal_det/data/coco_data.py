@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,6 @@ class CocoData:
         has_masks: every annotation that is not a crowd has a segmentation.
         mask_format: "polygon" or "bitmask", the value that `INPUT.MASK_FORMAT` needs.
         has_keypoints: at least one keypoint is labelled.
-        num_images: number of images.
-        num_annotations: number of annotations, crowds included.
     """
 
     name: str
@@ -42,13 +40,6 @@ class CocoData:
     has_masks: bool
     mask_format: str
     has_keypoints: bool
-    num_images: int
-    num_annotations: int
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes, for `MODEL.ROI_HEADS.NUM_CLASSES`."""
-        return len(self.class_names)
 
 
 def register_coco_data(
@@ -85,11 +76,8 @@ def register_coco_data(
         "thing_dataset_id_to_contiguous_id": {c["id"]: i for i, c in enumerate(categories)},
         **(schema.metadata() if schema else {}),
     }
-    forget(name)
-    register_coco_instances(name, metadata, str(json_path), str(root))
-    if schema:
-        DatasetCatalog.register(name, _completing(DatasetCatalog.pop(name), len(schema.names)))
     _registered[name] = json_path, root
+    _register(name, metadata, json_path, root)
     return _describe(name, content, metadata["thing_classes"], schema)
 
 
@@ -138,29 +126,25 @@ def replace_json(name: str, json_file: Path) -> None:
             "file; repair its json, or let its function read the copy of "
             "`python tools/check_dataset.py JSON IMAGES --clean COPY`"
         )
-    others = {
-        key: value
-        for key, value in metadata.items()
-        if key not in ("name", "json_file", "image_root", "evaluator_type")
-    }
+    given = ("name", "json_file", "image_root", "evaluator_type")
+    others = {key: value for key, value in metadata.items() if key not in given}
+    _register(name, others, json_file, metadata["image_root"])
+
+
+def _register(name: str, metadata: dict[str, Any], json_file: Path, root: Path | str) -> None:
+    """Register a json with Detectron2; complete the keypoints of what is in `_registered`."""
     forget(name)
-    register_coco_instances(name, others, str(json_file), metadata["image_root"])
-    if name in _registered and "keypoint_names" in others:
-        load = _completing(DatasetCatalog.pop(name), len(others["keypoint_names"]))
-        DatasetCatalog.register(name, load)
-
-
-def _completing(
-    load: Callable[[], list[dict[str, Any]]], num_keypoints: int
-) -> Callable[[], list[dict[str, Any]]]:
-    """Wrap Detectron2's loader so that its result is completed."""
+    register_coco_instances(name, metadata, str(json_file), str(root))
+    if name not in _registered or "keypoint_names" not in metadata:
+        return
+    load, num_keypoints = DatasetCatalog.pop(name), len(metadata["keypoint_names"])
 
     def load_completed() -> list[dict[str, Any]]:
-        records = load()
+        records: list[dict[str, Any]] = load()
         fill_keypoints((a for record in records for a in record["annotations"]), num_keypoints)
         return records
 
-    return load_completed
+    DatasetCatalog.register(name, load_completed)
 
 
 def fill_keypoints(annotations: Iterable[dict[str, Any]], num_keypoints: int) -> None:
@@ -206,8 +190,6 @@ def _describe(
         has_masks=len(masks) == len(objects) > 0,
         mask_format="bitmask" if any(isinstance(m, dict) for m in masks) else "polygon",
         has_keypoints=schema is not None,
-        num_images=len(content["images"]),
-        num_annotations=len(content["annotations"]),
     )
 
 

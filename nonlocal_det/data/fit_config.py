@@ -61,8 +61,8 @@ def set_sigmas(cfg: CfgNode, sigmas: Sequence[float]) -> None:
 
 def _decided_by(data: CocoData) -> dict[str, object]:
     decided: dict[str, object] = {
-        "MODEL.ROI_HEADS.NUM_CLASSES": data.num_classes,
-        "MODEL.RETINANET.NUM_CLASSES": data.num_classes,
+        "MODEL.ROI_HEADS.NUM_CLASSES": len(data.class_names),
+        "MODEL.RETINANET.NUM_CLASSES": len(data.class_names),
     }
     if data.keypoint_names:
         decided["MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS"] = len(data.keypoint_names)

@@ -16,13 +16,7 @@ COCO_EVALUATORS = (None, "coco", "coco_panoptic_seg")
 
 
 def required_fields(cfg: CfgNode, name: str, training: bool) -> frozenset[str]:
-    """Return what a config uses a data set for, as `IssueType.needs` names it.
-
-    Args:
-        cfg: a full config.
-        name: of the data set.
-        training: it is trained with, not only evaluated on.
-    """
+    """Return what a config uses a data set for, as `IssueType.needs` names it."""
     fields = {
         "evaluation": name in cfg.DATASETS.TEST,
         "masks": cfg.MODEL.MASK_ON,
@@ -93,14 +87,8 @@ def raise_or_warn(
 ) -> Path | None:
     """Refuse bad data, or write a copy without it; log what was found.
 
-    Args:
-        name: of the data set.
-        checked: its check.
-        uses: see `IssueType.needs`.
-        clean_folder: see `check_registered`.
-
     Returns:
-        The copy; None where none is needed.
+        The copy in `clean_folder`; None where none is needed.
 
     Raises:
         ValueError: it is bad, and there is no `clean_folder` or it cannot be left out.
@@ -136,13 +124,8 @@ def raise_or_warn(
 def clean_unregistered(cfg: CfgNode, entry: Sequence[str], clean_folder: Path) -> list[str]:
     """Check data that is not yet registered, and leave out what is bad.
 
-    Args:
-        cfg: says which parts of the data are used.
-        entry: name, json and images.
-        clean_folder: see `check_registered`.
-
     Returns:
-        The entry, with the copy if there is one.
+        The entry (name, json, images), with the copy if there is one.
 
     Raises:
         ValueError: bad data cannot be left out.

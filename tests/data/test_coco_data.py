@@ -32,8 +32,6 @@ def test_the_json_says_all_there_is(animals: Json, write_data: Write) -> None:
         has_masks=True,
         mask_format="polygon",
         has_keypoints=True,
-        num_images=2,
-        num_annotations=3,
     )
     metadata = MetadataCatalog.get("animals")
     assert metadata.thing_classes == ["dog", "cat"]

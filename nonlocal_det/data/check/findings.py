@@ -8,6 +8,8 @@ from typing import Any
 from .issue_types import ISSUE_TYPES, IssueType
 
 MAX_EXAMPLES = 20
+Detail = str | Callable[[Any], str]
+"""What is there, or a function that says it of an annotation."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,9 @@ class Example:
 
     def __str__(self) -> str:
         """Return one line of the report."""
-        where = [self.file]
-        if self.image_id is not None:
-            where.append(f"image {self.image_id}")
-        if self.annotation_id is not None:
-            where.append(f"annotation {self.annotation_id}")
-        return f"{', '.join(where)}: {self.detail}"
+        image = "" if self.image_id is None else f", image {self.image_id}"
+        annotation = "" if self.annotation_id is None else f", annotation {self.annotation_id}"
+        return f"{self.file}{image}{annotation}: {self.detail}"
 
 
 @dataclass
@@ -85,21 +84,15 @@ class Findings:
         """Note an issue of the image at this position of the json's "images"."""
         self._count(kind, lambda: self._of_image(position, detail)).images.add(position)
 
-    def annotation(self, kind: str, position: int, detail: str) -> None:
+    def annotation(self, kind: str, position: int, detail: Detail) -> None:
         """Note an issue of the annotation at this position of the json's "annotations"."""
         finding = self._count(kind, lambda: self._of_annotation(position, detail))
         finding.annotations.add(position)
 
-    def annotations(
-        self, kind: str, positions: Iterable[int], detail: str | Callable[[Any], str]
-    ) -> None:
-        """Note an issue of several annotations; a function makes the detail of an annotation."""
+    def annotations(self, kind: str, positions: Iterable[int], detail: Detail) -> None:
+        """Note an issue of several annotations."""
         for position in map(int, positions):
-            shown = kind not in self.by_kind or len(self.by_kind[kind].examples) < MAX_EXAMPLES
-            text = detail if isinstance(detail, str) else ""
-            if shown and not isinstance(detail, str):
-                text = detail(self.content["annotations"][position])
-            self.annotation(kind, position, text)
+            self.annotation(kind, position, detail)
 
     def wrong_annotations(self, kind: str) -> list[int]:
         """Return the positions of the annotations that have this kind of issue."""
@@ -124,10 +117,11 @@ class Findings:
         name = image.get("file_name", f"images[{position}]")
         return Example(str(name), image.get("id"), None, detail)
 
-    def _of_annotation(self, position: int, detail: str) -> Example:
+    def _of_annotation(self, position: int, detail: Detail) -> Example:
         annotation = self.content["annotations"][position]
+        text = detail if isinstance(detail, str) else detail(annotation)
         if not isinstance(annotation, dict):
-            return Example(f"annotations[{position}]", None, None, detail)
+            return Example(f"annotations[{position}]", None, None, text)
         if self._names is None:
             self._names = {
                 image["id"]: str(image.get("file_name", ""))
@@ -135,7 +129,7 @@ class Findings:
                 if isinstance(image, dict) and isinstance(image.get("id"), int | str)
             }
         image_id = annotation.get("image_id")
-        known = isinstance(image_id, int | str)
-        name = self._names.get(image_id, "no such image") if known else "no such image"
+        hashable = isinstance(image_id, int | str)
+        name = self._names.get(image_id, "no such image") if hashable else "no such image"
         number = annotation.get("id", f"at position {position}")
-        return Example(name, image_id, number, detail)
+        return Example(name, image_id, number, text)

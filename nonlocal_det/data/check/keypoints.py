@@ -14,14 +14,7 @@ def check_keypoints(
     categories: Mapping[int, Category],
     findings: Findings,
 ) -> None:
-    """Check the keypoints of some annotations.
-
-    Args:
-        rows: n annotations.
-        table: their columns.
-        categories: by id; "keypoints" names a category's keypoints.
-        findings: gets what is wrong.
-    """
+    """Check the keypoints of some annotations against the names of their categories."""
     expected = {
         number: len(category.keypoints)
         for number, category in categories.items()

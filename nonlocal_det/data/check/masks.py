@@ -14,13 +14,7 @@ from .rows import Annotation, AnnotationColumns, RunLength
 def check_segmentations(
     rows: list[Annotation], table: AnnotationColumns, findings: Findings
 ) -> None:
-    """Check the segmentations of some annotations, and set the extents of their polygons.
-
-    Args:
-        rows: n annotations.
-        table: their columns; `extents` is set.
-        findings: gets what is wrong.
-    """
+    """Check the segmentations of some annotations, and set the extents of their polygons."""
     owners: list[int] = []  # of each polygon
     polygons: list[list[float]] = []
     for index in np.flatnonzero(table.outlined).tolist():
@@ -50,14 +44,7 @@ def check_segmentations_absent(table: AnnotationColumns, findings: Findings) -> 
 def _check_polygons(
     table: AnnotationColumns, owners: np.ndarray, polygons: list[list[float]], findings: Findings
 ) -> None:
-    """Check p polygons, as one long array of points that is cut where a polygon ends.
-
-    Args:
-        table: n annotations.
-        owners: (p,) rows of the table, rising.
-        polygons: of at least three points each.
-        findings: gets what is wrong.
-    """
+    """Check p polygons, of rising (p,) rows, as one array of points cut where a polygon ends."""
     counts = np.array([len(polygon) // 2 for polygon in polygons])
     points = np.fromiter(chain.from_iterable(polygons), float).reshape(-1, 2)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, TypeVar
@@ -60,32 +60,31 @@ class Annotation(Struct, gc=False):
     num_keypoints: float | None = None
 
 
-_CATEGORY_KINDS = {"": "category_malformed"}
-_IMAGE_KINDS = {
-    **{"": "image_malformed", "id": "image_id_type"},
-    **dict.fromkeys(("width", "height"), "image_side_invalid"),
+_KINDS: dict[type[Struct], dict[str, str]] = {
+    Category: {"": "category_malformed"},
+    Image: {
+        **{"": "image_malformed", "id": "image_id_type"},
+        **dict.fromkeys(("width", "height"), "image_side_invalid"),
+    },
+    Annotation: {
+        "": "annotation_malformed",
+        "bbox": "box_malformed",
+        "iscrowd": "iscrowd_invalid",
+        "area": "area_wrong",
+        "segmentation": "segmentation_malformed",
+        "keypoints": "keypoints_malformed",
+        "num_keypoints": "num_keypoints_wrong",
+    },
 }
-_ANNOTATION_KINDS = {
-    "": "annotation_malformed",
-    "bbox": "box_malformed",
-    "iscrowd": "iscrowd_invalid",
-    "area": "area_wrong",
-    "segmentation": "segmentation_malformed",
-    "keypoints": "keypoints_malformed",
-    "num_keypoints": "num_keypoints_wrong",
+"""The kind of issue of each wrong field; "": of all others."""
+_OPTIONAL = {
+    to: {field.name for field in msgspec.structs.fields(to) if not field.required} for to in _KINDS
 }
 _FALSE_IS_ABSENT = ("segmentation", "keypoints")  # for Detectron2: "", {} and 0
 
 
-def decode_row(
-    row: Any, to: type[Row], kinds: Mapping[str, str]
-) -> tuple[Row | None, Sequence[tuple[str, str]]]:
+def decode_row(row: Any, to: type[Row]) -> tuple[Row | None, list[tuple[str, str]]]:
     """Decode one row; a field that may be absent is left out where it is wrong.
-
-    Args:
-        row: of the json.
-        to: the row's structure.
-        kinds: of issues, by the wrong field; "": all others.
 
     Returns:
         The row, or None if a field is wrong that must be there; kind and detail of each fault.
@@ -99,28 +98,20 @@ def decode_row(
             match = re.search(r" - at \$\.(\w+)", reason)
             field = match[1] if match else ""
             value = f"{field} is {row[field]!r}" if field else f"the row is {row!r}"
-            optional = field in _optional(to)
             if not (field in _FALSE_IS_ABSENT and not row[field]):
-                faults.append((kinds.get(field, kinds[""]), f"{value[:100]} ({reason})"))
-            if not optional:
+                kind = _KINDS[to].get(field, _KINDS[to][""])
+                faults.append((kind, f"{value[:100]} ({reason})"))
+            if field not in _OPTIONAL[to]:
                 return None, faults
             row = {key: value for key, value in row.items() if key != field}
 
 
-def _optional(to: type[Struct]) -> set[str]:
-    return {field.name for field in msgspec.structs.fields(to) if not field.required}
-
-
 def read_categories(rows: list[Any], findings: Findings) -> dict[int, Category]:
-    """Decode the json's "categories".
-
-    Returns:
-        The well-formed ones by id.
-    """
+    """Decode the json's "categories", and return the well-formed ones by id."""
     categories: dict[int, Category] = {}
     names: Counter[str] = Counter()
     for index, row in enumerate(rows):
-        category, faults = decode_row(row, Category, _CATEGORY_KINDS)
+        category, faults = decode_row(row, Category)
         for kind, detail in faults:
             findings.file(kind, f"categories[{index}]: {detail}")
         if category is None:
@@ -155,7 +146,7 @@ class ImageTable:
         self.names: dict[int, str] = {}
         first_of_name: dict[str, int] = {}
         for index, row in enumerate(rows):
-            image, faults = decode_row(row, Image, _IMAGE_KINDS)
+            image, faults = decode_row(row, Image)
             for kind, detail in faults:
                 findings.image(kind, index, detail)
             number = image.id if image else row.get("id") if isinstance(row, dict) else None
@@ -251,7 +242,7 @@ def read_annotations(
         good: list[Annotation] = []
         positions: list[int] = []
         for position, row in enumerate(rows[start : start + PART], start):
-            annotation, faults = decode_row(row, Annotation, _ANNOTATION_KINDS)
+            annotation, faults = decode_row(row, Annotation)
             for kind, detail in faults:
                 findings.annotation(kind, position, detail)
             if annotation is None:
