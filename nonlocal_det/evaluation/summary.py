@@ -28,7 +28,7 @@ def evaluate_results(
     """Run COCO's evaluation on faster-coco-eval; `truth` and `results` are not changed.
 
     Args:
-        truth: a COCO json; "area" and "iscrowd" may be missing, as may some "keypoints".
+        truth: a COCO json; "area", "iscrowd", "num_keypoints" and some "keypoints" may be missing.
         results: detections, at least one. For masks their area is the mask's, not the box's.
         task: bbox, segm or keypoints.
         sigmas: OKS sigmas, one per keypoint, as a share of the object's scale; empty: COCO's.
@@ -76,7 +76,10 @@ def _complete(
         if chosen is None or one["image_id"] in chosen
     ]
     images = [one for one in truth["images"] if chosen is None or one["id"] in chosen]
-    if task == "keypoints" and results and not all("keypoints" in one for one in annotations):
+    complete = all(
+        "keypoints" in one and one.get("num_keypoints") is not None for one in annotations
+    )
+    if task == "keypoints" and results and not complete:
         fill_keypoints(annotations, len(results[0]["keypoints"]) // 3)
     return {**truth, "images": images, "annotations": annotations}
 

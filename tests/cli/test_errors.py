@@ -5,7 +5,10 @@ from nonlocal_det.layers import NonLocal
 
 
 def test_our_own_errors_are_shown_in_a_line():
-    with pytest.raises(SystemExit, match="error: pairwise='x' .*expected one of"), one_line_errors():
+    with (
+        pytest.raises(SystemExit, match="error: pairwise='x' .*expected one of"),
+        one_line_errors(),
+    ):
         NonLocal(8, pairwise="x")
 
 

@@ -47,6 +47,17 @@ def test_every_number_equals_pycocotools(task):
     assert list(summary(ours).values()) == pytest.approx(100 * theirs, abs=1e-10)
 
 
+@pytest.mark.parametrize("change", [{}, {"num_keypoints": None}])
+def test_an_absent_number_of_keypoints_changes_nothing(change):
+    truth, results = drawn("keypoints")
+    bare = copy.deepcopy(truth)
+    for one in bare["annotations"]:
+        del one["num_keypoints"]
+        one |= change
+    expected = summary(evaluate(truth, results, "keypoints"))
+    assert summary(evaluate(bare, results, "keypoints")) == expected
+
+
 def test_precision_of_every_category_equals_pycocotools(task):
     truth, results = drawn(task)
     truth["categories"].append({"id": 9, "name": "never there"})
