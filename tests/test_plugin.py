@@ -33,16 +33,22 @@ print("plugin works")
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """A fresh environment with the wheel in it; torch and Detectron2 are borrowed from this one."""
+    """A fresh environment with the wheel in it, built from the sdist as a release is.
+
+    torch and Detectron2 are borrowed from this one.
+    """
     folder = tmp_path_factory.mktemp("plugin")
     source = folder / "source"  # a copy: pip builds in place, and would pack what is left there
     for name in ("nonlocal_det", "configs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    code = "from setuptools import build_meta; build_meta.build_sdist('..')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=source)
+    (archive,) = folder.glob("nonlocal_det-*.tar.gz")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
-        + ["-w", str(folder), str(source)],
+        + ["-w", str(folder), str(archive)],
         check=True,
     )
     (wheel,) = folder.glob("nonlocal_det-*.whl")
@@ -57,17 +63,8 @@ def python(tmp_path_factory) -> Path:
         ).stdout.strip()
     )
     subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--target",
-            str(site),
-            str(wheel),
-        ],
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
+        + ["--target", str(site), str(wheel)],
         check=True,
     )
     # a plain path line: the .pth files over there, the editable install among them, do not count

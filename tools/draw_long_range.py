@@ -1,4 +1,4 @@
-"""Draw the long-range suite's figures: accuracy against distance, and where each arm looks.
+"""Draw the long-range suite's figures: accuracy against distance, and each model's attention.
 
 Example: python tools/draw_long_range.py output/reproduce/long-range/results.json --out figures
 """
@@ -18,11 +18,11 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="results.json of the suite long-range")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--only", default="", help="comparisons with this in their name")
-    parser.add_argument("--image", type=int, default=0, help="id of the test image to look at")
+    parser.add_argument("--image", type=int, default=0, help="id of the test image")
     args = parser.parse_args()
     with one_line_errors():
-        said = draw_long_range(args.results, args.out, args.only, args.image)
-    print("\n".join(said))
+        lines = draw_long_range(args.results, args.out, args.only, args.image)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

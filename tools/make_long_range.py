@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.experiments.long_range.data import make_long_range_for
-from nonlocal_det.synthetic.long_range import DATA_SETS
+from nonlocal_det.experiments.long_range.data import field_of_config
+from nonlocal_det.synthetic.long_range import DATA_SETS, find_set, make_long_range
 
 
 def main() -> None:
@@ -34,10 +34,11 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="replace data made otherwise")
     args = parser.parse_args()
     with one_line_errors():
-        said = make_long_range_for(
-            args.config_file,
+        output, field = field_of_config(args.config_file or find_set(args.name).config)
+        target = make_long_range(
             args.out,
             args.name,
+            receptive_field=field.size,
             num_train=args.train,
             num_val=args.val,
             num_test=args.test,
@@ -47,7 +48,7 @@ def main() -> None:
             seed=args.seed,
             force=args.force,
         )
-    print(said)
+    print(f"{target} (receptive field of {output}: {field.size} px)")
 
 
 if __name__ == "__main__":

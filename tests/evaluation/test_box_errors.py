@@ -1,4 +1,4 @@
-"""TIDE's six errors on hand-made images whose answer is known."""
+"""TIDE's six errors on hand-made images whose outcome is known."""
 
 import copy
 

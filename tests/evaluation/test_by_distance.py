@@ -1,4 +1,4 @@
-"""Right, wrong and missed by distance, on hand-made objects and figures whose answer is known."""
+"""Right, wrong and missed by distance, on hand-made objects and figures whose outcome is known."""
 
 import json
 import math
@@ -20,7 +20,7 @@ def shape(number, distance, category=1, x=0, image=1):
     return {"id": number, "category_id": category, **place, **far}
 
 
-def found(x=0, category=1, score=0.9, image=1, width=20):
+def detection(x=0, category=1, score=0.9, image=1, width=20):
     box = {"bbox": [x, 0, width, 20]}
     return {"image_id": image, "category_id": category, "score": score, **box}
 
@@ -42,9 +42,9 @@ def measure(tmp_path):
         paths = tmp_path / "truth.json", tmp_path / "results.json"
         for path, what in zip(paths, (content, results), strict=True):
             path.write_text(json.dumps(what))
-        said = accuracy_by_distance(*paths, **options)
-        assert json.loads(json.dumps(said, allow_nan=False)) == said
-        return said
+        measured = accuracy_by_distance(*paths, **options)
+        assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+        return measured
 
     return run
 
@@ -53,17 +53,17 @@ def numbers(row):
     return tuple(row[key] for key in ("count", "right", "wrong", "missed"))
 
 
-def test_what_objects_are_told_by_is_not_asked_for(measure):
+def test_the_evidence_itself_does_not_count(measure):
     bar = {**shape(2, 0, x=100), "bbox": [100, 0, 30, 400], "iscrowd": 1}
-    said = measure(truth(shape(1, 80), bar), [found(), found(x=100, width=30)])
-    assert numbers(said["all"]) == (1, 1, 0, 0)
-    assert said["object_size"] == [20, 20]
+    measured = measure(truth(shape(1, 80), bar), [detection(), detection(x=100, width=30)])
+    assert numbers(measured["all"]) == (1, 1, 0, 0)
+    assert measured["object_size"] == [20, 20]
 
 
 def test_each_object_is_in_the_bin_of_its_distance(measure):
     objects = [shape(1, 0, x=0), shape(2, 24.9, x=30), shape(3, 25, x=60), shape(4, 300, x=90)]
-    said = measure(truth(*objects), [found(x) for x in (0, 30, 60, 90)])
-    rows = said["bins"]
+    measured = measure(truth(*objects), [detection(x) for x in (0, 30, 60, 90)])
+    rows = measured["bins"]
     assert [(r["low"], r["high"]) for r in rows] == [
         *((0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1), (1, None))
     ]
@@ -71,23 +71,23 @@ def test_each_object_is_in_the_bin_of_its_distance(measure):
     means = [0.1245, 0.25, None, None, 3]
     assert [r["mean_distance"] and round(r["mean_distance"], 9) for r in rows] == means
     assert rows[2]["accuracy"] is rows[2]["right_of_all"] is None
-    assert numbers(said["all"]) == (4, 4, 0, 0)
+    assert numbers(measured["all"]) == (4, 4, 0, 0)
     keys = ("level", "of", "unit", "receptive_field", "data_version", "object_size", "chance")
     expected = ["beacon", "objects", "receptive_fields", FIELD, 1, [20, 20], 0.5]
-    assert [said[key] for key in keys] == expected
+    assert [measured[key] for key in keys] == expected
 
 
-def test_the_best_scored_detection_answers_whatever_its_category(measure):
+def test_the_best_scored_detection_decides_whatever_its_category(measure):
     one = truth(shape(1, 10))
     for results, expected in (
-        ([found(score=0.4), found(category=2, score=0.3)], (1, 1, 0, 0)),
-        ([found(score=0.3), found(category=2, score=0.4)], (1, 0, 1, 0)),
+        ([detection(score=0.4), detection(category=2, score=0.3)], (1, 1, 0, 0)),
+        ([detection(score=0.3), detection(category=2, score=0.4)], (1, 0, 1, 0)),
         # IoU 10 / 30: not on the object, however sure
-        ([found(x=10, category=2, score=0.9), found(score=0.1)], (1, 1, 0, 0)),
-        ([found(x=10)], (1, 0, 0, 1)),
-        ([found(width=40)], (1, 1, 0, 0)),  # IoU 1/2 is enough
-        ([found(width=40.1)], (1, 0, 0, 1)),
-        ([found(image=2)], (1, 0, 0, 1)),
+        ([detection(x=10, category=2, score=0.9), detection(score=0.1)], (1, 1, 0, 0)),
+        ([detection(x=10)], (1, 0, 0, 1)),
+        ([detection(width=40)], (1, 1, 0, 0)),  # IoU 1/2 is enough
+        ([detection(width=40.1)], (1, 0, 0, 1)),
+        ([detection(image=2)], (1, 0, 0, 1)),
         ([], (1, 0, 0, 1)),
     ):
         assert numbers(measure(one, results)["all"]) == expected
@@ -95,17 +95,17 @@ def test_the_best_scored_detection_answers_whatever_its_category(measure):
 
 def test_accuracy_is_of_the_detected_and_of_all(measure):
     objects = truth(*(shape(k, 10, x=30 * k) for k in range(1, 5)))
-    row = measure(objects, [found(30), found(60), found(90, category=2)])["all"]
+    row = measure(objects, [detection(30), detection(60), detection(90, category=2)])["all"]
     assert (row["detected"], row["accuracy"], row["right_of_all"]) == (3, 2 / 3, 1 / 2)
 
 
 def test_bins_of_pixels_and_objects_outside_of_them(measure):
     objects = truth(shape(1, 10, x=0), shape(2, 30, x=30), shape(3, 90, x=60))
-    said = measure(objects, [found(30)], edges=(20, 60), unit="pixels")
-    (row,) = said["bins"]
+    measured = measure(objects, [detection(30)], edges=(20, 60), unit="pixels")
+    (row,) = measured["bins"]
     assert (row["low"], row["high"], row["mean_distance"]) == (20, 60, 30)
     assert numbers(row) == (1, 1, 0, 0)
-    assert said["all"]["count"] == 3
+    assert measured["all"]["count"] == 3
 
 
 # A figure whose limbs' joints are at x = 100 (left) and 200 (right), 10 px of height each.
@@ -153,9 +153,13 @@ def moved(joint, dx):
     ],
 )
 def test_a_joint_is_right_swapped_or_at_neither(measure, points, expected):
-    said = measure(truth(figure(), level="pose"), [pose(points)])
-    assert numbers(said["all"]) == expected
-    assert (said["of"], said["chance"], said["object_size"]) == ("limb joints", 0.5, [120, 330])
+    measured = measure(truth(figure(), level="pose"), [pose(points)])
+    assert numbers(measured["all"]) == expected
+    assert (measured["of"], measured["chance"], measured["object_size"]) == (
+        "limb joints",
+        0.5,
+        [120, 330],
+    )
 
 
 def test_twins_nearer_than_the_tolerance_are_told_apart(measure):
@@ -163,19 +167,23 @@ def test_twins_nearer_than_the_tolerance_are_told_apart(measure):
     near[WRIST + 1] = [near[WRIST][0] + 6, near[WRIST][1], 2]
     points = [list(p) for p in near]
     points[WRIST][0] += 4  # 4 px from its own place, 2 px from its twin's
-    said = measure(truth(figure(near), level="pose"), [pose(points)])
-    assert numbers(said["all"]) == (12, 11, 1, 0)
+    measured = measure(truth(figure(near), level="pose"), [pose(points)])
+    assert numbers(measured["all"]) == (12, 11, 1, 0)
 
 
 def test_joints_are_in_the_bins_of_their_own_distances(measure):
     person = figure()
     person["keypoint_evidence_distances"][WRIST] = 130
     person["keypoints"][3 * 15 + 2] = 0  # an unlabelled ankle is not asked
-    said = measure(truth(person, level="pose"), [pose(moved(WRIST, 100))])
-    assert [numbers(row) for row in said["bins"][-3:]] == [(10, 10, 0, 0), (0,) * 4, (1, 0, 1, 0)]
+    measured = measure(truth(person, level="pose"), [pose(moved(WRIST, 100))])
+    assert [numbers(row) for row in measured["bins"][-3:]] == [
+        (10, 10, 0, 0),
+        (0,) * 4,
+        (1, 0, 1, 0),
+    ]
 
 
-def test_the_best_scored_person_on_a_figure_answers(measure):
+def test_the_best_scored_person_on_a_figure_decides(measure):
     swapped = [joints()[k + (1 if k % 2 else -1)] if k >= 5 else p for k, p in enumerate(joints())]
     content = truth(figure(), level="pose")
     assert numbers(measure(content, [pose(swapped), pose(score=0.8)])["all"]) == (12, 0, 12, 0)
@@ -197,9 +205,9 @@ def test_what_cannot_be_measured_is_refused(measure):
         with pytest.raises(ValueError, match=message):
             measure(content, [])
     with pytest.raises(ValueError, match="image_id=3, which is not the id of one of the 2 images"):
-        measure(truth(shape(1, 10)), [found(image=3)])
+        measure(truth(shape(1, 10)), [detection(image=3)])
     with pytest.raises(ValueError, match="keypoints=None; expected 51 finite numbers"):
-        measure(truth(figure(), level="pose"), [found()])
+        measure(truth(figure(), level="pose"), [detection()])
     for edges in ((0,), (0, 1, 1), (1, 0), (0, math.nan)):
         with pytest.raises(ValueError, match="expected at least two ascending numbers"):
             measure(truth(), [], edges=edges)

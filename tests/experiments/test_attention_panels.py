@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from nonlocal_det.experiments.long_range.attention_panels import Look, compare_looks
+from nonlocal_det.experiments.long_range.attention import Query, draw_panels
 from nonlocal_det.visualization import AttentionMap
 from nonlocal_det.visualization.placement import place_in_roi, place_over_image
 
@@ -36,17 +36,18 @@ def test_weights_are_drawn_over_their_pixels(tmp_path):
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     left, region = np.zeros((1, 4)), np.zeros((2, 2))
     left[0, 0], region[1, 1] = 1, 1
-    looks = [
-        Look("none", None),
-        Look("left", seen(left)),
-        Look("in a region", seen(region, (0, 0, 40, HEIGHT))),  # its last quarter is at 20..40
+    panels = [
+        ("none", None),
+        ("left", seen(left)),
+        ("in a region", seen(region, (0, 0, 40, HEIGHT))),  # its last quarter is at 20..40
     ]
-    path = compare_looks(image, (80, 20), looks, tmp_path / "a.png", box=(70, 10, 90, 30), reach=30)
+    query = Query(tmp_path, 1, (80, 20), (70, 10, 90, 30), 1.5)
+    path = draw_panels(image, query, panels, tmp_path / "a.png", reach=30)
     x, _ = heat(path, 2, 4)
     assert 0.05 < x < 0.2
     x, y = heat(path, 3, 4)
     assert 0.1 < x < 0.3
     assert y > 0.5
-    empty = compare_looks(image, (80, 20), looks[:1], tmp_path / "b.png")
+    empty = draw_panels(image, query, panels[:1], tmp_path / "b.png")
     pixels = np.asarray(Image.open(empty).convert("RGB")).astype(int)
     assert not ((pixels[..., 2] - pixels[..., 1] > 60) & (pixels[..., 0] > 60)).any()

@@ -13,9 +13,9 @@ from detectron2.modeling import build_model
 
 from nonlocal_det import model_zoo
 from nonlocal_det.evaluation import accuracy_by_distance
-from nonlocal_det.experiments.long_range import looks
-from nonlocal_det.experiments.long_range.looks import find_query
-from nonlocal_det.experiments.long_range.model_pairs import find_comparisons, read_suite, same_data
+from nonlocal_det.experiments.long_range import attention
+from nonlocal_det.experiments.long_range.attention import find_query
+from nonlocal_det.experiments.long_range.comparisons import find_comparisons, read_suite, same_data
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 
@@ -37,11 +37,11 @@ def test_arms_are_those_of_the_suites_pairs():
     suite = {"pairs": twins, "runs": [{"config": name} for name in sorted(names)]}
     plain, gaussian = find_comparisons(suite)  # and no pose, whose baseline has not finished
     assert plain.name == "beacon"
-    assert list(plain.arms.items()) == [
+    assert list(plain.configs.items()) == [
         *(("", "x/beacon"), ("control_", "x/control_beacon")),
         *(("gcnet_", "x/gcnet_beacon"), ("nl_", "x/nl_beacon")),
     ]
-    assert gaussian.arms == {
+    assert gaussian.configs == {
         **{"": "x/beacon", "control_": "x/control_beacon", "nl_": "x/nl_beacon_gaussian"}
     }
     for only in ("gauss", "nl_beacon_gauss"):
@@ -93,8 +93,8 @@ def test_the_tool_draws_both_figures(suite, datasets, tmp_path, monkeypatch, cap
         torch.save({"model": build_model(cfg).state_dict()}, folder / "model_final.pth")
     register_long_range(datasets.parent)
     asked = []
-    compare = looks.compare_looks
-    monkeypatch.setattr(looks, "compare_looks", lambda *a, **k: asked.append(a) or compare(*a, **k))
+    draw = attention.draw_panels
+    monkeypatch.setattr(attention, "draw_panels", lambda *a, **k: asked.append(a) or draw(*a, **k))
     monkeypatch.setattr(sys, "argv", [str(TOOL), str(suite), "--out", str(tmp_path)])
     try:
         runpy.run_path(str(TOOL), run_name="__main__")
@@ -103,15 +103,15 @@ def test_the_tool_draws_both_figures(suite, datasets, tmp_path, monkeypatch, cap
     paths = [tmp_path / f"{what}_beacon_R18.png" for what in ("accuracy", "looks")]
     assert capsys.readouterr().out.splitlines()[-2:] == [
         f"accuracy against distance: {paths[0]}",
-        f"where one query looks, seeds 1, 2: {paths[1]}",
+        f"attention of one query, seeds 1, 2: {paths[1]}",
     ]
-    labels = [look.label for look in asked[0][2]]
+    labels = [label for label, _ in asked[0][2]]
     assert [label.split(":")[0] for label in labels] == [
         *("baseline", "control (same cost, no reach)", "non-local, seed 1", "non-local, seed 2")
     ]
     (suite.parent / "control_beacon_R18" / "seed1" / "model_final.pth").unlink()
     content = read_suite(suite)
-    assert looks.find_seeds(content, *find_comparisons(content), suite.parent) == [2]
+    assert attention.find_seeds(content, *find_comparisons(content), suite.parent) == [2]
     assert all(path.stat().st_size > 10000 for path in paths)
 
 

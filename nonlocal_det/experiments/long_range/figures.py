@@ -7,29 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
+from nonlocal_det.experiments.run import Json
 from nonlocal_det.visualization import Curve, draw_accuracy
 
+from .attention import CHECKPOINT, draw_attention, find_seeds
+from .comparisons import LABELS, Comparison, find_comparisons, read_suite, same_data
 from .data import reach_of_config
-from .looks import CHECKPOINT, draw_comparison_looks, find_seeds
-from .model_pairs import (
-    LABELS,
-    Comparison,
-    Json,
-    find_comparisons,
-    overrides_of,
-    read_suite,
-    same_data,
-)
 
 
 def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0) -> list[str]:
-    """Draw accuracy against distance, and where the arms look where their checkpoints are.
+    """Draw accuracy against distance, and the models' attention where their checkpoints are.
 
     Args:
         results: the suite's ``results.json``; checkpoints lie beside it, in CONFIG/seedN.
         out: the folder to draw into; made if absent.
         only: keep the comparisons that have this in their name.
-        image_id: of the test image to look at; 0: see `find_query`.
+        image_id: of the test image whose attention is drawn; 0: see `find_query`.
 
     Returns:
         Sentences: what was drawn, and what was left out and why.
@@ -41,35 +34,35 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
     suite = read_suite(results)
     comparisons = find_comparisons(suite, only)
     out.mkdir(parents=True, exist_ok=True)
-    said = []
+    lines = []
     for comparison in comparisons:
         data = same_data(list(chain(*comparison.runs(suite).values())))
         reach = _reach(suite, comparison, data)
         path = out / f"accuracy_{comparison.name}.png"
         _draw_accuracy(suite, comparison, data, reach, path)
-        said.append(f"accuracy against distance: {path}")
+        lines.append(f"accuracy against distance: {path}")
         seeds = find_seeds(suite, comparison, results.parent)
         if not seeds:
-            said.append(
-                f"{comparison.name}: not all arms have a {CHECKPOINT} under one seed beside "
-                f"{results}, so where they look is not drawn"
+            lines.append(
+                f"{comparison.name}: not all models have a {CHECKPOINT} under one seed beside "
+                f"{results}, so their attention is not drawn"
             )
             continue
         path = out / f"looks_{comparison.name}.png"
-        draw_comparison_looks(
+        draw_attention(
             suite, comparison, seeds, results.parent, path, image_id=image_id, reach=reach
         )
-        said.append(f"where one query looks, seeds {', '.join(map(str, seeds))}: {path}")
-    return said
+        lines.append(f"attention of one query, seeds {', '.join(map(str, seeds))}: {path}")
+    return lines
 
 
 def _draw_accuracy(
     suite: Json, comparison: Comparison, data: Json, reach: float, path: Path
 ) -> None:
-    """The finished runs of a comparison; ``reach`` in pixels."""
+    """Draw the finished runs of a comparison; ``reach`` in pixels."""
     joints = data["of"] == "limb joints"
     draw_accuracy(
-        [_curve(arm, runs) for arm, runs in comparison.runs(suite).items()],
+        [_curve(role, runs) for role, runs in comparison.runs(suite).items()],
         path,
         chance=data["chance"],
         reach=reach / data["receptive_field"],
@@ -82,17 +75,17 @@ def _draw_accuracy(
 
 def _reach(suite: Json, comparison: Comparison, data: Json) -> float:
     """Pixels that a detection sees without a block, in a region of the objects' median size."""
-    config = next(iter(comparison.arms.values()))
+    config = next(iter(comparison.configs.values()))
     width, height = data["object_size"]
-    reach = reach_of_config(config, width, height, overrides_of(suite))
+    reach = reach_of_config(config, width, height, suite["overrides"])
     return reach.keypoint if data["of"] == "limb joints" and reach.keypoint else reach.box
 
 
-def _curve(arm: str, runs: Sequence[Json]) -> Curve:
+def _curve(role: str, runs: Sequence[Json]) -> Curve:
     bins = [[row for row in run["by_distance"]["bins"] if row["count"]] for run in runs]
     distances = np.array([row["mean_distance"] for row in bins[0]])
     seeds = [
         np.array([math.nan if row["accuracy"] is None else row["accuracy"] for row in rows])
         for rows in bins
     ]
-    return Curve(LABELS[arm], distances, seeds, style=list(LABELS).index(arm))
+    return Curve(LABELS[role], distances, seeds, style=list(LABELS).index(role))

@@ -1,66 +1,67 @@
-"""Which runs of the long-range suite are compared in one figure, and whether they may be."""
+"""Which models of the long-range suite are compared in one figure, and whether they may be."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-Json = dict[str, Any]
+from nonlocal_det.experiments.run import Json
+
 LABELS = {
     "": "baseline",
     "control_": "control (same cost, no reach)",
     "gcnet_": "global context",
     "nl_": "non-local",
 }
-"""What the arms of a comparison are called, by what their configs' names begin with."""
+"""The roles in a comparison and their labels, by what the configs' names begin with."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The arms that one non-local config is compared with.
+    """The models that one non-local config is compared with.
 
     Attributes:
-        name: of the comparison: the non-local config's, without its folder and "nl_".
-        arms: the key in `LABELS` -> name of a config, the baseline first, the non-local one last.
+        name: the non-local config's, without its folder and "nl_".
+        configs: by role, a key of `LABELS`; the baseline first, the non-local one last.
     """
 
     name: str
-    arms: dict[str, str]
+    configs: dict[str, str]
 
     def runs(self, suite: Json) -> dict[str, list[Json]]:
-        """By arm, the entries of "runs" of a suite; see `read_suite`."""
+        """Select the entries of "runs" of a suite, by role."""
         return {
-            arm: [run for run in suite["runs"] if run["config"] == config]
-            for arm, config in self.arms.items()
+            role: [run for run in suite["runs"] if run["config"] == config]
+            for role, config in self.configs.items()
         }
 
 
 def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
-    """Each non-local config with what the suite's pairs compare it with, and global context.
+    """Find each non-local config with what the suite's pairs compare it with, and global context.
 
     Args:
-        suite: of `read_suite`; arms without finished runs are left out.
-        only: keep the comparisons that have this in their name.
+        suite: of `read_suite`; models without finished runs are left out.
+        only: keep the comparisons that have this in their config's name.
 
     Raises:
         ValueError: there are none.
     """
     measured = {run["config"] for run in suite["runs"]}
-    found: dict[str, dict[str, str]] = {}
+    roles: dict[str, dict[str, str]] = {}
     for pair in suite["pairs"]:
-        leaf = _leaf(pair["config"])
-        rest = leaf.removeprefix("nl_")
-        if rest == leaf or only not in leaf:
+        config, baseline = pair["config"], pair["baseline"]
+        name = config.rsplit("/", 1)[-1]
+        rest = name.removeprefix("nl_")
+        if rest == name or only not in name:
             continue
-        context = pair["config"].replace("nl_" + rest, "gcnet_" + rest)
-        arms = found.setdefault(rest, {"nl_": pair["config"], "gcnet_": context})
-        arms[_arm_of(pair["baseline"])] = pair["baseline"]
+        known = {"nl_": config, "gcnet_": config.replace(name, "gcnet_" + rest)}
+        is_control = baseline.rsplit("/", 1)[-1].startswith("control_")
+        roles.setdefault(rest, known)["control_" if is_control else ""] = baseline
     comparisons = [
-        Comparison(name, {arm: arms[arm] for arm in LABELS if arms.get(arm) in measured})
-        for name, arms in found.items()
+        Comparison(name, {role: found[role] for role in LABELS if found.get(role) in measured})
+        for name, found in roles.items()
     ]
-    complete = [one for one in comparisons if "nl_" in one.arms and len(one.arms) > 1]
+    complete = [c for c in comparisons if "nl_" in c.configs and len(c.configs) > 1]
     if not complete:
         raise ValueError(
             f"no non-local config with {only!r} in its name has finished runs, and a baseline or a "
@@ -69,17 +70,8 @@ def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
     return complete
 
 
-def _leaf(config: str) -> str:
-    return config.rsplit("/", 1)[-1]
-
-
-def _arm_of(config: str) -> str:
-    """The key in `LABELS`."""
-    return next((arm for arm in LABELS if arm and _leaf(config).startswith(arm)), "")
-
-
 def read_suite(path: Path) -> Json:
-    """The content of a suite's ``results.json``; of its runs those with "by_distance".
+    """Read a suite's ``results.json``; of its runs only those with "by_distance".
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -102,16 +94,12 @@ def read_suite(path: Path) -> Json:
             f'{path}: none of its {len(content["runs"])} runs has "by_distance"; give the '
             "results.json of the suite long-range, with a run that has finished"
         )
-    return {**content, "pairs": pairs, "runs": runs}
-
-
-def overrides_of(suite: Json) -> list[str]:
-    """The KEY VALUE pairs that all runs of a suite were given beyond their configs."""
-    return [str(word) for word in suite.get("overrides", ())]
+    overrides = [str(word) for word in content.get("overrides", ())]
+    return {**content, "pairs": pairs, "runs": runs, "overrides": overrides}
 
 
 def same_data(runs: Sequence[Json]) -> Json:
-    """The first run's distances, once all runs are known to be of the same objects and bins.
+    """Return the first run's distances, once all runs are known to be of the same data and bins.
 
     Args:
         runs: entries of "runs" with "by_distance", at least one.
@@ -121,10 +109,10 @@ def same_data(runs: Sequence[Json]) -> Json:
     """
 
     def data(run: Json) -> Json:
-        said = run["by_distance"]
+        content = run["by_distance"]
         keys = ("level", "of", "unit", "receptive_field", "data_version", "object_size", "chance")
-        bins = [(row["low"], row["high"], row["count"]) for row in said["bins"]]
-        return {**{key: said[key] for key in keys}, "bins": bins}
+        bins = [(row["low"], row["high"], row["count"]) for row in content["bins"]]
+        return {**{key: content[key] for key in keys}, "bins": bins}
 
     for run in runs:
         if data(run) != data(runs[0]):
