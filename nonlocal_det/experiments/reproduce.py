@@ -5,13 +5,15 @@ from typing import Literal
 
 import torch
 
+from nonlocal_det.training.process_group import usable_cores
+
 from .datasets import prepare_data
 from .estimate import describe
 from .learning_rates import write_grid_report
 from .mixing import find_mixed, refuse_mixed
 from .plan import Plan
 from .report import write_report
-from .resources import TRAIN, Resources, parse_gpus, threads_per_job, usable_cores
+from .resources import TRAIN, Resources, parse_gpus, threads_per_job
 from .runner import Runner
 
 _MANY = 1024  # GPUs

@@ -34,8 +34,6 @@ class Resources:
     def command(self, run: Run) -> list[str]:
         """Return the command that trains a run."""
         several = ["--num-gpus", str(self.gpus_per_run)] if self.gpus_per_run > 1 else []
-        if several and len(self.slots) > 1:
-            several += ["--dist-url", "auto"]  # runs at the same time need different ports
         return [*self.train, *several, *run.arguments()]
 
     def variables(self, slot: Slot) -> dict[str, str]:
@@ -124,10 +122,3 @@ def threads_per_job(jobs: int | None, gpus: str, cores: int) -> int:
             f"--jobs {jobs}: there are {cores} cores, and a run needs one; give 1 to {cores}"
         )
     return cores // jobs
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from statistics import fmean
 
-import pandas as pd
 from scipy import stats
 
 from nonlocal_det.model_zoo.rows import load_rows
@@ -16,6 +15,13 @@ from .mixing import find_mixed
 from .plan import Plan
 from .run import Json, Run
 from .suites import METRICS, TASKS
+
+try:
+    import pandas as pd
+except ImportError as error:
+    raise ImportError(
+        f"{error}: suites need pandas; pip install 'nonlocal_det[experiments]', or pandas"
+    ) from error
 
 RIGHT = "right "
 """Begins the metric of a range of distances, as "right 0.75-1"."""

@@ -4,8 +4,8 @@ import pytest
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.experiments.plan import make_plan, parse_grid
-from nonlocal_det.experiments.resources import usable_cores
 from nonlocal_det.model_zoo.rows import load_rows
+from nonlocal_det.training.process_group import usable_cores
 
 BASE, CONTROL, NL = (f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_"))
 APS = {

@@ -7,11 +7,12 @@ import pytest
 
 from nonlocal_det.experiments.datasets import missing_data, prepare_data
 from nonlocal_det.experiments.plan import make_plan
-from nonlocal_det.experiments.resources import threads_per_job, usable_cores
+from nonlocal_det.experiments.resources import threads_per_job
 from nonlocal_det.experiments.suites import QUESTIONS, find_suite
 from nonlocal_det.experiments.zoo_rows import with_results
 from nonlocal_det.experiments.zoo_tables import fill_tables
 from nonlocal_det.model_zoo.rows import load_rows
+from nonlocal_det.training.process_group import usable_cores
 
 BASE, CONTROL, NL = (f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_"))
 SAME_RATE = ["SOLVER.BASE_LR", "0.01"]

@@ -33,6 +33,16 @@ def test_markers_and_baselines_must_be_the_same():
         fill_tables(text, load_rows())
 
 
+def test_the_readme_quotes_the_quick_rows_numbers():
+    (row,) = [r for r in load_rows() if r["config"] == "quick/nl_mask_keypoint_rcnn_R18"]
+    measured, readme = row["measured"], (ROOT / "README.md").read_text()
+    values = [f"{task} AP {measured[task][0]:.1f}" for task in ("box", "mask", "keypoint")]
+    assert ", ".join(values) in readme
+    for task in ("mask", "keypoint"):  # worse, with an interval that excludes 0: said there too
+        mean, (low, high) = measured["paired"][task]["mean"], measured["paired"][task]["ci95"]
+        assert f"{task} AP {mean:+.1f} [{low:+.1f}, {high:+.1f}]" in readme
+
+
 def test_pictures_of_the_long_range_document_are_there():
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", LONG_RANGE.read_text())
     assert len(pictures) == 6
