@@ -18,7 +18,7 @@ from nonlocal_det.synthetic.long_range import DATA_SETS, set_of, split_name
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 
-ARM = "long_range/nl_beacon_R18"
+MODEL = "long_range/nl_beacon_R18"
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_long_range.py"
 
@@ -114,7 +114,7 @@ def test_a_training_leaves_its_accuracy_by_distance(tmp_path, monkeypatch):
     monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
     register_long_range()
     try:
-        run(tmp_path / "out", "DATASETS.TEST", "('long_range_beacon_val',)", config=ARM)
+        run(tmp_path / "out", "DATASETS.TEST", "('long_range_beacon_val',)", config=MODEL)
         annotations = MetadataCatalog.get("long_range_beacon_val").json_file
     finally:
         monkeypatch.undo()

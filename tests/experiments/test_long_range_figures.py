@@ -20,21 +20,21 @@ from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 
 TOOL = Path(__file__).parents[2] / "tools" / "draw_long_range.py"
-CONFIGS = [f"long_range/{arm}beacon_R18" for arm in ("", "control_", "nl_")]
+CONFIGS = [f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_")]
 
 
-def pairs(*twins):
-    return [{"baseline": f"x/{base}", "config": f"x/{config}"} for base, config in twins]
+def pairs(*comparisons):
+    return [{"baseline": f"x/{base}", "config": f"x/{config}"} for base, config in comparisons]
 
 
 def test_arms_are_those_of_the_suites_pairs():
-    twins = pairs(
+    comparisons = pairs(
         *(("beacon", "control_beacon"), ("beacon", "nl_beacon"), ("control_beacon", "nl_beacon")),
         *(("beacon", "gcnet_beacon"), ("beacon", "nl_beacon_gaussian")),
         *(("control_beacon", "nl_beacon_gaussian"), ("pose", "nl_pose_head")),
     )
-    names = {name for pair in twins for name in pair.values()} - {"x/pose"}
-    suite = {"pairs": twins, "runs": [{"config": name} for name in sorted(names)]}
+    names = {name for pair in comparisons for name in pair.values()} - {"x/pose"}
+    suite = {"pairs": comparisons, "runs": [{"config": name} for name in sorted(names)]}
     plain, gaussian = find_comparisons(suite)  # and no pose, whose baseline has not finished
     assert plain.name == "beacon"
     assert list(plain.configs.items()) == [
@@ -61,7 +61,7 @@ def datasets(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def suite(datasets, tmp_path_factory):
-    """A results.json of three arms under two seeds that detect every object as red."""
+    """A results.json of three models under two seeds that detect every object as red."""
     root = tmp_path_factory.mktemp("suite")
     truth = datasets / "beacon" / "annotations" / "test.json"
     keys = ("image_id", "bbox")
@@ -77,8 +77,8 @@ def suite(datasets, tmp_path_factory):
         for config in CONFIGS
     ]
     runs.append({"config": "long_range/nl_pairs_R18", "seed": 1, "status": "new"})
-    twins = [{"baseline": other, "config": CONFIGS[2]} for other in CONFIGS[:2]]
-    content = {"overrides": ["TEST.DETECTIONS_PER_IMAGE", 5], "pairs": twins, "runs": runs}
+    comparisons = [{"baseline": other, "config": CONFIGS[2]} for other in CONFIGS[:2]]
+    content = {"overrides": ["TEST.DETECTIONS_PER_IMAGE", 5], "pairs": comparisons, "runs": runs}
     path = root / "results.json"
     path.write_text(json.dumps(content))
     return path

@@ -32,7 +32,9 @@ def train(config: str, seed: int, out, workers: int):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_twins_see_the_same_images_and_start_from_the_same_weights(mini_coco, tmp_path, workers):
+def test_a_model_and_its_baseline_see_the_same_images_and_start_from_the_same_weights(
+    mini_coco, tmp_path, workers
+):
     base, base_weights, base_batches = train(
         "mask_keypoint_rcnn_R18", 3, tmp_path / "base", workers
     )

@@ -13,7 +13,7 @@ BASE, NL = "mask_keypoint_rcnn_R18", "nl_mask_keypoint_rcnn_R18"
 def test_means_and_paired_differences_are_those_of_the_runs(suite):
     suite.run("2")
     results = suite.results()
-    # the fake's box AP: 41, 42 for the baseline, 42.25, 43.5 for its twin
+    # the fake's box AP: 41, 42 for the baseline, 42.25, 43.5 for the non-local one
     row = next(row for row in results["pairs"] if row["metric"] == "box AP")
     assert row["baseline_value"]["mean"] == 41.5
     assert row["config_value"]["mean"] == pytest.approx(42.875)

@@ -93,7 +93,7 @@ def test_a_signal_ends_the_children_and_the_next_call_resumes(
 
 
 def kill_when(suite, calls: int, process: int, number: int) -> None:
-    """Once so many trainings have started."""
+    """Signal a process once this number of trainings have started."""
     until = time.monotonic() + 20
     while len(suite.calls()) < calls and time.monotonic() < until:
         time.sleep(0.05)

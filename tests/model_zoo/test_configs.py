@@ -1,4 +1,4 @@
-"""Every config builds; baselines are Detectron2's; twins differ only where they should."""
+"""Every config builds; baselines are Detectron2's; models differ from theirs only where allowed."""
 
 import pytest
 import torch
@@ -122,7 +122,7 @@ def test_baselines_are_detectron2s_key_by_key(name, theirs, allowed):
 @pytest.mark.parametrize(
     "row", [r for r in load_rows() if r["baseline"]], ids=lambda r: r["config"]
 )
-def test_twins_differ_only_where_they_should(row):
+def test_a_model_and_its_baseline_differ_only_where_they_should(row):
     found = differing(model_zoo.get_config(row["config"]), model_zoo.get_config(row["baseline"]))
     allowed = {"MODEL.BACKBONE.NAME", "MODEL.ROI_KEYPOINT_HEAD.NAME", "MODEL.META_ARCHITECTURE"}
     if row["config"].endswith("_res2"):
