@@ -11,8 +11,7 @@ from nonlocal_det.configs import load_config
 from nonlocal_det.data import register_coco_data
 from nonlocal_det.data.fit_config import fit_config, set_sigmas
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
-from nonlocal_det.training.checks import check_config
-from nonlocal_det.training.data_checks import allow_own_data
+from nonlocal_det.training.checks import allow_own_data, check_config
 from nonlocal_det.training.process_group import TIMEOUT
 from nonlocal_det.training.scaling import REFERENCE
 
@@ -29,35 +28,22 @@ examples:
 
 
 def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
-    """All of Detectron2's own options, those of data, evaluation, checkpoints and the step.
+    """Build the parser: Detectron2's options, and those of data, checkpoints, processes and step.
 
     Args:
         examples: the end of ``--help``.
     """
     parser = default_argument_parser(epilog=examples)
-    parser.set_defaults(dist_url="auto")
+    parser.set_defaults(dist_url="auto")  # Detectron2's port is the same for all of a user's runs
     _add_coco_data(parser)
-    _add_bad_data(parser)
-    _add_checkpoints(parser)
-    _add_processes(parser)
-    _add_step(parser)
-    parser.add_argument(
-        "--oks-sigmas",
-        type=_numbers,
-        metavar="S,S,...",
-        help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
-    )
-    return parser
-
-
-def _add_bad_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--allow-bad-data",
         action="store_true",
         help="leave out and count the images and annotations that would stop or spoil the "
         "training, instead of refusing to start",
     )
-    parser.add_argument(
+    add(
         "--max-bad-images",
         type=int,
         default=MAX_BAD_IMAGES,
@@ -65,43 +51,37 @@ def _add_bad_data(parser: argparse.ArgumentParser) -> None:
         help="during the training, skip up to N images that cannot be read, in each process "
         "(default: %(default)s)",
     )
-
-
-def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add(
         "--keep-checkpoints",
         type=int,
         metavar="K",
         help="keep the last K numbered checkpoints (default: all); the final and the best one stay",
     )
-    parser.add_argument(
+    add(
         "--keep-best",
         metavar="METRIC",
         help="keep the checkpoint with the best METRIC as model_best.pth: bbox/AP, or with :min "
         "where less is better; compared after every TEST.EVAL_PERIOD",
     )
-    parser.add_argument(
+    add(
         "--allow-unmatched",
         action="store_true",
         help="train even if the weights leave tensors of the backbone as they were",
     )
-    parser.add_argument(
+    add(
         "--trust-checkpoint",
         action="store_true",
         help="load checkpoints by executing them: whoever made them can do on this machine "
         "whatever you can",
     )
-
-
-def _add_processes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add(
         "--scale-lr",
         action="store_true",
         help="keep the images a process: scale batch and learning rate by the number of processes, "
         "the iterations inversely. The config's are for SOLVER.REFERENCE_WORLD_SIZE of them, or "
         f"if that is 0 for {REFERENCE}",
     )
-    parser.add_argument(
+    add(
         "--timeout",
         type=_minutes,
         default=TIMEOUT,
@@ -109,20 +89,7 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
         help="how long a process waits for another that is hung, or still saves or evaluates, "
         "before the training ends with an error (default: 30)",
     )
-
-
-def _minutes(text: str) -> datetime.timedelta:
-    try:
-        found = datetime.timedelta(minutes=float(text))
-    except (ValueError, OverflowError):
-        found = datetime.timedelta(0)
-    if found <= datetime.timedelta(0):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, above 0, as 30 or 0.5")
-    return found
-
-
-def _add_step(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add(
         "--accumulate",
         type=int,
         default=1,
@@ -131,28 +98,45 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
         "schedule and learning rate stay as they are",
     )
-    parser.add_argument(
+    add(
         "--on-nonfinite",
         default="stop",
         metavar="POLICY",
         help="what to do with a step whose losses or gradients are not finite: stop (default), or "
         "skip-N: leave it out, at most N times in the whole training, restarts included",
     )
+    add(
+        "--oks-sigmas",
+        type=_numbers,
+        metavar="S,S,...",
+        help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
+    )
+    return parser
+
+
+def _minutes(text: str) -> datetime.timedelta:
+    try:
+        minutes = datetime.timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        minutes = datetime.timedelta(0)
+    if minutes <= datetime.timedelta(0):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected minutes, above 0, as 30 or 0.5")
+    return minutes
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(one) for one in text.split(",")]
+    return [float(word) for word in text.split(",")]
 
 
 def names(text: str) -> list[str]:
-    """The words of an option ``A,B,...``: a list of its own would swallow KEY VALUE pairs."""
+    """Split an option ``A,B,...``: argparse's own lists would swallow KEY VALUE pairs."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def build_config_parser(
     description: str, config_file: str | None = None
 ) -> argparse.ArgumentParser:
-    """For tools that need a config and nothing else: the file, ``--coco-data`` and options.
+    """Build a parser for tools that need a config only: the file, ``--coco-data`` and options.
 
     Args:
         description: of the tool; its lines stay as they are.
@@ -184,11 +168,11 @@ def _add_coco_data(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from_arguments(args: argparse.Namespace) -> CfgNode:
-    """The config that a command line describes, checked and frozen.
+    """Build the config that a command line describes, checked and frozen.
 
-    ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option says.
-    With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow the data;
-    ``--oks-sigmas`` has the last word on these.
+    ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option names
+    another. With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow
+    the data; ``--oks-sigmas`` goes before these.
 
     Args:
         args: with ``config_file``, ``coco_data`` and ``opts``, and perhaps ``oks_sigmas``.
@@ -205,7 +189,7 @@ def config_from_arguments(args: argparse.Namespace) -> CfgNode:
 
 
 def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]) -> None:
-    """Register the user's data, let the config follow it, and check what came of it.
+    """Register the user's data, let the config follow it, and check the result.
 
     Args:
         cfg: changed in place.
@@ -214,13 +198,13 @@ def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]
 
     Raises:
         FileNotFoundError: as `config_from_arguments`.
-        ValueError: likewise.
+        ValueError: as `config_from_arguments`.
     """
     entries = args.coco_data
-    if getattr(args, "allow_bad_data", False):  # tools that do not train have no such option
+    if getattr(args, "allow_bad_data", False):  # only training has the option
         entries = allow_own_data(cfg, entries)
     data = [register_coco_data(*entry) for entry in entries]
     fit_config(cfg, data, given=given)
-    if getattr(args, "oks_sigmas", None):  # tools that do not evaluate have no such option
+    if getattr(args, "oks_sigmas", None):  # only evaluation has the option
         set_sigmas(cfg, args.oks_sigmas)
     check_config(cfg, config_file=args.config_file)

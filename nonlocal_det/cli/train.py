@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     given = config_from_arguments(args)
     args.config_file = find_config(args.config_file)  # Detectron2 logs the file itself
-    cfg = draw_seed(fit(given, args), resume=args.resume or args.eval_only)
+    cfg = draw_seed(fit(given, args), resume=args.resume)
     return run_config(given, cfg, args, Trainer, full=cfg)
 
 

@@ -21,6 +21,7 @@ KEYPOINT_METADATA = {
     "keypoint_flip_map": COCO_PERSON_KEYPOINT_FLIP_MAP,
     "keypoint_connection_rules": KEYPOINT_CONNECTION_RULES,
 }
+MINI_COCO_TOOL = "tools/make_mini_coco.py"
 
 
 def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
@@ -36,10 +37,12 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
     folder = _folder(root, "mini_coco")
     ids = sorted(CATEGORY_IDS.values())
     everything = {
+        "drawn_by": MINI_COCO_TOOL,
         "thing_classes": sorted(CATEGORY_IDS, key=CATEGORY_IDS.__getitem__),
         "thing_dataset_id_to_contiguous_id": {number: index for index, number in enumerate(ids)},
     }
     people = {
+        "drawn_by": MINI_COCO_TOOL,
         "thing_classes": ["person"],
         "thing_dataset_id_to_contiguous_id": {CATEGORY_IDS["person"]: 0},
         **KEYPOINT_METADATA,
@@ -68,6 +71,7 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
         folder, level = _folder(root, os.path.join("long_range", key)), data.level
         metadata = {
             "long_range": key,
+            "drawn_by": f"tools/make_long_range.py {key}",
             "thing_classes": list(CATEGORIES[level]),
             "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
             **(KEYPOINT_METADATA if level == "pose" else {}),

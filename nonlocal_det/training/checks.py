@@ -1,19 +1,30 @@
-"""What is refused before the first iteration, and what is said: nothing a user would learn late."""
+"""What is refused or warned of before the first iteration: config, data and model."""
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils import comm
 from torch import nn
 
+from nonlocal_det.data import (
+    check_registered,
+    clean_unregistered,
+    forget_contents,
+    replace_json,
+)
 from nonlocal_det.detection.config import add_nonlocal_config
 from nonlocal_det.layers import NonLocalBlock, nonlocal_blocks
-from nonlocal_det.synthetic.long_range import set_of
 
 logger = logging.getLogger("nonlocal_det")
+T = TypeVar("T")
+CLEAN = "clean_data"
+"""The folder in OUTPUT_DIR of the copies that ``--allow-bad-data`` writes."""
 
 
 def check_config(cfg: CfgNode, config_file: str = "") -> None:
@@ -24,8 +35,8 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
         config_file: named in messages.
 
     Raises:
-        ValueError: combinations that fail later: AMP elsewhere than on CUDA or a CPU, test-time
-            augmentation of keypoints, an unknown data set.
+        ValueError: AMP elsewhere than on CUDA or a CPU, test-time augmentation of keypoints, an
+            unknown data set.
         FileNotFoundError: a data set's or the weights' file is not there.
     """
     if cfg.SOLVER.AMP.ENABLED and not cfg.MODEL.DEVICE.startswith(("cuda", "cpu")):
@@ -39,7 +50,7 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
             "augmentation does not support keypoints; set TEST.AUG.ENABLED False"
         )
     for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
-        check_present(name, config_file)
+        _check_present(name, config_file)
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():
         raise FileNotFoundError(
@@ -49,11 +60,7 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
 
 
 def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
-    """Refuse test data that is not there: for what does not train.
-
-    Args:
-        cfg: a full config.
-        config_file: named in messages.
+    """Refuse test data that is not there, for tools that do not train.
 
     Raises:
         ValueError: an unknown data set, or none.
@@ -62,26 +69,17 @@ def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
     if not cfg.DATASETS.TEST:
         raise ValueError(f"DATASETS.TEST of {config_file or 'the config'} is empty; name one")
     for name in cfg.DATASETS.TEST:
-        check_present(name, config_file)
+        _check_present(name, config_file)
 
 
-def check_present(name: str, config_file: str) -> None:
-    """Refuse a data set that is not registered or whose annotations are not there.
-
-    Args:
-        name: of a registered data set.
-        config_file: named in messages.
-
-    Raises:
-        ValueError: it is not registered.
-        FileNotFoundError: its annotations are not there; says how to get them.
-    """
+def _check_present(name: str, config_file: str) -> None:
     if name not in DatasetCatalog.list():
         raise ValueError(
             f"DATASETS of {config_file or 'the config'} names {name!r}, which is not registered; "
             "register your own with --coco-data NAME JSON IMAGES"
         )
-    json_file = MetadataCatalog.get(name).get("json_file", None)
+    metadata = MetadataCatalog.get(name)
+    json_file = metadata.get("json_file", None)
     if json_file is None or Path(json_file).is_file():
         return
     root = os.environ.get("DETECTRON2_DATASETS", "datasets")
@@ -89,15 +87,70 @@ def check_present(name: str, config_file: str) -> None:
         f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
         "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
     )
-    if name.startswith("mini_coco"):
-        how = f"draw it with `python tools/make_mini_coco.py {root}`"
-    if drawn := set_of(name):
-        how = f"draw it with `python tools/make_long_range.py {drawn} {root}`"
+    if drawn_by := metadata.get("drawn_by", None):
+        how = f"draw it with `python {drawn_by} {root}`"
     raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
 
 
+def check_data(cfg: CfgNode, *, train: bool, allow_bad: bool) -> None:
+    """Check the data sets of a config once on each machine; leave out bad rows if that is allowed.
+
+    Args:
+        cfg: a full config.
+        train: a training is to come, not only an evaluation.
+        allow_bad: use annotation files without the bad rows, in ``OUTPUT_DIR/clean_data``.
+
+    Raises:
+        ValueError: the data is bad; in all processes.
+    """
+    names = cfg.DATASETS.TRAIN if train else ()
+    folder = Path(cfg.OUTPUT_DIR) / CLEAN if allow_bad else None
+    clean = _once_per_machine(lambda: check_registered(cfg, names, cfg.DATASETS.TEST, folder))
+    forget_contents()
+    for name, path in clean.items():
+        replace_json(name, path)
+
+
+def allow_own_data(cfg: CfgNode, entries: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Replace ``--coco-data`` by copies without the bad rows, before it is registered.
+
+    Args:
+        cfg: names the parts of the data that are used.
+        entries: name, json and images of each.
+
+    Raises:
+        ValueError: bad data cannot be left out.
+    """
+    folder = Path(cfg.OUTPUT_DIR) / CLEAN
+    return _once_per_machine(lambda: [clean_unregistered(cfg, entry, folder) for entry in entries])
+
+
+def _once_per_machine(work: Callable[[], T]) -> T:
+    """Let the first process of each machine work, and give its result to the others.
+
+    Raises:
+        ValueError: the work raised one, or a FileNotFoundError, on some machine; in all processes,
+            so that none waits for the others.
+    """
+    result: T | None = None
+    error = ""
+    if comm.get_local_rank() == 0:
+        try:
+            result = work()
+        except (ValueError, FileNotFoundError) as raised:
+            if comm.get_world_size() == 1:
+                raise
+            error = str(raised)
+    results = comm.all_gather((result, error))
+    for _, message in results:
+        if message:
+            raise ValueError(message)
+    shared: T = results[comm.get_rank() - comm.get_local_rank()][0]
+    return shared
+
+
 def check_model(cfg: CfgNode, model: nn.Module, config_file: str = "") -> None:
-    """Refuse a non-local model that ended up without a block, and say when options do nothing.
+    """Refuse a non-local model that ended up without a block; warn of options without effect.
 
     Raises:
         ValueError: the config's name begins with ``nl_`` and the model has no non-local block.
@@ -130,8 +183,8 @@ def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> No
         optimizer: of the training.
 
     Raises:
-        ValueError: what starts at 0 in a block does not learn: it is frozen, it is not in the
-            optimizer or has the rate 0, or all that it is multiplied with is 0 too.
+        ValueError: the weight that starts at 0 in a block is frozen, not in the optimizer or has
+            the rate 0, or all that it is multiplied with is 0 too.
     """
     learning = {
         id(parameter)
@@ -159,12 +212,3 @@ def check_blocks_learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> No
                 f"{name} would stay the identity for ever: {other} is 0 too, as what follows it "
                 "is at the start, so neither has a gradient; call its reset_parameters()"
             )
-
-
-def warn_without_weights(cfg: CfgNode) -> None:
-    """Say that an evaluation would be one of random weights."""
-    if not cfg.MODEL.WEIGHTS:
-        logger.warning(
-            "evaluating with no weights (MODEL.WEIGHTS is empty): the results are those of a "
-            "random network; give MODEL.WEIGHTS path/to/model_final.pth, or --resume"
-        )

@@ -1,4 +1,4 @@
-"""A resumed training is the training it resumes: the same images, the same chance."""
+"""A resumed training is the training it resumes: the same images, the same random numbers."""
 
 import logging
 import os
@@ -22,14 +22,14 @@ class ExactResume(HookBase):
     """Makes what a training draws a function of its seed, and its position a few numbers.
 
     The generators of python, numpy and torch are seeded at every step from the seed, the iteration
-    and the process; the stream of images is taken up where the checkpoint was made. Nothing hangs
-    on what a process has drawn before, so there is no state of generators to save. First of the
-    hooks.
+    and the process; the stream of images continues where the checkpoint was made. Nothing depends
+    on what a process has drawn before, so no state of generators is saved. First of the hooks.
 
     Args:
         cfg: a full config; ``SEED`` below 0: drawn once, and kept by the checkpoints.
 
     Attributes:
+        seed: of the training.
         inexact: why this training is not what one without interruption would have been.
     """
 
@@ -40,7 +40,7 @@ class ExactResume(HookBase):
         self._saved: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed, the images given out, what the order of images hangs on, logged scalars."""
+        """Return the seed, the images given out, what their order depends on, logged scalars."""
         return {
             "seed": self.seed,
             "images": [stream.images for stream in self._streams()],
@@ -54,43 +54,49 @@ class ExactResume(HookBase):
         self._saved = state
 
     def before_train(self) -> None:
-        """Take up the streams, or begin them."""
+        """Set the streams to where they were, or begin them."""
         start = self.trainer.start_iter
         saved = self._saved if start > 0 else {}
         self.inexact = list(saved.get("inexact", []))
-        self.seed = self._agree_on_seed(saved)
+        self.seed = self._agree_on_seed(saved.get("seed", -1))
         images = saved.get("images") or [start * self.cfg.SOLVER.IMS_PER_BATCH]
         streams = self._streams()
         for stream, given in zip(streams, images + [0] * len(streams), strict=False):
             stream.continue_from(self.seed, given)
         if start == 0:
             return
-        self._say_what_changed(saved)
-        last = -1
+        changes = self._changes(f"from iteration {start}", saved)
+        for change in changes:
+            logger.warning(f"the resumed training is not exactly the one it resumes: {change}")
+        if not changes:
+            given = self.trainer.data_loader.images
+            logger.info(f"the training goes on exactly: {given} images have been given out")
+        self.inexact += changes
+        written = -1
         if comm.is_main_process():
-            last = trim_metrics(Path(self.cfg.OUTPUT_DIR) / "metrics.json", start - 1)
-        restore_scalars(self.trainer.storage, saved.get("scalars", {}), last)
+            written = trim_metrics(Path(self.cfg.OUTPUT_DIR) / "metrics.json", start - 1)
+        restore_scalars(self.trainer.storage, saved.get("scalars", {}), written)
 
     def before_step(self) -> None:
-        """Give the step its own chance."""
+        """Seed the step."""
         seed_everything(self.seed, STEP, self.trainer.iter, comm.get_rank())
 
     def _streams(self) -> list[TrainStream]:
-        """The training's, and that of the precise batch norm."""
+        """Return the training's, and that of the precise batch norm."""
         precise = [hook for hook in self.trainer._hooks if isinstance(hook, hooks.PreciseBN)]
         loaders = [getattr(hook, "_data_loader", None) for hook in precise]
         loaders.insert(0, self.trainer.data_loader)
         return [loader for loader in loaders if isinstance(loader, TrainStream)]
 
-    def _agree_on_seed(self, saved: dict[str, Any]) -> int:
-        if saved.get("seed", -1) >= 0:
-            if self.cfg.SEED >= 0 and self.cfg.SEED != saved["seed"]:
-                logger.warning(
-                    f"SEED={self.cfg.SEED}, but the training that is resumed has "
-                    f"{saved['seed']}, and keeps it"
-                )
-            return int(saved["seed"])
-        return int(self.cfg.SEED) if self.cfg.SEED >= 0 else comm.shared_random_seed()
+    def _agree_on_seed(self, saved: int) -> int:
+        seed: int = self.cfg.SEED
+        if saved < 0:
+            return seed if seed >= 0 else comm.shared_random_seed()
+        if seed >= 0 and seed != saved:
+            logger.warning(
+                f"SEED={seed}, but the training that is resumed has {saved}, and keeps it"
+            )
+        return saved
 
     def _order(self) -> dict[str, Any]:
         streams = self._streams()
@@ -103,47 +109,39 @@ class ExactResume(HookBase):
             "training images": len(streams[0].records) if streams else None,
         }
 
-    def _say_what_changed(self, saved: dict[str, Any]) -> None:
-        at, found = f"from iteration {self.trainer.start_iter}", []
+    def _changes(self, at: str, saved: dict[str, Any]) -> list[str]:
         if not isinstance(self.trainer.data_loader, TrainStream):
             kind = type(self.trainer.data_loader).__name__
-            found.append(f"{at} the {kind} starts its images anew; a TrainStream would go on")
-        elif "order" not in saved:
-            found.append(f"{at} the order of images is another: the checkpoint does not have it")
-        else:
-            found += self._changes(at, saved["order"])
-        for why in found:
-            logger.warning(f"the resumed training is not exactly the one it resumes: {why}")
-        if not found:
-            given = self.trainer.data_loader.images
-            logger.info(f"the training goes on exactly: {given} images have been given out")
-        self.inexact += found
-
-    def _changes(self, at: str, before: dict[str, Any]) -> list[str]:
-        found = []
-        now = self._order()
-        for key in now:
-            if now[key] == before.get(key):
+            return [f"{at} the {kind} starts its images anew; a TrainStream would go on"]
+        if "order" not in saved:
+            return [f"{at} the order of images is another: the checkpoint does not have it"]
+        changes = []
+        for key, value in self._order().items():
+            before = saved["order"].get(key)
+            if value == before:
                 continue
-            changed = f"{at} {key} is {now[key]}, not {before.get(key)}"
-            if key != "processes":
-                found.append(f"{changed}: the order of images is another")
-                continue
-            what = "proposals are sampled with other chance and sums are rounded otherwise"
-            if self.cfg.DATALOADER.ASPECT_RATIO_GROUPING:
-                what += ", and a few images waiting for a batch of their shape are lost or repeated"
-            found.append(f"{changed}: {what}")
-        return found
+            effect = "the order of images is another"
+            if key == "processes":
+                effect = "proposals are sampled by other random numbers, sums rounded otherwise"
+                if self.cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+                    effect += (
+                        ", and a few images waiting for a batch of their shape are lost or repeated"
+                    )
+            changes.append(f"{at} {key} is {value}, not {before}: {effect}")
+        return changes
 
 
 def draw_seed(cfg: CfgNode, *, resume: bool) -> CfgNode:
-    """Draw a ``SEED`` below 0 before anything is drawn from it, so that the run can be repeated.
+    """Draw a ``SEED`` below 0 before anything depends on it, so that the run can be repeated.
 
     Args:
         cfg: a full config; not changed.
-        resume: a checkpoint may be continued, whose seed goes on.
+        resume: by the user; a checkpoint that is there is continued, with its seed.
     """
-    if cfg.SEED >= 0 or resume:
+    if cfg.SEED >= 0:
+        return cfg
+    resume = resume or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    if any(comm.all_gather(resume and has_checkpoint(Path(cfg.OUTPUT_DIR)))):
         return cfg
     cfg = cfg.clone()
     cfg.defrost()
@@ -153,7 +151,7 @@ def draw_seed(cfg: CfgNode, *, resume: bool) -> CfgNode:
 
 
 def was_restarted(folder: Path) -> bool:
-    """Whether the processes must continue what torchrun's first start of them has begun.
+    """Tell whether torchrun has started the processes again (``--max-restarts``).
 
     All processes ask together: torchrun counts on each machine for itself.
 

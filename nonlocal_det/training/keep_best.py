@@ -15,7 +15,7 @@ logger = logging.getLogger("nonlocal_det")
 class KeepBest(HookBase):
     """Saves ``model_best.pth`` after an evaluation that is better than all before.
 
-    Runs after Detectron2's `EvalHook`, at the same iterations, in the main process alone. The best
+    Runs after Detectron2's `EvalHook`, at the same iterations, in the main process only. The best
     value is in the file itself, so a resumed training compares with it.
 
     Args:
@@ -39,7 +39,7 @@ class KeepBest(HookBase):
         self.best: float | None = None
 
     def before_train(self) -> None:
-        """Take up the best value of the training that is resumed."""
+        """Read the best value of the training that is resumed."""
         path = Path(self.checkpointer.save_dir) / f"{BEST}.pth"
         if self.trainer.start_iter == 0 or not path.is_file():
             return

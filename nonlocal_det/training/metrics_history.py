@@ -1,4 +1,4 @@
-"""What a training has logged, over a kill: smoothed losses go on, and no iteration has two rows."""
+"""Keep what a training has logged over a kill: smoothed losses, one row an iteration."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ Scalars = dict[str, dict[str, Any]]
 
 
 def collect_scalars(storage: EventStorage | None) -> Scalars:
-    """The last values of every scalar but times.
+    """Collect the last values of every scalar but times.
 
     Args:
         storage: of the training; None before it begins.
@@ -58,7 +58,7 @@ def restore_scalars(storage: EventStorage, scalars: Scalars, written: int) -> No
 
 
 def trim_metrics(path: Path, iteration: int) -> int:
-    """Take off the rows at the end of ``metrics.json`` that are logged again, and a halved one.
+    """Cut off the rows at the end of ``metrics.json`` that are logged again, and a halved one.
 
     Args:
         path: of the file; may be missing.
@@ -86,7 +86,7 @@ def trim_metrics(path: Path, iteration: int) -> int:
 
 
 def _iteration(line: bytes) -> int:
-    """Of a row; -1: it is not whole."""
+    """Read the iteration of a row; -1: the row is not whole."""
     if not line.endswith(b"\n"):
         return -1
     try:

@@ -116,7 +116,7 @@ def join_process_group(device: str, timeout: datetime.timedelta) -> None:
         dist.init_process_group(
             backend, store=store, rank=rank, world_size=world_size, timeout=timeout
         )
-        if cuda:  # NCCL's barrier does not notice that a process has ended; gloo's does, at once
+        if dist.get_backend() == "nccl":  # its barrier does not notice a process's end, as gloo's
             gloo = dist.new_group(backend="gloo", timeout=timeout)
             comm._get_global_gloo_group = lambda: gloo  # gathers objects over it
             comm.synchronize = lambda: dist.barrier(group=gloo)

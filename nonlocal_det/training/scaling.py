@@ -1,4 +1,4 @@
-"""Batch and learning rate for the number of processes: what is done with them is always said."""
+"""Scale batch and learning rate to the number of processes; the log has what was done."""
 
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer
@@ -57,7 +57,7 @@ def _scale(cfg: CfgNode, reference: int, processes: int) -> CfgNode:
 
 
 def describe_scaling(before: CfgNode, after: CfgNode, processes: int) -> str:
-    """What was done with batch and learning rate, in a line.
+    """Describe in a line what was done with batch and learning rate.
 
     Args:
         before: the config as the user gave it.

@@ -1,6 +1,7 @@
 """What one process of a training does: train and evaluate, or evaluate only."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from detectron2.utils.logger import setup_logger
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
 
-from .checks import check_blocks_learn, check_model, logger, warn_without_weights
-from .data_checks import check_data
+from .checks import check_blocks_learn, check_data, check_model
 from .exact_resume import was_restarted
 from .provenance import commit, made_by
 from .result import InferenceTimer, write_result
@@ -21,9 +21,11 @@ from .scaling import describe_scaling, fit_to_processes
 from .step import StepOptions, parse_policy
 from .trainer import Trainer
 
+logger = logging.getLogger("nonlocal_det")
+
 
 def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
-    """The config that these processes train with, or evaluate with.
+    """Scale a config to the number of processes, unless they only evaluate.
 
     Raises:
         ValueError: see `fit_to_processes`.
@@ -39,7 +41,7 @@ def run(
     """Train, or with ``--eval-only`` evaluate, in this process.
 
     Args:
-        given: what the user's config says.
+        given: the user's config.
         cfg: what `fit` has made of it.
         args: of the command line.
         kind: trains and evaluates.
@@ -60,10 +62,8 @@ def run(
 def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
-    A resumed training goes on exactly (`ExactResume`); SIGTERM and SIGINT end it after a step.
-    A training that torchrun has restarted resumes in any case.
-
-    ``OUTPUT_DIR/result.json`` is the last thing written: where it is, the run has finished.
+    A training that torchrun has restarted resumes in any case. ``OUTPUT_DIR/result.json`` is
+    written last: where it is, the run has finished.
     """
     resume = args.resume or was_restarted(Path(cfg.OUTPUT_DIR))
     code = commit()  # now: the checkout may change before the training ends
@@ -90,10 +90,14 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dic
     model = kind.build_model(cfg)
     check_model(cfg, model, args.config_file)
     checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
-    if args.resume and not checkpointer.has_checkpoint():
+    resume = args.resume and checkpointer.has_checkpoint()
+    if args.resume and not resume:
         logger.warning(f"--resume: there is no checkpoint in {cfg.OUTPUT_DIR}; using MODEL.WEIGHTS")
-    if not (args.resume and checkpointer.has_checkpoint()):
-        warn_without_weights(cfg)
+    if not resume and not cfg.MODEL.WEIGHTS:
+        logger.warning(
+            "evaluating with no weights (MODEL.WEIGHTS is empty): the results are those of a "
+            "random network; give MODEL.WEIGHTS path/to/model_final.pth, or --resume"
+        )
     checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
     results = kind.test(cfg, model)
     if cfg.TEST.AUG.ENABLED:

@@ -121,10 +121,7 @@ class Trainer(DefaultTrainer):
         return found
 
     def train(self) -> Any:
-        """Train.
-
-        Returns:
-            As Detectron2's.
+        """Train as Detectron2.
 
         Raises:
             Stopped: by a signal; all is saved.
@@ -160,7 +157,7 @@ class Trainer(DefaultTrainer):
             raise Stopped(stop)
 
     def before_train(self) -> None:
-        """Run the hooks, then what the resumed training may not have come to."""
+        """Run the hooks, then what the resumed training may have left undone."""
         super().before_train()
         repeat_last_step(self)
 
@@ -247,18 +244,10 @@ class Trainer(DefaultTrainer):
         model: nn.Module,
         evaluators: DatasetEvaluator | Sequence[DatasetEvaluator] | None = None,
     ) -> dict[str, Any]:
-        """Evaluate; within a training, until a signal.
+        """Evaluate as Detectron2; within a training, until a signal.
 
         All processes evaluate what the main one has and saves: each has its own running statistics
         of batch norms, and Detectron2 evaluates every image with those of the process it falls to.
-
-        Args:
-            cfg: a full config.
-            model: with its weights.
-            evaluators: one for each of ``DATASETS.TEST``; None: as `build_evaluator` makes them.
-
-        Returns:
-            The metrics of each task.
 
         Raises:
             Stopped: a signal has come.
@@ -281,13 +270,13 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def config_text(cls, cfg: CfgNode) -> str:
-        """What this training's files say of its config."""
+        """Return the config as text, for the files of the training."""
         text: str = cfg.dump()
         return text
 
     @classmethod
     def config_hash(cls, cfg: CfgNode) -> str:
-        """Of the config, without what does not make the model."""
+        """Hash the config, see `nonlocal_det.configs.config_hash`."""
         return config_hash(cfg)
 
     @property
@@ -305,7 +294,7 @@ class Trainer(DefaultTrainer):
         super().resume_or_load(resume=resume)
 
     def state_dict(self) -> dict[str, Any]:
-        """Iteration, scheduler, optimizer and AMP scaler, in the format of Detectron2's main.
+        """Return iteration, scheduler, optimizer and scaler, in the format of Detectron2's main.
 
         The 0.6 release leaves out what its inner trainer has: optimizer and scaler.
         """

@@ -16,7 +16,7 @@ from tiny_training import run
 
 from nonlocal_det.data import build_train_stream, coco_file, register_coco_data
 from nonlocal_det.synthetic.register import forget, register_mini_coco
-from nonlocal_det.training import data_checks
+from nonlocal_det.training import checks
 from nonlocal_det.training.trainer import Trainer
 
 OPTIONS = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)"]
@@ -69,7 +69,7 @@ def test_allowed_bad_data_is_left_out_and_counted(own_copy, tmp_path, messages):
     first.unlink()
     before = len(DatasetCatalog.get(TRAIN))
     cfg = config("OUTPUT_DIR", str(tmp_path / "out"))
-    data_checks.check_data(cfg, train=True, allow_bad=True)
+    checks.check_data(cfg, train=True, allow_bad=True)
     copy = tmp_path / "out" / "clean_data" / f"{TRAIN}.json"
     content = json.loads(copy.read_text())
     assert one["id"] not in {a["id"] for a in content["annotations"]}
@@ -84,29 +84,29 @@ def test_images_are_looked_for(own_copy):
     for path in (own_copy / "train2017").iterdir():
         path.unlink()
     with pytest.raises(ValueError, match="image_absent 8"):
-        data_checks.check_data(config(), train=True, allow_bad=False)
+        checks.check_data(config(), train=True, allow_bad=False)
 
 
 def test_the_checked_contents_are_not_kept(own_copy):
-    data_checks.check_data(config(), train=True, allow_bad=False)
+    checks.check_data(config(), train=True, allow_bad=False)
     assert coco_file._contents == {}
 
 
 def test_what_the_model_does_not_learn_does_not_matter(own_copy):
     damage(own_copy, num_keypoints=3)
     with pytest.raises(ValueError, match="num_keypoints_wrong 1"):
-        data_checks.check_data(config(), train=True, allow_bad=False)
+        checks.check_data(config(), train=True, allow_bad=False)
     cfg = config("MODEL.KEYPOINT_ON", False)
-    data_checks.check_data(cfg, train=True, allow_bad=False)
+    checks.check_data(cfg, train=True, allow_bad=False)
 
 
 def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
     damage(own_copy, id=0)
-    data_checks.check_data(config(), train=True, allow_bad=False)
+    checks.check_data(config(), train=True, allow_bad=False)
     cfg = config("DATASETS.TEST", (TRAIN,), "OUTPUT_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="annotation_id_zero 1"):
-        data_checks.check_data(cfg, train=True, allow_bad=False)
-    data_checks.check_data(cfg, train=True, allow_bad=True)
+        checks.check_data(cfg, train=True, allow_bad=False)
+    checks.check_data(cfg, train=True, allow_bad=True)
     content = json.loads((tmp_path / "clean_data" / f"{TRAIN}.json").read_text())
     before = json.loads(json_of(own_copy).read_text())["annotations"]
     ids = [one["id"] for one in content["annotations"]]
@@ -116,14 +116,14 @@ def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
 
 def test_an_evaluation_asks_for_good_test_data_only(own_copy):
     damage(own_copy, bbox=[9, 9, -4, 4])
-    data_checks.check_data(config(), train=False, allow_bad=False)
+    checks.check_data(config(), train=False, allow_bad=False)
 
 
 def test_data_sets_without_a_coco_json_are_passed_over(own_copy, messages):
     DatasetCatalog.register("loaded", lambda: [])
     MetadataCatalog.get("loaded").set(thing_classes=["a"])
     cfg = config("DATASETS.TEST", ("loaded",))
-    data_checks.check_data(cfg, train=False, allow_bad=False)
+    checks.check_data(cfg, train=False, allow_bad=False)
     forget("loaded")
     assert any("'loaded': not checked" in message for message in messages())
 
@@ -134,7 +134,7 @@ def test_a_data_sets_metadata_may_name_its_check(own_copy):
     DatasetCatalog.register("checked", lambda: [])
     MetadataCatalog.get("checked").check_data = lambda cfg, *args: calls.append(args)
     cfg = config("DATASETS.TEST", ("checked",))
-    data_checks.check_data(cfg, train=False, allow_bad=False)
+    checks.check_data(cfg, train=False, allow_bad=False)
     forget("checked")
     assert calls == [("checked", False)]
 
@@ -164,8 +164,8 @@ def test_what_cannot_be_left_out_is_said(own_copy, tmp_path, messages):
     register_coco_data("same", json_file, images)
     cfg = config("DATASETS.TEST", ("same",), "OUTPUT_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="splits_share_images 8"):
-        data_checks.check_data(cfg, train=True, allow_bad=False)
-    data_checks.check_data(cfg, train=True, allow_bad=True)
+        checks.check_data(cfg, train=True, allow_bad=False)
+    checks.check_data(cfg, train=True, allow_bad=True)
     forget("same")
     assert any("'same' is used as it is, with splits_share" in message for message in messages())
     assert list((tmp_path / "clean_data").iterdir()) == []
@@ -178,9 +178,9 @@ def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_pat
     cfg = config("DATASETS.TRAIN", ("custom",), "OUTPUT_DIR", str(tmp_path))
     try:
         with pytest.raises(ValueError, match="box_negative 1"):
-            data_checks.check_data(cfg, train=True, allow_bad=False)
+            checks.check_data(cfg, train=True, allow_bad=False)
         with pytest.raises(ValueError, match="'custom' is read by a function of yours.*--clean"):
-            data_checks.check_data(cfg, train=True, allow_bad=True)
+            checks.check_data(cfg, train=True, allow_bad=True)
     finally:
         forget("custom")
 
@@ -275,7 +275,7 @@ def test_a_training_leaves_bad_data_out_and_skips_what_goes_bad_later(
     own_copy, tmp_path, monkeypatch
 ):
     damage(own_copy, bbox=[9, 9, -4, 4])
-    check = data_checks.check_data
+    check = checks.check_data
 
     def check_then_damage(cfg, *, train, allow_bad):
         check(cfg, train=train, allow_bad=allow_bad)

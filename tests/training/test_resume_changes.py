@@ -83,7 +83,11 @@ def forget(saved: dict) -> None:
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        (change_processes, [], "processes is 1, not 2: proposals are sampled with other chance"),
+        (
+            change_processes,
+            [],
+            "processes is 1, not 2: proposals are sampled by other random numbers",
+        ),
         (lambda saved: None, ["SOLVER.IMS_PER_BATCH", "2"], "SOLVER.IMS_PER_BATCH is 2, not 4"),
         (lambda saved: None, ["DATALOADER.ASPECT_RATIO_GROUPING", "False"], "GROUPING is False"),
         (forget, [], "the checkpoint does not have it"),  # Detectron2's, or an older one
