@@ -33,7 +33,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "visualization": NODES | {"data"},
     "export": NODES | {"checkpoint"},
     "model_zoo": NODES | {"checkpoint"},
-    "training": SHARED | {"cli", "version"},
+    "training": SHARED | {"version"},
     "inference": SHARED | {"cli", "training"},
     "explorer": SHARED | {"inference"},
     "experiments": SHARED | {"inference", "training"},

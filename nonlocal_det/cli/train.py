@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nonlocal_det.configs import find_config, load_config
-from nonlocal_det.training import Trainer, launch
-from nonlocal_det.training.exact_resume import draw_seed
+from nonlocal_det.training import launch, train
 from nonlocal_det.training.process_group import log_on_one_rank
-from nonlocal_det.training.train import fit
-from nonlocal_det.training.train import run as run_config
 
 from .arguments import build_argument_parser, config_from_arguments
 from .errors import one_line_errors
@@ -47,10 +44,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The metrics of each task; empty in all processes but the first.
     """
-    given = config_from_arguments(args)
+    cfg = config_from_arguments(args)
     args.config_file = find_config(args.config_file)  # Detectron2 logs the file itself
-    cfg = draw_seed(fit(given, args), resume=args.resume)
-    return run_config(given, cfg, args, Trainer, full=cfg)
+    return train.run(cfg, args)
 
 
 def _run_in_worker(args: argparse.Namespace) -> None:

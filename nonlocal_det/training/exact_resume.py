@@ -131,7 +131,7 @@ class ExactResume(HookBase):
         return changes
 
 
-def draw_seed(cfg: CfgNode, *, resume: bool) -> CfgNode:
+def draw_seed(cfg: CfgNode, resume: bool) -> CfgNode:
     """Draw a ``SEED`` below 0 before anything depends on it, so that the run can be repeated.
 
     Args:

@@ -15,6 +15,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from torch import nn
 
+from nonlocal_det.configs import config_hash
 from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.files import write_atomically
 from nonlocal_det.synthetic.long_range import find_set
@@ -71,7 +72,7 @@ def write_result(trainer: Trainer, commit: str, s_per_image: float | None) -> No
         "versions": provenance.versions(),
         "hardware": f"{hardware}, {str(dtype).removeprefix('torch.')}" if dtype else hardware,
         "command": provenance.command(),
-        "config_hash": trainer.config_hash(cfg),
+        "config_hash": config_hash(cfg),
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
         "iterations": cfg.SOLVER.MAX_ITER,
         "first_iteration": trainer.start_iter,

@@ -12,9 +12,10 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.configs import config_hash
 
 from .checks import check_blocks_learn, check_data, check_model
-from .exact_resume import was_restarted
+from .exact_resume import draw_seed, was_restarted
 from .provenance import commit, made_by
 from .result import InferenceTimer, write_result
 from .scaling import describe_scaling, fit_to_processes
@@ -24,42 +25,32 @@ from .trainer import Trainer
 logger = logging.getLogger("nonlocal_det")
 
 
-def fit(given: CfgNode, args: argparse.Namespace) -> CfgNode:
-    """Scale a config to the number of processes, unless they only evaluate.
-
-    Raises:
-        ValueError: see `fit_to_processes`.
-    """
-    if args.eval_only:
-        return given
-    return fit_to_processes(given, comm.get_world_size(), scale_lr=args.scale_lr)
-
-
-def run(
-    given: CfgNode, cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer], full: Any
-) -> dict[str, Any]:
+def run(given: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Train, or with ``--eval-only`` evaluate, in this process.
 
     Args:
         given: the user's config.
-        cfg: what `fit` has made of it.
         args: of the command line.
-        kind: trains and evaluates.
-        full: the config, of whichever kind, that is logged and written to ``OUTPUT_DIR``.
 
     Returns:
         The metrics of each task; empty in all processes but the first.
+
+    Raises:
+        ValueError: the images of a batch cannot be shared equally, or the data is bad.
     """
+    cfg, processes = given, comm.get_world_size()
+    if not args.eval_only:
+        cfg = draw_seed(fit_to_processes(given, processes, scale_lr=args.scale_lr), args.resume)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
-    default_setup(full, args)
+    default_setup(cfg, args)
     check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
     if args.eval_only:
-        return evaluate(cfg, args, kind)
-    logger.info(describe_scaling(given, cfg, comm.get_world_size()))
-    return train(cfg, args, kind)
+        return evaluate(cfg, args)
+    logger.info(describe_scaling(given, cfg, processes))
+    return train(cfg, args)
 
 
-def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
+def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Train from ``MODEL.WEIGHTS``, or with ``--resume`` from the last checkpoint; evaluate.
 
     A training that torchrun has restarted resumes in any case. ``OUTPUT_DIR/result.json`` is
@@ -72,10 +63,10 @@ def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[s
         keep_best=args.keep_best,
         trust=args.trust_checkpoint,
         allow_unmatched=args.allow_unmatched,
-        made_by=made_by(code, kind.config_text(cfg), kind.config_hash(cfg)),
+        made_by=made_by(code, cfg.dump(), config_hash(cfg)),
     )
     step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
-    trainer = kind(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
+    trainer = Trainer(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
     check_model(cfg, trainer.model, args.config_file)
     check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)
@@ -85,9 +76,9 @@ def train(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[s
     return trainer.last_results
 
 
-def evaluate(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dict[str, Any]:
+def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
-    model = kind.build_model(cfg)
+    model = Trainer.build_model(cfg)
     check_model(cfg, model, args.config_file)
     checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
     resume = args.resume and checkpointer.has_checkpoint()
@@ -99,9 +90,9 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace, kind: type[Trainer]) -> dic
             "random network; give MODEL.WEIGHTS path/to/model_final.pth, or --resume"
         )
     checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
-    results = kind.test(cfg, model)
+    results = Trainer.test(cfg, model)
     if cfg.TEST.AUG.ENABLED:
-        results.update(kind.test_with_tta(cfg, model))
+        results.update(Trainer.test_with_tta(cfg, model))
     if comm.is_main_process():
         verify_results(cfg, results)
     return results

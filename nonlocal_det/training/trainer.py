@@ -28,7 +28,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
-from nonlocal_det.configs import config_hash
 from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import augment_model, build_evaluator
@@ -217,8 +216,11 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        """Build the model and log which non-local blocks it has."""
-        return prepare_model(super().build_model(cfg), cfg)
+        """Build the model in the layout of its precision; log which non-local blocks it has."""
+        model = super().build_model(cfg)
+        blocks = nonlocal_blocks(model)
+        logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
+        return lay_out(model, _autocast_dtype(cfg))
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
@@ -268,17 +270,6 @@ class Trainer(DefaultTrainer):
         results = cls.test(cfg, augment_model(cfg, model), evaluators)
         return OrderedDict((f"{key}_TTA", value) for key, value in results.items())
 
-    @classmethod
-    def config_text(cls, cfg: CfgNode) -> str:
-        """Return the config as text, for the files of the training."""
-        text: str = cfg.dump()
-        return text
-
-    @classmethod
-    def config_hash(cls, cfg: CfgNode) -> str:
-        """Hash the config, see `nonlocal_det.configs.config_hash`."""
-        return config_hash(cfg)
-
     @property
     def last_results(self) -> dict[str, Any]:
         """The metrics of the last evaluation; empty before the first, and in other processes."""
@@ -317,7 +308,7 @@ class Trainer(DefaultTrainer):
         guard = NonFiniteGuard(
             Path(self.cfg.OUTPUT_DIR),
             limit=options.skip,
-            config=self.config_text(self.cfg),
+            config=self.cfg.dump(),
             made_by=self.checkpoints.made_by,
         )
         self.checkpointer.add_checkpointable("nonfinite", guard)
@@ -354,10 +345,3 @@ def _build_inner_trainer(
 
 def _autocast_dtype(cfg: CfgNode) -> torch.dtype | None:
     return mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if cfg.SOLVER.AMP.ENABLED else None
-
-
-def prepare_model(model: nn.Module, cfg: CfgNode) -> nn.Module:
-    """Log which non-local blocks a model has, and lay it out for its precision."""
-    blocks = nonlocal_blocks(model)
-    logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
-    return lay_out(model, _autocast_dtype(cfg))

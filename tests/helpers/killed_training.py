@@ -25,9 +25,9 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from nonlocal_det.checkpoint import checkpointer
-from nonlocal_det.cli import train
 from nonlocal_det.cli.arguments import build_argument_parser
-from nonlocal_det.training import trainer
+from nonlocal_det.cli.train import run
+from nonlocal_det.training import train, trainer
 
 OPTIONS = [
     *("SOLVER.IMS_PER_BATCH", "4", "SOLVER.STEPS", "(40,)", "SOLVER.MAX_ITER", "60"),
@@ -121,7 +121,7 @@ def lead(folder: Path, processes: int, workers: int) -> None:
     words += ["OUTPUT_DIR", str(folder / "out"), "DATALOADER.NUM_WORKERS", str(workers)]
     args = build_argument_parser().parse_args(words)
     if processes == 1:
-        train.run(args)
+        run(args)
         return
     meeting = f"file://{folder / f'meeting{os.getpid()}'}"
     ranks = []
@@ -140,7 +140,7 @@ def follow(args: Namespace, rank: int, processes: int, meeting: str) -> NoReturn
     try:
         dist.init_process_group("gloo", meeting, rank=rank, world_size=processes)
         comm._LOCAL_PROCESS_GROUP = dist.new_group(list(range(processes)))
-        train.run(args)
+        run(args)
         os._exit(0)
     except BaseException as error:
         end(error)

@@ -56,7 +56,7 @@ def test_steps_left_out_are_counted_over_a_restart(mini_coco, tmp_path, messages
             super().run_step()
             bias.copy_(kept)
 
-    monkeypatch.setattr("nonlocal_det.cli.train.Trainer", Failing)
+    monkeypatch.setattr("nonlocal_det.training.train.Trainer", Failing)
     run(tmp_path, "--on-nonfinite=skip-1", *UNEVALUATED, iterations=2)
     said = "\n".join(messages())
     assert "iteration 0: loss_cls is nan" in said

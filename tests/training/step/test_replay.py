@@ -36,7 +36,7 @@ def failed(mini_coco, tmp_path, monkeypatch):
                 block.g.weight.data.fill_(3e38)
             super().run_step()
 
-    monkeypatch.setattr("nonlocal_det.cli.train.Trainer", Overflowing)
+    monkeypatch.setattr("nonlocal_det.training.train.Trainer", Overflowing)
     with pytest.raises(NonFiniteError) as stop:
         run(tmp_path, iterations=3)
     return tmp_path, str(stop.value)
