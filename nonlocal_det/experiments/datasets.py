@@ -5,7 +5,6 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from nonlocal_det.synthetic.long_range import set_of
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
 from .long_range.data import prepare_long_range
@@ -26,7 +25,7 @@ def missing_data(plan: Plan) -> str:
             raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
         metadata = MetadataCatalog.get(name)
         annotations, images = Path(metadata.json_file), Path(metadata.image_root)
-        if set_of(name) and not annotations.parents[1].exists():
+        if metadata.get("long_range") and not annotations.parents[1].exists():
             continue  # it is drawn before anything is trained
         for path, line in ((annotations, str(annotations)), (images, f"{images}/")):
             if not path.exists():
@@ -55,8 +54,9 @@ def prepare_data(plan: Plan) -> list[str]:
     is_mini_coco = all(name.startswith("mini_coco") for name in plan.datasets)
     if is_mini_coco and not (root / "mini_coco").exists():
         make_mini_coco(root)
-    sets = dict.fromkeys(key for name in plan.datasets if (key := set_of(name)))
-    lines = [prepare_long_range(root, key) for key in sets]
+    # by the metadata: a user's data set may have a name that begins like ours
+    sets = (MetadataCatalog.get(name).get("long_range") for name in plan.datasets)
+    lines = [prepare_long_range(root, key) for key in dict.fromkeys(filter(None, sets))]
     if message := missing_data(plan):
         raise FileNotFoundError(message)
     return [line for line in lines if line]

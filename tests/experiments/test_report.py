@@ -4,7 +4,10 @@ import json
 import math
 
 import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets import register_coco_instances
 
+from nonlocal_det.experiments.datasets import prepare_data
 from nonlocal_det.synthetic.register import register_mini_coco
 
 BASE, NL = "mask_keypoint_rcnn_R18", "nl_mask_keypoint_rcnn_R18"
@@ -151,6 +154,17 @@ def test_missing_data_prints_the_expected_tree(suite, tmp_path, monkeypatch, cap
     ]
     assert suite.run("1", "dry-run") == 0
     assert "train2017/" in capsys.readouterr().out
+
+
+def test_a_users_data_is_not_taken_for_ours_by_its_name(suite, tmp_path):
+    name = "long_range_mine_val"
+    register_coco_instances(name, {}, str(tmp_path / "a" / "b" / "x.json"), str(tmp_path / "a"))
+    try:
+        with pytest.raises(FileNotFoundError, match=f"data not found: .*{name}"):
+            prepare_data(suite.plan(overrides=["DATASETS.TEST", f"('{name}',)"]))
+    finally:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
 
 
 def test_the_mini_coco_is_drawn_when_it_is_not_there(suite, tmp_path, monkeypatch):
