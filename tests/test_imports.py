@@ -37,7 +37,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "inference": SHARED | {"cli", "training"},
     "explorer": SHARED | {"inference"},
     "experiments": SHARED | {"inference", "training"},
-    "cli": SHARED | {"training", "inference", "explorer", "experiments"},
+    "cli": SHARED | {"requirement", "training", "inference", "explorer", "experiments"},
     "requirement": {"install"},
     "version": set(),
 }  # fmt: skip

@@ -1,0 +1,6 @@
+"""Keypoint R-CNN R101-FPN: the baseline of nl_keypoint_rcnn_R101.py."""
+
+from .keypoint_rcnn_R50 import dataloader, lr_multiplier, model, optimizer, train
+
+model.backbone.bottom_up.stages.depth = 101
+train.init_checkpoint = "detectron2://ImageNetPretrained/MSRA/R-101.pkl"
