@@ -1,55 +1,6 @@
-"""Make a drawn data set OUT/long_range/NAME whose objects are told by what is far away.
+"""Make a drawn data set OUT/long_range/NAME whose objects are told by what is far away."""
 
-Example: python tools/make_long_range.py beacon datasets
-Larger:  python tools/make_long_range.py beacon datasets --width 1344 --height 256 --object-size 48
-"""
-
-import argparse
-from pathlib import Path
-
-from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.experiments.long_range.data import field_of_config
-from nonlocal_det.synthetic.long_range import DATA_SETS, find_set, make_long_range
-
-
-def main() -> None:
-    """Parse the command line, make the data set and print where it is."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", help=", ".join(DATA_SETS))
-    parser.add_argument("out", type=Path, help="folder of all data sets, e.g. datasets")
-    parser.add_argument(
-        "--config-file",
-        help="whose backbone's receptive field is the unit of the annotated distances; by default "
-        "the data set's own",
-    )
-    parser.add_argument("--train", type=int, help="training images; by default the data set's own")
-    parser.add_argument("--val", type=int, default=100, help="to choose learning rates on")
-    parser.add_argument("--test", type=int, help="to measure on; by default the data set's own")
-    parser.add_argument("--height", type=int, help="pixels; by default the data set's own")
-    parser.add_argument("--width", type=int, help="pixels; by default the data set's own")
-    parser.add_argument("--object-size", type=int, default=24, help="of a shape, pixels")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--force", action="store_true", help="replace data made otherwise")
-    args = parser.parse_args()
-    with one_line_errors():
-        output, field = field_of_config(args.config_file or find_set(args.name).config)
-        target = make_long_range(
-            args.out,
-            args.name,
-            receptive_field=field.size,
-            num_train=args.train,
-            num_val=args.val,
-            num_test=args.test,
-            height=args.height,
-            width=args.width,
-            object_size=args.object_size,
-            seed=args.seed,
-            force=args.force,
-        )
-    print(f"{target} (receptive field of {output}: {field.size} px)")
-
+from nonlocal_det.cli.make_long_range import main
 
 if __name__ == "__main__":
     main()

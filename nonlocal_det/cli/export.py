@@ -1,4 +1,14 @@
-"""A trained model into another format: pictures to check it with, and the file."""
+"""A trained model as TorchScript, ONNX, torch.export or plain weights, checked before it is kept.
+
+Examples:
+    export_model.py --config-file quick/nl_mask_keypoint_rcnn_R18 --format onnx --output model.onnx
+    export_model.py --config-file nl_mask_rcnn_R50 --format torchscript --output nl.ts --images a/
+
+The file takes an image (3, H, W), float32 from 0 to 255, resized as INPUT.MIN_SIZE_TEST says and in
+the order of channels of INPUT.FORMAT, and a threshold: detections score more. It gives boxes,
+scores, classes, masks (R, 28, 28) within the boxes and keypoints (R, K, 3) as x, y, score, in the
+pixels of that image; nonlocal_det.export.to_instances brings them into the picture.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +17,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nonlocal_det.export import Exported, export_model, find_format
-from nonlocal_det.inference.detector import Detector
+from nonlocal_det.export import FORMATS, Exported, export_model, find_format
+from nonlocal_det.inference.detector import Detector, load_model_config
 from nonlocal_det.synthetic.mini_coco import MIN_SIZE
 from nonlocal_det.visualization import find_images, read_picture
+
+from .arguments import build_config_parser
+from .errors import one_line_errors
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, export and say how near the file is to the model."""
+    parser = build_config_parser(__doc__ or "")
+    parser.add_argument("--weights", type=Path, help="default: OUTPUT_DIR/model_final.pth")
+    parser.add_argument("--format", required=True, metavar="NAME", help=", ".join(FORMATS))
+    parser.add_argument("--output", type=Path, required=True, help="the file")
+    parser.add_argument(
+        "--images", nargs="+", default=[], help="what to check with; default: drawn; an option next"
+    )
+    args = parser.parse_args(argv)
+    with one_line_errors():
+        find_format(args.format, args.output)  # before any work
+        detector = Detector(load_model_config(args), args.weights)
+        print(export_detector(detector, args.format, args.output, args.images))
+
 
 SHARES = (0.85, 1.0, 0.9, 0.8, 0.7, 0.6)
 """Sizes of the drawn pictures, as shares of ``INPUT.MIN_SIZE_TEST``: the example, and five."""

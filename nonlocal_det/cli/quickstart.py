@@ -1,9 +1,11 @@
 """The whole path on a bare machine in minutes: draw data, train, evaluate, write pictures."""
 
+import argparse
 import logging
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,20 @@ from nonlocal_det.visualization import (
 )
 
 from .arguments import build_argument_parser, config_from_arguments
+from .errors import one_line_errors
 from .train import run
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
 TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
 logger = logging.getLogger("nonlocal_det")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run the quickstart."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
+    with one_line_errors():
+        quickstart(parser.parse_args(argv).opts)
 
 
 def quickstart(options: list[str] | None = None) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def _git(*arguments: str) -> str:
 def command() -> str:
     """Write the command line of this process for a user to repeat."""
     script, *arguments = sys.argv
+    if script.startswith("python -m "):  # nonlocal_det/__main__.py
+        return f"{script} {shlex.join(arguments)}".strip()
     path = Path(script).resolve()
     if path.is_relative_to(PACKAGE):  # as `python -m` leaves it
         module = path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".")

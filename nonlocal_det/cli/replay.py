@@ -1,0 +1,27 @@
+"""Run a training step that went wrong again: ``replay_batch.py output/nonfinite/batch_X.pth``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from nonlocal_det.training.step import describe_replay, replay
+
+from .errors import one_line_errors
+
+REPRODUCED = 3
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print what the file says and what happens now; exit with 3 if it goes wrong again."""
+    parser = argparse.ArgumentParser(
+        description="Run a saved training batch again: same config, weights, random numbers and "
+        "precision; say which module goes wrong first. Exit status: 0 all finite now, 3 not, "
+        "1 the file cannot be used."
+    )
+    parser.add_argument("file", type=Path, help="OUTPUT_DIR/nonfinite/batch_*.pth")
+    parser.add_argument("--device", help="cpu or cuda; by default as it ran, where there is such")
+    args = parser.parse_args(argv)
+    with one_line_errors():
+        result = replay(args.file, args.device)
+    print(describe_replay(result))
+    raise SystemExit(REPRODUCED if result.finding is not None else 0)
