@@ -220,8 +220,8 @@ class SafeCheckpointer(DetectionCheckpointer):
         logger.log(logging.INFO if report.fits() else logging.WARNING, f"loaded {report}")
         if self._required == "all" and not report.fits():
             raise ValueError(
-                f"{report.source} is of another model: {'; '.join(report.details())}; continue "
-                "with its own config, or --allow-unmatched to continue all the same"
+                f"{report.source} is of another model: {'; '.join(report.details())}; give "
+                "the config it was trained with, or --allow-unmatched to go on all the same"
             )
         lacking = report.unmatched_backbone if self._required == "backbone" else []
         if lacking:

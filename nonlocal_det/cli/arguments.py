@@ -66,7 +66,8 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     add(
         "--allow-unmatched",
         action="store_true",
-        help="train even if the weights leave tensors of the backbone as they were",
+        help="train even if the weights leave tensors of the backbone as they were, and evaluate "
+        "weights of another model",
     )
     add(
         "--trust-checkpoint",

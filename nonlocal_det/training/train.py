@@ -77,10 +77,19 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``."""
+    """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``.
+
+    Raises:
+        ValueError: the weights are of another model, and there is no ``--allow-unmatched``.
+    """
     model = Trainer.build_model(cfg)
     check_model(cfg, model, args.config_file)
-    checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, trust=args.trust_checkpoint)
+    checkpointer = SafeCheckpointer(
+        model,
+        cfg.OUTPUT_DIR,
+        require="nothing" if args.allow_unmatched else "all",
+        trust=args.trust_checkpoint,
+    )
     resume = args.resume and checkpointer.has_checkpoint()
     if args.resume and not resume:
         logger.warning(f"--resume: there is no checkpoint in {cfg.OUTPUT_DIR}; using MODEL.WEIGHTS")

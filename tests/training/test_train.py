@@ -127,3 +127,21 @@ def test_memory_is_not_measured_where_python_cannot(monkeypatch):
     """As on Windows."""
     monkeypatch.setitem(sys.modules, "resource", None)
     assert _peak_memory("cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["MODEL.ROI_HEADS.NUM_CLASSES", "3"], ["box_predictor.cls_score", "--allow-unmatched"]),
+        (["MODEL.BACKBONE.NAME", "build_resnet_fpn_backbone"], ["res4.nl0", "unexpected"]),
+        (["MODEL.NONLOCAL.AFTER_BLOCKS", "[[], [], [0, 1], []]"], ["res4.nl1", "missing"]),
+    ],
+)
+def test_an_evaluation_of_another_models_weights_is_refused(mini_coco, tmp_path, options, words):
+    from trained_model import NAME, save_weights
+
+    weights = save_weights(tmp_path / "w.pth", NAME)
+    options += ["MODEL.WEIGHTS", str(weights)]
+    with pytest.raises(ValueError, match="another model") as error:
+        run(tmp_path, "--eval-only", *options)
+    assert all(word in str(error.value) for word in words), str(error.value)
