@@ -70,7 +70,8 @@ def find_config(name: str) -> str:
     """Find the path of the config that a user means: a path, or the name of a packaged config.
 
     ``configs/nl_mask_rcnn_R101.yaml`` works in a checkout because it is a path, and everywhere
-    else because the packaged config of that name is found.
+    else because the packaged config of that name is found. A LazyConfig's name ends in ``.py``, as
+    ``lazy/nl_mask_rcnn_R101.py``.
 
     Raises:
         FileNotFoundError: neither exists; suggests the nearest names.
@@ -82,7 +83,7 @@ def find_config(name: str) -> str:
     if Path(name).is_file():
         return name
     stem = name.removeprefix("configs/").removesuffix(".yaml")
-    path = _root() / f"{stem}.yaml"
+    path = _root() / (stem if stem.endswith(".py") else f"{stem}.yaml")
     if path.is_file():
         return str(path)
     raise FileNotFoundError(f"--config-file {name}: no such file or config; {_suggest(stem)}")

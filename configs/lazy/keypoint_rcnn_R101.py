@@ -1,4 +1,4 @@
-"""Keypoint R-CNN R101-FPN: the baseline of nl_keypoint_rcnn_R101.py."""
+"""Keypoint R-CNN with a ResNet-101-FPN."""
 
 from .keypoint_rcnn_R50 import dataloader, lr_multiplier, model, optimizer, train
 

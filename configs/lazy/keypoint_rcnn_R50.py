@@ -1,13 +1,10 @@
-"""Keypoint R-CNN R50-FPN: the baseline of nl_keypoint_rcnn_R50.py."""
+"""Keypoint R-CNN with a ResNet-50-FPN: Detectron2's LazyConfig with its 1x schedule."""
 
-from detectron2.config import LazyCall as L
 from detectron2.model_zoo import get_config
 
 from nonlocal_det.evaluation import COCOEvaluator
 
-from .mask_rcnn_R50 import lr_multiplier, optimizer, train
-
-dataloader = get_config("common/data/coco_keypoint.py").dataloader
-dataloader.evaluator = L(COCOEvaluator)(dataset_name="${..test.dataset.names}")
-model = get_config("common/models/keypoint_rcnn_fpn.py").model
-model.backbone.bottom_up.freeze_at = 2
+_base = get_config("COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x.py")
+dataloader, model, train = _base.dataloader, _base.model, _base.train
+optimizer, lr_multiplier = _base.optimizer, _base.lr_multiplier
+dataloader.evaluator._target_ = COCOEvaluator

@@ -1,4 +1,4 @@
-"""Mask R-CNN R101-FPN: the baseline of nl_mask_rcnn_R101.py."""
+"""Mask R-CNN with a ResNet-101-FPN."""
 
 from .mask_rcnn_R50 import dataloader, lr_multiplier, model, optimizer, train
 

@@ -1,7 +1,15 @@
 """Four non-local blocks in the keypoint head, and one in the backbone."""
 
-from nonlocal_det.detection.lazy import lazy_blocks_in_backbone
+from detectron2.config import LazyCall
+
+from nonlocal_det.detection import NonLocalGeneralizedRCNN, add_nonlocal
+from nonlocal_det.layers import BlockOptions
 
 from .nl_keypoint_rcnn_R50_head import dataloader, lr_multiplier, model, optimizer, train
 
-lazy_blocks_in_backbone(model)
+model._target_ = NonLocalGeneralizedRCNN  # blocks blind to the batch's padding
+model.backbone = LazyCall(add_nonlocal)(
+    backbone=model.backbone,
+    after_blocks=[[], [], [-2], []],
+    options=LazyCall(BlockOptions)(norm=""),
+)

@@ -1,7 +1,14 @@
 """Four non-local blocks in the keypoint head, after every second convolution."""
 
-from nonlocal_det.detection.lazy import lazy_blocks_in_keypoint_head
+from detectron2.config import LazyCall
+
+from nonlocal_det.detection import NonLocalKRCNNConvDeconvUpsampleHead
+from nonlocal_det.layers import BlockOptions
 
 from .keypoint_rcnn_R50 import dataloader, lr_multiplier, model, optimizer, train
 
-lazy_blocks_in_keypoint_head(model)
+model.roi_heads.keypoint_head.update(
+    _target_=NonLocalKRCNNConvDeconvUpsampleHead,
+    after_convs=[2, 4, 6, 8],
+    options=LazyCall(BlockOptions)(norm=""),
+)

@@ -19,8 +19,6 @@ from .stream import (
     build_mapper,
     build_test_loader,
     build_train_stream,
-    strict_test_loader,
-    train_stream,
 )
 from .workers import ignore_signals_in_workers
 
@@ -47,6 +45,4 @@ __all__ = [
     "replace_json",
     "seed_everything",
     "seeded",
-    "strict_test_loader",
-    "train_stream",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode, get_cfg
+from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetFromList,
     DatasetMapper,
@@ -79,47 +79,6 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
     return loader
 
 
-def train_stream(
-    *,
-    dataset: list[Sample],
-    mapper: Mapper,
-    total_batch_size: int,
-    num_workers: int = 0,
-    aspect_ratio_grouping: bool = True,
-    sampler: str = "TrainingSampler",
-    repeat_threshold: float = 0.0,
-) -> "TrainStream":
-    """Build the stream that `build_train_stream` makes of a YAML config, for a LazyConfig.
-
-    Detectron2's ``build_detection_train_loader`` takes the first five arguments, but its images
-    start anew on a resume.
-
-    Args:
-        dataset: records of images, as Detectron2's ``get_detection_dataset_dicts`` gives them.
-        mapper: see `Mapper`.
-        total_batch_size: images of a step in all processes.
-        num_workers: loading processes of each process.
-        aspect_ratio_grouping: whether the images of a batch are all wide or all high.
-        sampler: ``TrainingSampler`` or ``RepeatFactorTrainingSampler``.
-        repeat_threshold: of the latter.
-
-    Raises:
-        ValueError: the batch cannot be shared out to the processes, or the data is no list.
-    """
-    if not isinstance(dataset, list):
-        raise ValueError(
-            f"dataloader.train.dataset is a {type(dataset).__name__}; train_stream takes a list of "
-            "records. Give dataloader.train Detectron2's build_detection_train_loader for others"
-        )
-    cfg = get_cfg()  # Detectron2 builds its samplers from one
-    cfg.SOLVER.IMS_PER_BATCH = total_batch_size
-    cfg.DATALOADER.NUM_WORKERS = num_workers
-    cfg.DATALOADER.ASPECT_RATIO_GROUPING = aspect_ratio_grouping
-    cfg.DATALOADER.SAMPLER_TRAIN = sampler
-    cfg.DATALOADER.REPEAT_THRESHOLD = repeat_threshold
-    return TrainStream(cfg, dataset, mapper)
-
-
 def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
     """Build Detectron2's test loader, which names an image that cannot be read.
 
@@ -130,22 +89,6 @@ def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
     mapper = StrictMapper(build_mapper(cfg, [name], is_train=False))
     loader: Iterable[Batch] = ignore_signals_in_workers(
         build_detection_test_loader(cfg, name, mapper=mapper)
-    )
-    return loader
-
-
-def strict_test_loader(
-    *, dataset: list[Sample], mapper: Mapper, num_workers: int = 0
-) -> Iterable[Batch]:
-    """Build `build_test_loader`'s loader, for a LazyConfig.
-
-    Args:
-        dataset: records of images.
-        mapper: see `Mapper`.
-        num_workers: loading processes.
-    """
-    loader: Iterable[Batch] = build_detection_test_loader(
-        dataset, mapper=StrictMapper(mapper), num_workers=num_workers
     )
     return loader
 

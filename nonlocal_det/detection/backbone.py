@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY
-from detectron2.modeling.backbone import FPN, ResNet, build_resnet_backbone
+from detectron2.modeling.backbone import FPN, Backbone, ResNet, build_resnet_backbone
 from detectron2.modeling.backbone.fpn import (
     build_resnet_fpn_backbone,
     build_retinanet_resnet_fpn_backbone,
@@ -22,10 +22,10 @@ DETECTION_BLOCK = BlockOptions(norm="")
 
 
 def add_nonlocal(
-    resnet: ResNet,
+    backbone: Backbone,
     after_blocks: Sequence[Sequence[int]],
     options: BlockOptions = DETECTION_BLOCK,
-) -> ResNet:
+) -> Backbone:
     """Insert non-local blocks into a built ResNet or ResNeXt, of any depth and variant.
 
     *Source*: Wang et al., Non-local Neural Networks, Sec. 6: "right before the last residual block
@@ -35,16 +35,16 @@ def add_nonlocal(
     of the ResNet changes, so its pre-trained weights load as before.
 
     Args:
-        resnet: changed in place.
+        backbone: a ResNet, or an FPN on one; changed in place.
         after_blocks: for each of res2, res3, res4, res5 the residual blocks to follow, as Python
             indices: 0 is the first, -1 the last.
         options: of every block.
 
     Returns:
-        The same ``resnet``.
+        The same ``backbone``.
 
     Raises:
-        TypeError: not a Detectron2 ResNet.
+        TypeError: not a Detectron2 ResNet, nor an FPN on one.
         ValueError: no position at all, one that does not exist or is given twice, or one in a
             frozen stage, where the block could never learn.
 
@@ -55,16 +55,17 @@ def add_nonlocal(
         >>> [name for name, _ in add_nonlocal(resnet, [[], [], [-2], []]).res4.named_children()]
         ['0', 'nl0', '1']
     """
+    resnet = backbone.bottom_up if isinstance(backbone, FPN) else backbone
     if not isinstance(resnet, ResNet):
         raise TypeError(f"add_nonlocal needs a Detectron2 ResNet, not a {type(resnet).__name__}")
     stages = {name: getattr(resnet, name) for name in STAGES if hasattr(resnet, name)}
     insert_blocks(stages, after_blocks, options)
-    return resnet
+    return backbone
 
 
-def _extend(resnet: ResNet, cfg: CfgNode) -> ResNet:
+def _extend(backbone: Backbone, cfg: CfgNode) -> Backbone:
     options = block_options(cfg)
-    return add_nonlocal(resnet, cfg.MODEL.NONLOCAL.AFTER_BLOCKS, options)
+    return add_nonlocal(backbone, cfg.MODEL.NONLOCAL.AFTER_BLOCKS, options)
 
 
 @BACKBONE_REGISTRY.register()
@@ -76,14 +77,10 @@ def build_nonlocal_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResN
 @BACKBONE_REGISTRY.register()
 def build_nonlocal_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """Detectron2's ResNet-FPN with the non-local blocks of ``MODEL.NONLOCAL``."""
-    fpn = fit_top_block(build_resnet_fpn_backbone(cfg, input_shape))
-    _extend(fpn.bottom_up, cfg)
-    return fpn
+    return _extend(fit_top_block(build_resnet_fpn_backbone(cfg, input_shape)), cfg)
 
 
 @BACKBONE_REGISTRY.register()
 def build_nonlocal_retinanet_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """Detectron2's ResNet-FPN for RetinaNet with the non-local blocks of ``MODEL.NONLOCAL``."""
-    fpn = build_retinanet_resnet_fpn_backbone(cfg, input_shape)
-    _extend(fpn.bottom_up, cfg)
-    return fpn
+    return _extend(build_retinanet_resnet_fpn_backbone(cfg, input_shape), cfg)

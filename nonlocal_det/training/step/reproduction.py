@@ -154,13 +154,7 @@ def _build(config: str, device: torch.device, path: Path) -> nn.Module:
     cfg = get_cfg()
     add_nonlocal_config(cfg)
     try:
-        given = CfgNode.load_cfg(config)  # plain YAML
-        if "dataloader" in given:
-            raise ValueError(
-                f"{path} is of a LazyConfig training, whose model only its program can build: run "
-                "nonlocal_det.training.step.diagnosis.diagnose there, or train the YAML twin"
-            )
-        cfg.merge_from_other_cfg(given)
+        cfg.merge_from_other_cfg(CfgNode.load_cfg(config))  # plain YAML
     except KeyError as error:
         raise ValueError(
             f"{path}: its config has a key that is not known here ({error.args[0]}); call "
