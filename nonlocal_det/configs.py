@@ -97,10 +97,10 @@ def config_hash(cfg: CfgNode) -> str:
     """
     defaults = get_cfg()
     add_nonlocal_config(defaults)
-    known = dict(_leaves(defaults))
+    known = dict(config_leaves(defaults))
     changed = {
         key: value
-        for key, value in _leaves(cfg)
+        for key, value in config_leaves(cfg)
         if key not in NOT_THE_MODEL and (key not in known or known[key] != value)
     }
     text = json.dumps(changed, sort_keys=True, default=str)
@@ -134,17 +134,17 @@ def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
         if "Non-existent" not in message:
             raise ValueError(f"{source}: {message}") from error
         unknown = message.split(":", 1)[1].strip()
-        near = difflib.get_close_matches(unknown, [key for key, _ in _leaves(cfg)], n=3)
+        near = difflib.get_close_matches(unknown, [key for key, _ in config_leaves(cfg)], n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "see Detectron2's config reference"
         if unknown.startswith("--"):
             hint = "options come before the KEY VALUE pairs"
         raise ValueError(f"{source}: there is no config key {unknown}; {hint}") from error
 
 
-def _leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every key, as ``MODEL.NONLOCAL.SCALE``, with its value; sequences as lists."""
+def config_leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key of a config, as ``MODEL.NONLOCAL.SCALE``, and its value, tuples as lists."""
     for key, value in node.items():
         if isinstance(value, CfgNode):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from config_leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, list(value) if isinstance(value, tuple) else value

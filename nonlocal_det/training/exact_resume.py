@@ -5,14 +5,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
 
 from nonlocal_det.checkpoint import has_checkpoint
+from nonlocal_det.configs import NOT_THE_MODEL, config_leaves
 from nonlocal_det.data import STEP, TrainStream, seed_everything
 
 from .metrics_history import collect_scalars, restore_scalars, trim_metrics
+from .provenance import data_hashes
 
 logger = logging.getLogger("nonlocal_det")
 MARK = "continued_by_torchrun"  # in OUTPUT_DIR: the checkpoints are of the training that runs
@@ -25,16 +28,24 @@ class ExactResume(HookBase):
     and the process; the stream of images continues where the checkpoint was made. Nothing depends
     on what a process has drawn before, so no state of generators is saved. First of the hooks.
 
+    What the user changes in the config for a resumed training is applied, logged, and named in
+    `inexact`; torch's optimizer would take its old settings from the checkpoint.
+
     Args:
         cfg: a full config; ``SEED`` below 0: drawn once, and kept by the checkpoints.
+        optimizer: as the config has built it.
 
     Attributes:
         seed: of the training.
         inexact: why this training is not what one without interruption would have been.
     """
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> None:
         self.cfg = cfg
+        self._settings = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in optimizer.param_groups
+        ]
         self.seed = cfg.SEED
         self.inexact: list[str] = []
         self._saved: dict[str, Any] = {}
@@ -45,6 +56,8 @@ class ExactResume(HookBase):
             "seed": self.seed,
             "images": [stream.images for stream in self._streams()],
             "order": self._order(),
+            "config": self.cfg.dump(),
+            "data": data_hashes(self.cfg.DATASETS.TRAIN) if comm.is_main_process() else {},
             "inexact": list(self.inexact),
             "scalars": collect_scalars(getattr(self.trainer, "storage", None)),
         }
@@ -65,7 +78,11 @@ class ExactResume(HookBase):
             stream.continue_from(self.seed, given)
         if start == 0:
             return
+        settings = self._changed_settings(saved)
         changes = self._changes(f"from iteration {start}", saved)
+        changes += [f"from iteration {start} {line}" for line in settings]
+        if any(line.startswith("SOLVER.") for line in settings):
+            self._apply_settings()
         for change in changes:
             logger.warning(f"the resumed training is not exactly the one it resumes: {change}")
         if not changes:
@@ -129,6 +146,45 @@ class ExactResume(HookBase):
                     )
             changes.append(f"{at} {key} is {value}, not {before}: {effect}")
         return changes
+
+    def _changed_settings(self, saved: dict[str, Any]) -> list[str]:
+        """Name the keys, and the data, that are not those of the checkpoint."""
+        if "config" not in saved:
+            return []
+        before = dict(config_leaves(CfgNode.load_cfg(saved["config"])))
+        now = dict(config_leaves(CfgNode.load_cfg(self.cfg.dump())))
+        order = self._order()
+        changes = [
+            f"{key} is {now[key]}, not {before.get(key)}"
+            for key in now
+            if key not in order and _decides_training(key) and now[key] != before.get(key)
+        ]
+        # one process reads the files; state_dict is called in that one only, so it cannot gather
+        hashes = data_hashes(self.cfg.DATASETS.TRAIN) if comm.is_main_process() else {}
+        old, new = saved.get("data", {}), comm.all_gather(hashes)[0]
+        changes += [
+            f"the annotations of {name!r} are another file"
+            for name in new
+            if name in old and "-" not in (old[name], new[name]) and old[name] != new[name]
+        ]
+        return changes
+
+    def _apply_settings(self) -> None:
+        """Give the optimizer the config's settings, and the rate that its schedule has here."""
+        trainer = self.trainer
+        groups, scheduler = trainer.optimizer.param_groups, trainer.scheduler
+        for group, settings in zip(groups, self._settings, strict=True):
+            group.update(settings)
+        scheduler.base_lrs = [settings["initial_lr"] for settings in self._settings]
+        for group, rate in zip(groups, scheduler.get_lr(), strict=True):
+            group["lr"] = rate
+
+
+def _decides_training(key: str) -> bool:
+    """Tell whether a key changes what a resumed training computes up to its old end."""
+    later = key in ("SOLVER.MAX_ITER", "SOLVER.STEPS", "MODEL.WEIGHTS", *NOT_THE_MODEL)
+    testing = key.startswith("TEST.") and "PRECISE_BN" not in key
+    return not (later or testing or key.endswith("_TEST"))
 
 
 def draw_seed(cfg: CfgNode, resume: bool) -> CfgNode:

@@ -99,7 +99,7 @@ class Trainer(DefaultTrainer):
             require="nothing" if self.checkpoints.allow_unmatched else "backbone",
             trust=self.checkpoints.trust,
         )
-        self.exact_resume = ExactResume(cfg)
+        self.exact_resume = ExactResume(cfg, optimizer)
         self.register_hooks(self.build_hooks())
         self.step = self._build_step(step or StepOptions())
         if isinstance(loader, TrainStream):

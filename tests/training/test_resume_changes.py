@@ -131,7 +131,7 @@ def test_processes_draw_other_chance_and_every_step_its_own(monkeypatch):
     draws = []
     cfg = get_cfg()
     cfg.SEED = 0
-    hook = ExactResume(cfg)
+    hook = ExactResume(cfg, torch.optim.SGD([torch.zeros(1)], lr=1))
     hook.trainer = OfStep()
     for step, rank in [(0, 0), (1, 0), (0, 1), (0, 0)]:
         OfStep.iter = step
@@ -140,3 +140,51 @@ def test_processes_draw_other_chance_and_every_step_its_own(monkeypatch):
         draws.append(torch.rand(1).item())
     assert len(set(draws)) == 3
     assert draws[0] == draws[3]
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "now"),
+    [
+        (["SOLVER.BASE_LR", "0.003"], "SOLVER.BASE_LR", lambda g: g["initial_lr"] == 0.003),
+        (["SOLVER.WEIGHT_DECAY", "0.3"], "SOLVER.WEIGHT_DECAY", lambda g: 0.3 == g["weight_decay"]),
+        (["SOLVER.MOMENTUM", "0.5"], "SOLVER.MOMENTUM", lambda g: g["momentum"] == 0.5),
+        (["INPUT.RANDOM_FLIP", "none"], "INPUT.RANDOM_FLIP", lambda g: True),
+        (["SOLVER.CLIP_GRADIENTS.CLIP_VALUE", "0.1"], "CLIP_VALUE", lambda g: True),
+    ],
+)
+def test_what_the_user_changes_is_applied_and_named(
+    mini_coco, whole, tmp_path, messages, options, key, now
+):
+    folder = tmp_path / "again"
+    continue_in(folder, whole)
+    trainer = train(folder, *options)
+    assert any(now(group) for group in trainer.optimizer.param_groups)
+    (named,) = trainer.exact_resume.inexact
+    assert f"{key} is {options[1]}, not" in named
+    assert any(named in message for message in messages())
+
+
+def test_the_rate_after_a_changed_base_is_the_schedules(mini_coco, whole, tmp_path):
+    folder = tmp_path / "again"
+    continue_in(folder, whole)
+    trainer = train(folder, "SOLVER.BASE_LR", "0.003")
+    factor = trainer.scheduler.get_lr()[0] / trainer.scheduler.base_lrs[0]
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.003 * factor)
+
+
+def test_other_annotations_are_named(mini_coco, whole, tmp_path):
+    folder = tmp_path / "again"
+
+    def relabel(hooks):
+        hooks["ExactResume"]["data"] = {"mini_coco_keypoints_train": "0" * 64}
+
+    continue_in(folder, whole, relabel)
+    (named,) = train(folder).exact_resume.inexact
+    assert "annotations of 'mini_coco_keypoints_train' are another file" in named
+
+
+def test_what_says_nothing_to_the_training_changes_nothing(mini_coco, whole, tmp_path):
+    folder = tmp_path / "again"
+    continue_in(folder, whole)
+    options = ("TEST.DETECTIONS_PER_IMAGE", "7", "INPUT.MIN_SIZE_TEST", "48", "VIS_PERIOD", "0")
+    assert train(folder, *options).exact_resume.inexact == []
