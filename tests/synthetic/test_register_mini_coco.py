@@ -80,7 +80,7 @@ def test_registering_again_points_the_names_to_the_new_root(registered: Path) ->
 def test_importing_registers_under_detectron2_datasets_without_a_file(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['cv2'] = None\n"  # nor does it need OpenCV
-        "import nonlocal_det.data\n"
+        "import nonlocal_det.synthetic\n"
         "from detectron2.data import MetadataCatalog\n"
         "print(MetadataCatalog.get('mini_coco_keypoints_val').image_root)"
     )
