@@ -63,7 +63,7 @@ def test_an_old_or_broken_detectron2_is_named(tmp_path, source, words):
 def test_training_and_figures_of_attention_need_no_opencv():
     code = "import sys; sys.modules['cv2'] = None\n"
     code += "import nonlocal_det.training, nonlocal_det.evaluation\n"
-    code += "from nonlocal_det.visualization import draw_looks, draw_predictions\n"
+    code += "from nonlocal_det.visualization import draw_attention, draw_predictions\n"
     code += "draw_predictions([], None, None)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = result.stderr.strip().splitlines()[-1]

@@ -13,8 +13,8 @@ from trained_model import NAME, SMALL, save_weights
 
 from nonlocal_det import model_zoo
 from nonlocal_det.data import import_cv2
+from nonlocal_det.inference.sources import VideoFile
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
-from nonlocal_det.visualization import VideoFile
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "tools" / "README.md").read_text()

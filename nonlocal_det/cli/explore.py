@@ -17,7 +17,7 @@ from nonlocal_det.explorer.explorer import Explorer
 from nonlocal_det.explorer.models import ExplorerModel
 from nonlocal_det.explorer.uploads import UploadLimits
 from nonlocal_det.inference.detector import Detector, load_model_config
-from nonlocal_det.visualization import find_images
+from nonlocal_det.inference.sources import find_images
 
 from .arguments import build_config_parser
 from .errors import one_line_errors

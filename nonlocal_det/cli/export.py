@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nonlocal_det.export import FORMATS, Exported, export_model, find_format
 from nonlocal_det.inference.detector import Detector, load_model_config
+from nonlocal_det.inference.sources import find_images, read_picture
 from nonlocal_det.synthetic.mini_coco import MIN_SIZE
-from nonlocal_det.visualization import find_images, read_picture
 
 from .arguments import build_config_parser
 from .errors import one_line_errors

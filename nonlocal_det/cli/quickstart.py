@@ -14,13 +14,13 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from nonlocal_det.inference.attention_queries import Question, ask
 from nonlocal_det.inference.detector import Detector
+from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.visualization import (
-    draw_looks,
+    draw_attention,
     draw_losses,
     draw_predictions,
     read_metrics,
-    read_picture,
     record_attention,
 )
 
@@ -111,4 +111,4 @@ def _draw_attention(detector: Detector, record: dict[str, Any], path: Path) -> P
     with record_attention(detector.model) as maps:
         (found,) = detector([image])
         (look,) = ask(maps, Question(point), 0, found, detector.metadata)
-    return draw_looks(image, [look.maps], path, titles=["from the dot"])
+    return draw_attention(image, [look.maps], path, titles=["from the dot"])

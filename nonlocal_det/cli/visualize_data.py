@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nonlocal_det.cli.arguments import build_config_parser, config_from_arguments
 from nonlocal_det.cli.errors import one_line_errors
-from nonlocal_det.visualization.training_images import draw_training_images
+from nonlocal_det.visualization import draw_training_images
 
 
 def main(argv: Sequence[str] | None = None) -> None:

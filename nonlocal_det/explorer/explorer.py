@@ -10,13 +10,13 @@ from detectron2.data import Metadata
 from detectron2.structures import Instances
 
 from nonlocal_det.inference.attention_queries import instance_at, look_from
+from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.visualization import (
     STYLES,
     TOP_K,
     AttentionMap,
     AttentionMaps,
     draw_instances,
-    read_picture,
     record_attention,
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nonlocal_det.visualization import AttentionMap, figure_of_looks, new_figure
+from nonlocal_det.visualization import AttentionMap, attention_figure, new_figure
 
 from .explorer import LookOptions
 
@@ -26,14 +26,14 @@ def as_png(pixels: np.ndarray) -> bytes:
 
 
 def png_of_looks(image: np.ndarray, looks: Sequence[AttentionMap], options: LookOptions) -> bytes:
-    """Where one query looks, a column for each block; see `figure_of_looks`.
+    """Where one query looks, a column for each block; see `attention_figure`.
 
     Args:
         image: RGB pixels (H, W, 3).
         looks: at least one.
         options: styles and arrows.
     """
-    return _png(figure_of_looks(image, [looks], styles=options.styles, top_k=options.top_k))
+    return _png(attention_figure(image, [looks], styles=options.styles, top_k=options.top_k))
 
 
 @dataclass(frozen=True)

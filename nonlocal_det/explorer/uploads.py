@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image
 
-from nonlocal_det.visualization import decode_picture
+from nonlocal_det.inference.sources import decode_picture
 
 MAX_SIDE = 1600
 """Pictures are made smaller until their longer side is that: what the page draws stays quick."""

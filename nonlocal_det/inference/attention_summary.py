@@ -19,12 +19,12 @@ from nonlocal_det.visualization import (
     describe_map,
     draw_summary,
     query_independence,
-    read_picture,
     record_attention,
 )
 
 from .attention_queries import find_roi
 from .detector import Detector
+from .sources import read_picture
 
 Row = dict[str, Any]
 GRID = 64
@@ -104,7 +104,7 @@ def _look(
         )
         where = {"block": name, "image_id": record["image_id"], "instance": k}
         rows.append({**where, "query_x": x, "query_y": y, **said})
-    grids = [maps.spread(name, roi=roi, most=GRID) for roi in (rois if in_head else [None])]
+    grids = [maps.at_grid(name, roi=roi, most=GRID) for roi in (rois if in_head else [None])]
     return rows, [query_independence(grid) for grid in grids]
 
 

@@ -17,19 +17,15 @@ from nonlocal_det.layers.options import one_of
 from nonlocal_det.visualization import (
     STYLES,
     AttentionMaps,
-    CocoDetections,
-    VideoFile,
+    draw_attention,
     draw_instances,
-    draw_looks,
-    find_images,
-    frame_rate,
-    read_frames,
-    read_picture,
     record_attention,
 )
 
 from .attention_queries import Question, ask
+from .coco_json import CocoDetections
 from .detector import Detector
+from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,9 @@ class _Session:
             number = f"_{figure + 1}" if options.question.of == "keypoints" else ""
             path = options.out / f"{name}_attention{number}.png"
             rows, titles = [look.maps for look in ours], [look.title for look in ours]
-            draw_looks(image, rows, path, styles=options.styles, top_k=options.top_k, titles=titles)
+            draw_attention(
+                image, rows, path, styles=options.styles, top_k=options.top_k, titles=titles
+            )
             self.result.written.append(path)
 
     def finish(self) -> DemoResult:

@@ -17,12 +17,12 @@ from nonlocal_det.visualization import (
     new_figure,
     paint_arrows,
     paint_heat,
-    read_picture,
     record_attention,
 )
 
 from .attention_queries import Question, ask
 from .detector import Detector
+from .sources import read_picture
 
 TITLES = ("found", "where the block in res4 looks from the dot", "its strongest positions")
 

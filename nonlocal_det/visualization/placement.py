@@ -38,17 +38,12 @@ class Placement:
 
     @property
     def box(self) -> Box:
-        """What the grid covers: x0, y0, x1, y1; perhaps into the padding."""
-        rows, columns = self.shape
-        return (
-            self.x0,
-            self.y0,
-            self.x0 + columns * self.cell_x,
-            self.y0 + rows * self.cell_y,
-        )
+        """The area of the grid: x0, y0, x1, y1; perhaps into the padding."""
+        (rows, columns), x0, y0 = self.shape, self.x0, self.y0
+        return x0, y0, x0 + columns * self.cell_x, y0 + rows * self.cell_y
 
     def position_of(self, point: Point) -> tuple[int, int]:
-        """The query position (row, column) whose cell holds a point (x, y) of the image.
+        """Find the query position (row, column) whose cell holds a point (x, y) of the image.
 
         A point within a cell's width of a region's border counts as inside of it: joints are found
         on the border itself.
@@ -70,24 +65,24 @@ class Placement:
             x0, y0, x1, y1 = self.box
             raise ValueError(
                 f"point ({x:g}, {y:g}) is outside of the region x {x0:.1f}..{x1:.1f}, "
-                f"y {y0:.1f}..{y1:.1f} that this block sees; give a point inside"
+                f"y {y0:.1f}..{y1:.1f} that this block gets; give a point inside"
             )
         return min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
 
     def centre_of(self, position: tuple[int, int]) -> Point:
-        """The middle (x, y) of a query position's cell."""
+        """Return the middle (x, y) of a query position's cell."""
         row, column = position
         return self.x0 + (column + 0.5) * self.cell_x, self.y0 + (row + 0.5) * self.cell_y
 
     def key_edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where keys begin and end: x (Kw + 1), y (Kh + 1)."""
+        """Return where keys begin and end: x (Kw + 1), y (Kh + 1)."""
         return (
             self.x0 + self.cell_x * _edges(self.shape[1], self.key_shape[1]),
             self.y0 + self.cell_y * _edges(self.shape[0], self.key_shape[0]),
         )
 
     def key_centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """The middles of what keys cover of the image: x (Kw), y (Kh).
+        """Return the middles of what keys cover of the image: x (Kw), y (Kh).
 
         A key that is wholly in the padding keeps the middle of its cells.
         """
@@ -107,16 +102,16 @@ def _edges(cells: int, keys: int) -> np.ndarray:
 def place_over_image(
     shape: tuple[int, int],
     key_shape: tuple[int, int],
-    seen: tuple[int, int],
+    resized: tuple[int, int],
     padded: tuple[int, int],
     image_size: tuple[int, int],
 ) -> Placement:
-    """The grid of a map of a whole batch: padding, resizing and strides undone.
+    """Place the map of a whole batch over an image: undo padding, resizing and strides.
 
     Args:
         shape: rows and columns of the queries.
         key_shape: of the keys.
-        seen: height and width of the image as the network saw it, without padding.
+        resized: height and width of the image as the network got it, without padding.
         padded: of the batch with its padding, which is at the bottom and right.
         image_size: of the image before it was resized.
     """
@@ -124,8 +119,8 @@ def place_over_image(
     return Placement(
         x0=0.0,
         y0=0.0,
-        cell_x=_stride(padded[1], shape[1]) * width / seen[1],
-        cell_y=_stride(padded[0], shape[0]) * height / seen[0],
+        cell_x=_stride(padded[1], shape[1]) * width / resized[1],
+        cell_y=_stride(padded[0], shape[0]) * height / resized[0],
         shape=shape,
         key_shape=key_shape,
         image_size=image_size,
@@ -133,7 +128,7 @@ def place_over_image(
 
 
 def _stride(pixels: int, cells: int) -> float:
-    """Pixels a cell; the power of two that the strides multiply to where the sizes allow it.
+    """Return the pixels of a cell: where the sizes allow it, the strides' product, a power of two.
 
     Without padding to a multiple, the last cell reaches beyond the image.
     """
@@ -144,7 +139,7 @@ def _stride(pixels: int, cells: int) -> float:
 def place_in_roi(
     shape: tuple[int, int], key_shape: tuple[int, int], box: Box, image_size: tuple[int, int]
 ) -> Placement:
-    """The grid of a RoI's map.
+    """Place the map of a RoI over its box.
 
     Args:
         shape: rows and columns of the queries.

@@ -146,7 +146,7 @@ def test_a_click_shows_where_each_block_looks_and_another_click_changes_it(page)
 
 def test_bad_uploads_get_a_message_and_good_ones_are_shown(page):
     upload(page, "text.jpg", b"this is text", "image/jpeg")
-    say(page, "text.jpg: no image, whatever its name says")
+    say(page, "text.jpg: no image, whatever its name")
     upload(page, "large.png", png_of(10_000, 10_000))
     say(page, "large.png: 10000 x 10000 is 100 megapixels; at most 25; make it smaller first")
     upload(page, "heavy.png", bytes(2**18 + 1))

@@ -25,7 +25,7 @@ def test_an_upload_is_decoded():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"this is text", "a.jpg: no image, whatever its name says; give one of JPEG, PNG"),
+        (b"this is text", "a.jpg: no image, whatever its name; give one of JPEG, PNG"),
         (b"", "a.jpg: no image"),
         (file_of(PIXELS)[:900], "a.jpg: a damaged image"),
         (file_of(PIXELS, "EPS"), "a.jpg: no image"),  # Pillow would start Ghostscript

@@ -14,7 +14,8 @@ from nonlocal_det.data import import_cv2
 from nonlocal_det.inference.attention_queries import Question, ask, instance_at, parse_question
 from nonlocal_det.inference.demo import DemoOptions, run_demo, run_video
 from nonlocal_det.inference.detector import Detector
-from nonlocal_det.visualization import VideoFile, read_frames, record_attention
+from nonlocal_det.inference.sources import VideoFile, read_frames
+from nonlocal_det.visualization import record_attention
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +78,7 @@ def test_a_link_that_leads_nowhere_is_named_and_skipped(detector, tmp_path, caps
 def test_the_json_has_what_the_model_found(detector, photos, tmp_path):
     run_demo(detector, [str(photos / "a.png")], options(tmp_path))
     saved = json.loads((tmp_path / "predictions.json").read_text())["annotations"]
-    from nonlocal_det.visualization import read_picture
+    from nonlocal_det.inference.sources import read_picture
 
     (found,) = detector([read_picture(photos / "a.png")])
     assert len(saved) == len(found)

@@ -8,7 +8,7 @@ import pytest
 from detectron2.config import CfgNode, get_cfg
 from PIL import Image
 
-from nonlocal_det.visualization.training_images import draw_training_images
+from nonlocal_det.visualization import draw_training_images
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from nonlocal_det.configs import load_config
 from nonlocal_det.experiments.run import Json
 from nonlocal_det.inference.attention_queries import look_from
 from nonlocal_det.inference.detector import Detector
+from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.layers import PerPositionBlock, nonlocal_blocks
 from nonlocal_det.synthetic.long_range import LIMB_JOINTS
-from nonlocal_det.visualization import AttentionMap, new_figure, read_picture, record_attention
+from nonlocal_det.visualization import AttentionMap, new_figure, record_attention
 
 from .comparisons import LABELS, Comparison
 

@@ -1,11 +1,12 @@
 import numpy as np
 import torch
 from detectron2.data import Metadata
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, BoxMode, Instances
 from matplotlib.colors import to_rgb
+from PIL import Image
 
-from nonlocal_det.visualization import draw_instances
-from nonlocal_det.visualization.palette import LEFT, OKABE_ITO, RIGHT
+from nonlocal_det.visualization import draw_instances, draw_predictions
+from nonlocal_det.visualization.figure import LEFT, OKABE_ITO, RIGHT
 
 GREY = np.full((64, 64, 3), 100, np.uint8)
 
@@ -52,3 +53,25 @@ def test_limbs_are_drawn_by_side_and_unseen_joints_left_out():
 def test_nothing_found_leaves_the_image():
     picture = draw_instances(GREY, found(np.zeros((0, 4), np.float32).tolist()), Metadata())
     assert np.abs(picture.astype(int) - 100).max() < 3
+
+
+def pixels(path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def sample(score: float):
+    image = np.full((48, 64, 3), 128, np.uint8)
+    annotation = {"bbox": [5, 5, 30, 30], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
+    record = {"image_id": 7, "annotations": [annotation]}
+    found = Instances((48, 64), pred_boxes=Boxes(torch.tensor([[5.0, 5.0, 35.0, 35.0]])))
+    found.scores, found.pred_classes = torch.tensor([score]), torch.tensor([0])
+    return image, record, found
+
+
+def test_predictions_over_the_threshold_are_drawn(tmp_path):
+    metadata = Metadata(thing_classes=["person"])
+    shown = pixels(draw_predictions([sample(0.9)], metadata, tmp_path / "a.png"))
+    hidden = pixels(draw_predictions([sample(0.1)], metadata, tmp_path / "b.png"))
+    changed = np.abs(shown - hidden).sum(-1)[shown.shape[0] // 6 :]  # below the titles, which count
+    _, predictions, *_ = np.split(changed[:, : changed.shape[1] // 4 * 4], 4, axis=1)
+    assert (predictions > 0).sum() > 500

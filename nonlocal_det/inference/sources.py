@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, patterns, videos, a camera; damage is named."""
+"""Read images from files, folders, patterns, videos and a camera; name what is damaged."""
 
 import glob
 import struct
@@ -12,20 +12,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nonlocal_det.data import import_cv2
 
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm"})
-"""What is taken for an image in a folder; a file that is named itself may end otherwise."""
+"""The endings of images in a folder; a file that is named itself may have another."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-"""What is decoded, whatever a file is called: for some others (EPS) Pillow starts a program."""
+"""The formats that are decoded: for some others (EPS) Pillow starts a program."""
 
 DAMAGES = (OSError, SyntaxError, EOFError, ValueError, struct.error)
-"""What Pillow raises for damaged files of one format or the other."""
+"""The errors of Pillow for damaged files."""
 
 MAX_PIXELS = 100_000_000
 """Images of more pixels are refused before they are decoded."""
 
 
 def find_images(inputs: Sequence[str]) -> list[Path]:
-    """The image files that names, folders and patterns mean, each one once.
+    """Find the image files of names, folders and patterns, each one once.
 
     Args:
         inputs: files; folders, of which the images are taken, sorted by name; patterns such as
@@ -34,28 +34,27 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
     Raises:
         FileNotFoundError: one of them is no file, or has no image in it.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for name in inputs:
         path = Path(name).expanduser()
         if path.is_dir():
-            there = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
-            ours = [p for p in there if not p.is_dir()]
+            candidates = [p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS]
         elif path.is_file():
-            ours = [path]
+            candidates = [path]
         else:
-            matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
-            ours = [p for p in matches if p.is_file()]
-        if not ours:
-            what = f"a folder without an image ({', '.join(sorted(ENDINGS))})"
-            if not path.is_dir():
-                what = "no file, folder or pattern that matches one"
-            raise FileNotFoundError(f"{name}: {what}; give images, a folder, or 'folder/*.jpg'")
-        found += ours
-    return list(dict.fromkeys(found))
+            candidates = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+        files = [p for p in candidates if not p.is_dir()]
+        if not files:
+            problem = "no file, folder or pattern that matches one"
+            if path.is_dir():
+                problem = f"a folder without an image ({', '.join(sorted(ENDINGS))})"
+            raise FileNotFoundError(f"{name}: {problem}; give images, a folder, or 'folder/*.jpg'")
+        images += files
+    return list(dict.fromkeys(images))
 
 
 def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode an image file; turned as its EXIF data says.
+    """Decode an image file, and turn it by its EXIF data.
 
     Args:
         path: of one of `FORMATS`.
@@ -98,10 +97,8 @@ def decode_picture(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> n
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name}: too many pixels; make it smaller first") from error
     except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
-        raise ValueError(
-            f"{name}: no image, whatever its name says; give one of {kinds}"
-        ) from error
+        formats = ", ".join(FORMATS)
+        raise ValueError(f"{name}: no image, whatever its name; give one of {formats}") from error
     except DAMAGES as error:
         raise _damaged(name, error) from error
     with image:
@@ -129,7 +126,7 @@ def _as_rgb(image: Image.Image) -> np.ndarray:
 
 
 def read_frames(source: str | int) -> Iterator[np.ndarray]:
-    """The frames of a video file or camera, one after the other.
+    """Yield the frames of a video file or camera.
 
     Args:
         source: a path, or the number of a camera, 0 being the first.
@@ -143,27 +140,28 @@ def read_frames(source: str | int) -> Iterator[np.ndarray]:
         ImportError: there is no OpenCV.
     """
     cv2 = import_cv2()
-    what = f"camera {source}" if isinstance(source, int) else source
     if isinstance(source, str) and not Path(source).is_file():
         raise FileNotFoundError(f"{source}: no such video file")
     capture = cv2.VideoCapture(source)
     count = 0
     try:
         while capture.isOpened():
-            there, frame = capture.read()
-            if not there:
+            success, frame = capture.read()
+            if not success:
                 break
             count += 1
             yield np.ascontiguousarray(frame[:, :, ::-1])  # BGR -> RGB
     finally:
         capture.release()
     if not count:
-        cure = "is it plugged in?" if isinstance(source, int) else "give a video file, as .mp4"
-        raise ValueError(f"{what}: cannot be opened, or has no frame; {cure}")
+        name, cure = source, "give a video file, as .mp4"
+        if isinstance(source, int):
+            name, cure = f"camera {source}", "is it plugged in?"
+        raise ValueError(f"{name}: cannot be opened, or has no frame; {cure}")
 
 
 def frame_rate(source: str | int) -> float:
-    """Frames per second that a video file says it has; 25 where it does not say, or for a camera.
+    """Read the frames per second of a video file; 25 where it has none, or for a camera.
 
     Args:
         source: as in `read_frames`.
@@ -178,7 +176,7 @@ def frame_rate(source: str | int) -> float:
 
 
 class VideoFile:
-    """Writes frames as an mp4; all of the first one's size.
+    """Write frames as an mp4; all of the first one's size.
 
     Args:
         path: ends in .mp4.

@@ -1,12 +1,14 @@
 """The lines are where the numbers are: read back from the pixels."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from nonlocal_det.visualization import Curve, draw_accuracy
-from nonlocal_det.visualization.accuracy import STYLES
+from nonlocal_det.visualization import Curve, draw_accuracy, draw_losses, read_metrics
+from nonlocal_det.visualization.curves import STYLES
 
 DISTANCES = np.array([0.2, 0.6, 1.2])
 
@@ -40,3 +42,18 @@ def test_an_empty_bin_is_no_point(tmp_path):
     )
     alone = draw_accuracy([curve(0.8, style=3)], tmp_path / "b.png", chance=0.5)
     assert height_of(path, 3) == pytest.approx(height_of(alone, 3), abs=0.01)
+
+
+def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):
+    rows = [{"iteration": i, "total_loss": 9.0 - i, "loss_cls": 1.0} for i in (0, 20, 40)]
+    second = [{"iteration": i, "total_loss": 5.0, "loss_cls": 1.0} for i in (0, 20)]
+    path = tmp_path / "metrics.json"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows + second))
+    assert read_metrics(path) == second
+    resumed = [*rows[:2], {"iteration": 40, "total_loss": 3.0}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, resumed[-1]]))
+    assert read_metrics(path) == resumed
+    picture = Image.open(draw_losses(resumed, tmp_path / "losses.png")).convert("RGB")
+    drawn = np.asarray(picture).astype(int)
+    total = np.abs(drawn - [0x1F, 0x77, 0xB4]).sum(-1) < 6  # matplotlib's first colour
+    assert total[:, : drawn.shape[1] // 2].sum() > 200  # the line itself, not the legend

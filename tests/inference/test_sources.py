@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from nonlocal_det.data import import_cv2
-from nonlocal_det.visualization import (
+from nonlocal_det.inference.sources import (
     VideoFile,
     find_images,
     frame_rate,
@@ -59,7 +59,7 @@ def test_a_grey_picture_of_16_bits_is_not_white(tmp_path):
 
 def test_a_picture_that_pillow_would_run_a_program_for_is_refused(tmp_path):
     Image.fromarray(PIXELS).save(tmp_path / "photo.jpg", format="EPS")
-    with pytest.raises(ValueError, match=r"photo.jpg: no image, whatever its name says"):
+    with pytest.raises(ValueError, match=r"photo.jpg: no image, whatever its name"):
         read_picture(tmp_path / "photo.jpg")
 
 
@@ -72,7 +72,7 @@ def test_broken_pictures_are_named_with_their_cause(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r"a.ppm: cannot be read \(Is a directory\)"):
             read_picture(tmp_path / "a.ppm")
     (tmp_path / "text.jpg").write_text("this is text")
-    with pytest.raises(ValueError, match=r"text.jpg: no image, whatever its name says"):
+    with pytest.raises(ValueError, match=r"text.jpg: no image, whatever its name"):
         read_picture(tmp_path / "text.jpg")
     whole = save(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8)).read_bytes()
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])

@@ -1,4 +1,4 @@
-"""Detections as a COCO json that stands alone: images, categories and scored annotations."""
+"""Detections as a whole COCO json: images, categories and annotations with scores."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 class CocoDetections:
-    """Collects detections.
+    """Collect detections.
 
     Args:
         metadata: of the data set the model was trained for; its category ids are used where it
@@ -24,10 +24,10 @@ class CocoDetections:
         self._ids = {index: number for number, index in contiguous.items()}
         self.images: list[Json] = []
         self.annotations: list[Json] = []
-        self._kinds: set[int] = set(range(len(metadata.get("thing_classes", None) or ())))
+        self._classes: set[int] = set(range(len(metadata.get("thing_classes", None) or ())))
 
     def add(self, name: str, instances: Instances) -> None:
-        """Add the detections of an image, or a video's frame; its id is its place, from 1.
+        """Add the detections of an image, or a video's frame; its id is its number, from 1.
 
         Args:
             name: of the file; of a video ``FILE#FRAME``.
@@ -38,39 +38,36 @@ class CocoDetections:
         self.images.append({"id": image_id, "file_name": name, "height": height, "width": width})
         boxes = instances.pred_boxes.tensor.double().numpy()
         boxes = BoxMode.convert(boxes, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-        for k, kind in enumerate(instances.pred_classes.tolist()):
-            self._kinds.add(kind)
-            one: Json = {
+        for k, index in enumerate(instances.pred_classes.tolist()):
+            self._classes.add(index)
+            annotation: Json = {
                 "id": len(self.annotations) + 1,
                 "image_id": image_id,
-                "category_id": self._ids.get(kind, kind + 1),
+                "category_id": self._ids.get(index, index + 1),
                 "bbox": boxes[k].tolist(),
                 "area": float(boxes[k][2] * boxes[k][3]),
                 "iscrowd": 0,
                 "score": float(instances.scores[k]),
             }
             if instances.has("pred_masks"):
-                one["segmentation"] = _rle(instances.pred_masks[k].numpy())
-                one["area"] = float(masks.area(one["segmentation"]))
+                annotation["segmentation"] = _rle(instances.pred_masks[k].numpy())
+                annotation["area"] = float(masks.area(annotation["segmentation"]))
             if instances.has("pred_keypoints"):
-                one.update(_keypoints(instances.pred_keypoints[k].double().numpy()))
-            self.annotations.append(one)
+                annotation.update(_keypoints(instances.pred_keypoints[k].double().numpy()))
+            self.annotations.append(annotation)
 
     def as_json(self) -> Json:
-        """The whole of it: ``images``, ``categories`` and ``annotations``, which have scores."""
+        """Return ``images``, ``categories`` and ``annotations``, which have scores."""
         names = self._metadata.get("thing_classes", None) or ()
         categories: list[Json] = []
-        for kind in sorted(self._kinds):
-            name = names[kind] if kind < len(names) else str(kind)
-            one: Json = {"id": self._ids.get(kind, kind + 1), "name": name}
+        for index in sorted(self._classes):
+            name = names[index] if index < len(names) else str(index)
+            category: Json = {"id": self._ids.get(index, index + 1), "name": name}
             if joints := self._metadata.get("keypoint_names", None):
-                one["keypoints"] = list(joints)
-            categories.append(one)
-        return {
-            "images": self.images,
-            "categories": categories,
-            "annotations": self.annotations,
-        }
+                category["keypoints"] = list(joints)
+            categories.append(category)
+        annotations = self.annotations
+        return {"images": self.images, "categories": categories, "annotations": annotations}
 
 
 def _rle(mask: np.ndarray) -> Json:
@@ -79,6 +76,6 @@ def _rle(mask: np.ndarray) -> Json:
 
 
 def _keypoints(joints: np.ndarray) -> Json:
-    """COCO's pixel indices for points (K, 3): half a pixel less; every joint is said to be seen."""
+    """Return COCO's pixel indices of points (K, 3): half a pixel less; every joint is visible."""
     flat = np.concatenate([joints[:, :2] - 0.5, np.full((len(joints), 1), 2.0)], axis=1)
     return {"keypoints": flat.reshape(-1).tolist(), "num_keypoints": len(joints)}

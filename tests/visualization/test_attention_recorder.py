@@ -214,9 +214,9 @@ def test_wrong_questions_are_answered_with_what_there_is(detector):
         maps.at("res4.nl0", (32, 5))
     with pytest.raises(ValueError, match="image=1; the last run had 1 images"):
         maps.at("res4.nl0", (0, 0), image=1)
-    with pytest.raises(ValueError, match="sees whole images; leave roi out"):
+    with pytest.raises(ValueError, match="gets whole images; leave roi out"):
         maps.at("res4.nl0", (0, 0), roi=0)
-    with pytest.raises(ValueError, match="roi=99: block .*nl2 saw 10 regions"):
+    with pytest.raises(ValueError, match="roi=99: block .*nl2 got 10 regions"):
         maps.at(HEAD + "2", (0, 0), roi=99)
     with pytest.raises(ValueError, match="roi=None"):
         maps.at(HEAD + "2", (0, 0))
@@ -245,7 +245,7 @@ def test_blocks_that_a_non_local_one_is_compared_with():
 def test_a_grid_of_positions_is_spread_over_the_image_alone(detector):
     with record_attention(detector) as maps, torch.no_grad():
         detector(inputs((96, 64), (64, 96)))
-    spread = maps.spread("res4.nl0")
+    spread = maps.at_grid("res4.nl0")
     assert {one.position for one in spread} == {(i, j) for i in range(6) for j in range(4)}
-    few = maps.spread("res4.nl0", image=1, most=7)
+    few = maps.at_grid("res4.nl0", image=1, most=7)
     assert {one.position for one in few} == {(i, j) for i in (0, 2) for j in (0, 2, 4)}

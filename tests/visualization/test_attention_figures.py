@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from nonlocal_det.visualization import AttentionMap, draw_looks, figure_of_looks, paint_arrows
+from nonlocal_det.visualization import AttentionMap, attention_figure, draw_attention, paint_arrows
 from nonlocal_det.visualization.placement import place_in_roi, place_over_image
 
 
@@ -27,7 +27,7 @@ BLACK = np.zeros((64, 64, 3), np.uint8)
 
 def colors_at(seen, *points):
     """The drawn RGB at points of the image in a heat map."""
-    figure = figure_of_looks(BLACK, [[seen]], styles=["heat"])
+    figure = attention_figure(BLACK, [[seen]], styles=["heat"])
     figure.canvas.draw()
     picture = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
     pixels = figure.axes[0].transData.transform(points).astype(int)
@@ -72,7 +72,7 @@ def test_heat_of_signed_weights_has_two_colors():
 
 def test_blocks_are_side_by_side_and_queries_below_each_other():
     seen = a_map(spots(((0, 3), 1.0)), query=(30.0, 30.0), roi=(16.0, 16.0, 48.0, 48.0))
-    figure = figure_of_looks(BLACK, [[seen] * 4] * 2, titles=["left_wrist", "nose"])
+    figure = attention_figure(BLACK, [[seen] * 4] * 2, titles=["left_wrist", "nose"])
     assert len(figure.axes) == 2 * 2 * 4
     rows = {round(axis.get_subplotspec().rowspan.start) for axis in figure.axes}
     assert rows == {0, 1, 2, 3}
@@ -83,15 +83,15 @@ def test_blocks_are_side_by_side_and_queries_below_each_other():
 
 
 def test_figures_are_written(tmp_path):
-    path = draw_looks(BLACK, [[a_map(spots(((0, 3), 1.0)))]], tmp_path / "a.png")
+    path = draw_attention(BLACK, [[a_map(spots(((0, 3), 1.0)))]], tmp_path / "a.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_what_cannot_be_drawn_is_refused():
     seen = a_map(spots())
     with pytest.raises(ValueError, match="style='fire'; expected one of heat, arrows"):
-        figure_of_looks(BLACK, [[seen]], styles=["fire"])
+        attention_figure(BLACK, [[seen]], styles=["fire"])
     with pytest.raises(ValueError, match="at least one query"):
-        figure_of_looks(BLACK, [])
+        attention_figure(BLACK, [])
     with pytest.raises(ValueError, match="64 x 32 pixels, but .* of 64 x 64"):
-        figure_of_looks(BLACK[:32], [[seen]])
+        attention_figure(BLACK[:32], [[seen]])

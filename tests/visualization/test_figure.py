@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from nonlocal_det.visualization.palette import (
+from nonlocal_det.visualization.figure import (
     LEFT,
     MIDDLE,
     NEGATIVE,

@@ -1,0 +1,333 @@
+"""Record by hooks where the non-local blocks of a model attend; no forward pass is changed."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.modeling.roi_heads.keypoint_head import BaseKeypointRCNNHead
+from detectron2.modeling.roi_heads.mask_head import BaseMaskRCNNHead
+from detectron2.structures import Boxes
+from torch import Tensor, nn
+
+from nonlocal_det.layers import AffinityRows, InsertedBlock, PairwiseRows, nonlocal_blocks
+
+from .attention_maps import AttentionMap
+from .placement import Placement, Point, place_in_roi, place_over_image
+
+ROI_HEADS = (BaseKeypointRCNNHead, BaseMaskRCNNHead)
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+class AttentionMaps:
+    """Where the blocks of a model attended in its last run; filled by `record_attention`.
+
+    All points are (x, y) in pixels of the images as they were before they were resized: those of
+    the ``height`` and ``width`` that go into Detectron2's model beside an image.
+
+    Args:
+        model: the recorded one.
+        heads: for each block's name that of the RoI head it is in; None: over the whole image.
+    """
+
+    def __init__(self, model: nn.Module, heads: Mapping[str, str | None]) -> None:
+        self.model = model
+        self._heads = dict(heads)
+        self._rows: dict[str, AffinityRows | ValueError] = {}
+        self._regions: dict[str, list[Tensor]] = {}
+        self._resized: list[Size] = []  # as the network got them, without padding
+        self._sizes: list[Size] = []  # as they were given
+        self._padded: Size | None = None
+        self._backbone_next = False
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The full names of the model's blocks."""
+        return tuple(self._heads)
+
+    @property
+    def image_sizes(self) -> tuple[Size, ...]:
+        """Height and width of each image of the last run, in pixels."""
+        return tuple(self._sizes)
+
+    def find(self, name: str) -> str:
+        """Find the full name of a block by the last words of it.
+
+        Args:
+            name: as ``backbone.bottom_up.res4.nl4``, or ``res4.nl4``.
+
+        Raises:
+            ValueError: no block has that name, or several; lists those there are.
+        """
+        if name in self._heads:
+            return name
+        matches = [block for block in self.blocks if block.endswith(f".{name}")]
+        if len(matches) != 1:
+            count = "several blocks" if matches else "no block"
+            raise ValueError(
+                f"block={name!r}: {count} of that name; this model has {', '.join(self.blocks)}"
+            )
+        return matches[0]
+
+    def is_in_roi_head(self, name: str) -> bool:
+        """Tell whether a block gets regions of the image, one by one, and not the image."""
+        return self._heads[self.find(name)] is not None
+
+    def rois(self, name: str, image: int = 0) -> np.ndarray:
+        """Return the regions of an image that a block of a RoI head got: (R, 4), x0, y0, x1, y1.
+
+        Their order is that of the detections, but for those that Detectron2 drops afterwards
+        because they are empty.
+
+        Raises:
+            ValueError: the block gets whole images, or as `at`.
+        """
+        head = self._heads[self.find(name)]
+        if head is None:
+            raise ValueError(f"block {name} gets whole images, not regions of them")
+        boxes = Boxes(self._of_image(self._regions.get(head, []), image).clone())
+        (height, width), (resized_h, resized_w) = self._sizes[image], self._resized[image]
+        boxes.scale(width / resized_w, height / resized_h)
+        return boxes.tensor.double().numpy()
+
+    def at(
+        self,
+        name: str,
+        point: Point,
+        *,
+        image: int = 0,
+        roi: int | None = None,
+        pairwise: str | None = None,
+    ) -> AttentionMap:
+        """Return where a block attends from a point.
+
+        Args:
+            name: of the block; see `find`.
+            point: (x, y) in pixels of the image.
+            image: its index in the batch.
+            roi: for a block of a RoI head the index of the region in `rois`.
+            pairwise: another function of the block's theta and phi, which the model does not
+                compute; see `PairwiseRows.with_function`. None: the block's own.
+
+        Raises:
+            ValueError: an unknown block, image or region; a point outside of the image or region;
+                a block without attention; a function that its theta and phi cannot have; or the
+                model has not run yet.
+        """
+        rows, placement = self._rows_of(name, image, roi)
+        if pairwise is not None:
+            if not isinstance(rows, PairwiseRows):
+                raise ValueError(f"pairwise={pairwise!r}: block {name} has no theta and phi")
+            rows = rows.with_function(pairwise)
+        return self._map(name, rows, placement, placement.position_of(point), point)
+
+    def at_grid(
+        self, name: str, *, image: int = 0, roi: int | None = None, most: int = 64
+    ) -> list[AttentionMap]:
+        """Return where a block attends from a regular grid of query positions inside the image.
+
+        Args:
+            name: of the block; see `find`.
+            image: as in `at`.
+            roi: as in `at`.
+            most: of positions.
+
+        Raises:
+            ValueError: as `at`; or ``most`` is below 1.
+        """
+        if most < 1:
+            raise ValueError(f"most={most}; expected at least 1 position")
+        rows, placement = self._rows_of(name, image, roi)
+        height, width = placement.image_size
+        lines = [i for i in range(placement.shape[0]) if placement.centre_of((i, 0))[1] < height]
+        columns = [j for j in range(placement.shape[1]) if placement.centre_of((0, j))[0] < width]
+        step = math.ceil(math.sqrt(max(1.0, len(lines) * len(columns) / most)))
+        while len(lines[::step]) * len(columns[::step]) > most:
+            step += 1
+        return [
+            self._map(name, rows, placement, (i, j), placement.centre_of((i, j)))
+            for i in lines[::step]
+            for j in columns[::step]
+        ]
+
+    @torch.no_grad()
+    def _map(
+        self,
+        name: str,
+        rows: AffinityRows,
+        placement: Placement,
+        position: tuple[int, int],
+        point: Point,
+    ) -> AttentionMap:
+        weights = rows.at([position[0] * placement.shape[1] + position[1]])[0, 0]  # (Kh, Kw)
+        real = torch.ones_like(weights, dtype=torch.bool)
+        if rows.key_mask is not None:
+            real = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (Kh, Kw)
+        return AttentionMap(
+            block=self.find(name),
+            query=point,
+            position=position,
+            weights=weights.double().cpu().numpy(),
+            real=real.cpu().numpy(),
+            placement=placement,
+            signed=rows.signed,
+        )
+
+    def _rows_of(self, name: str, image: int, roi: int | None) -> tuple[AffinityRows, Placement]:
+        """Return the rows of one image or region, and where they lie."""
+        name = self.find(name)
+        rows = self._rows.get(name)
+        if isinstance(rows, ValueError):
+            raise rows
+        if rows is None or not self._resized or self._padded is None:
+            raise ValueError(
+                f"block {name} has not run since the recorder was set, or not by a call of the "
+                "model; run the model itself inside of `with record_attention(model)`"
+            )
+        if len(rows.shape) != 2:
+            raise ValueError(f"block {name} has {len(rows.shape)} dimension(s); images have 2")
+        shapes = (_size(rows.shape), _size(rows.key_shape))
+        resized = self._of_image(self._resized, image)
+        head = self._heads[name]
+        if head is None:
+            if roi is not None:
+                raise ValueError(f"roi={roi}: block {name} gets whole images; leave roi out")
+            placement = place_over_image(*shapes, resized, self._padded, self._sizes[image])
+            return rows.item(image), placement
+        boxes = self.rois(name, image)
+        if roi is None or not 0 <= roi < len(boxes):
+            raise ValueError(
+                f"roi={roi}: block {name} got {len(boxes)} regions of image {image}; give one of "
+                "them, counted from 0" + ("" if len(boxes) else " (nothing was detected there)")
+            )
+        before = sum(map(len, self._regions[head][:image]))
+        placement = place_in_roi(*shapes, tuple(boxes[roi]), self._sizes[image])
+        return rows.item(before + roi), placement
+
+    def _of_image(self, values: Sequence[Any], image: int) -> Any:
+        if not 0 <= image < len(values):
+            raise ValueError(f"image={image}; the last run had {len(values)} images")
+        return values[image]
+
+    # What the hooks call.
+
+    def begin_run(self, images: Tensor | Sequence[Mapping[str, Any]]) -> None:
+        """Forget the last run, and note the sizes of the images of this one.
+
+        Args:
+            images: (N, C, H, W), or the dictionaries of Detectron2's data loaders.
+        """
+        self._rows, self._regions, self._backbone_next = {}, {}, True
+        if isinstance(images, Tensor):
+            self._padded = _size(images.shape)
+            self._resized = [self._padded] * len(images)
+            self._sizes = list(self._resized)
+            return
+        self._padded = None
+        self._resized = [_size(image["image"].shape) for image in images]
+        self._sizes = [
+            (int(image.get("height", height)), int(image.get("width", width)))
+            for image, (height, width) in zip(images, self._resized, strict=True)
+        ]
+
+    def note_batch(self, batch: Tensor) -> None:
+        """Note the padded size; a second batch of a run has images of unknown sizes."""
+        if not self._backbone_next:
+            self._resized, self._sizes = [], []
+        self._padded, self._backbone_next = _size(batch.shape), False
+
+    def note_regions(self, head: str, instances: Sequence[Any]) -> None:
+        """Note the regions of each image, in pixels of the resized images."""
+        boxes = [x.pred_boxes if x.has("pred_boxes") else x.proposal_boxes for x in instances]
+        # copies: Detectron2 scales the boxes of its results in place
+        self._regions[head] = [one.tensor.detach().cpu().clone() for one in boxes]
+
+    @torch.no_grad()
+    def note_rows(self, name: str, block: InsertedBlock, x: Tensor) -> None:
+        """Note a block's rows for its input, or the error of asking for them."""
+        try:
+            rows = block.rows(x)
+            if isinstance(rows, PairwiseRows) and rows.w_f is not None:
+                rows = replace(rows, w_f=rows.w_f.clone())  # training changes it in place
+            self._rows[name] = rows
+        except ValueError as error:  # a per-position block; a map the block itself will refuse
+            self._rows[name] = error
+
+
+@contextmanager
+def record_attention(model: nn.Module) -> Iterator[AttentionMaps]:
+    """Record where the non-local blocks of a model attend while it runs.
+
+    Each block's theta and phi are kept as it computes them (under autocast too, and without the
+    batch's padding where the block leaves it out); rows of the affinity are computed for the
+    positions that are asked for, never the P x Q matrix. The hooks are removed when the ``with`` is
+    left, however it is left; the maps stay.
+
+    Args:
+        model: a Detectron2 detector, its backbone, or any module with such blocks that takes
+            images (N, C, H, W). Blocks of the backbone, of the keypoint and the mask head.
+
+    Yields:
+        The maps of the model's last run.
+
+    Raises:
+        ValueError: the model has no such block, or is compiled or scripted: hooks would not run.
+
+    Example:
+        >>> from nonlocal_det.layers import NonLocalBlock
+        >>> with record_attention(NonLocalBlock(8)) as maps:
+        ...     _ = maps.model(torch.rand(1, 8, 6, 4))
+        >>> maps.at(maps.blocks[0], (3.0, 2.0)).position
+        (2, 3)
+    """
+    _refuse_compiled(model)
+    blocks = nonlocal_blocks(model)
+    if not blocks:
+        raise ValueError(
+            f"{type(model).__name__} has no non-local block, so there is no attention to record; "
+            "use a model whose config's name begins with nl_, or nonlocal_det.add_nonlocal"
+        )
+    heads = {name: head for name, head in model.named_modules() if isinstance(head, ROI_HEADS)}
+    maps = AttentionMaps(model, {name: _head_of(name, heads) for name in blocks})
+    with ExitStack() as hooks:
+
+        def before(module: nn.Module, call: Callable[..., None]) -> None:
+            handle = module.register_forward_pre_hook(
+                lambda _, args, kwargs: call(*args, *kwargs.values()), with_kwargs=True
+            )
+            hooks.callback(handle.remove)
+
+        before(model, lambda images, *_: maps.begin_run(images))
+        inner = getattr(model, "module", model)  # of a DistributedDataParallel
+        if isinstance(backbone := getattr(inner, "backbone", None), nn.Module):
+            before(backbone, maps.note_batch)
+        for name, head in heads.items():
+            before(head, lambda _, instances, name=name: maps.note_regions(name, instances))
+        for name, block in blocks.items():
+            before(block, lambda x, name=name, block=block: maps.note_rows(name, block, x))
+        yield maps
+
+
+def _head_of(block: str, heads: Mapping[str, nn.Module]) -> str | None:
+    return next((name for name in heads if block.startswith(f"{name}." if name else "")), None)
+
+
+def _refuse_compiled(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        compiled = hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
+        if compiled or isinstance(module, torch.jit.ScriptModule):
+            what = "compiled" if compiled else "scripted or traced"
+            raise ValueError(
+                f"{name or type(module).__name__} is {what}, and hooks do not run in such a "
+                "module; record with the model as it was built (torch.compile keeps it as "
+                "model._orig_mod)"
+            )
+
+
+def _size(shape: Sequence[int]) -> Size:
+    return int(shape[-2]), int(shape[-1])
