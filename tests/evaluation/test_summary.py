@@ -163,3 +163,47 @@ def test_a_bin_that_cannot_be_is_refused(bad):
     truth, results = drawn("bbox")
     with pytest.raises(ValueError, match="lowest <= highest"):
         by_crowdedness(truth, results, "bbox", bins=(bad,))
+
+
+def objects_and_perfect_results():
+    """Four squares of 40 px with masks, areas and two keypoints, and their detections."""
+    annotations, results = [], []
+    for k in range(4):
+        x, y = 20.0 + 80 * (k % 2), 20.0 + 80 * (k // 2)
+        box = [x, y, 40.0, 40.0]
+        points = [x + 5, y + 5, 2, x + 30, y + 30, 2]
+        outline = [[x, y, x + 40, y, x + 40, y + 40, x, y + 40]]
+        row = {"image_id": 1, "category_id": 1, "bbox": box, "keypoints": points}
+        annotations.append(
+            {**row, "id": k + 1, "iscrowd": 0, "area": 1600.0, "segmentation": outline}
+            | {"num_keypoints": 2}
+        )
+        moved = [value + 1 if index % 3 < 2 else 2 for index, value in enumerate(points)]
+        results.append({**row, "keypoints": moved, "score": 0.9})
+    images = [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}]
+    categories = [{"id": 1, "name": "a"}]
+    truth = {"images": images, "annotations": annotations, "categories": categories}
+    return truth, results
+
+
+@pytest.mark.parametrize("task", ["bbox", "keypoints"])
+@pytest.mark.parametrize("area", [0, 0.04, -3, None, "12", float("nan"), 1e9])
+def test_an_area_that_cannot_be_true_is_the_objects_own(task, area, caplog):
+    truth, results = objects_and_perfect_results()
+    sigmas = (0.05, 0.05) if task == "keypoints" else ()
+    expected = summary(evaluate(truth, results, task, sigmas=sigmas))
+    assert expected["AP"] > 50
+    for row in truth["annotations"]:
+        row["area"] = area
+    found = summary(evaluate(truth, results, task, sigmas=sigmas))
+    assert str(found) == str(expected)  # nan is not equal to itself
+    assert "own areas in 4 annotations" in caplog.text
+
+
+def test_an_object_without_size_does_not_count(caplog):
+    truth, results = objects_and_perfect_results()
+    expected = summary(evaluate(truth, results, "bbox"))
+    click = {"id": 9, "image_id": 1, "category_id": 1, "bbox": [50, 50, 0, 0], "area": 0}
+    truth["annotations"].append(click)
+    assert str(summary(evaluate(truth, results, "bbox"))) == str(expected)
+    assert "leaves out 1 annotations" in caplog.text

@@ -133,7 +133,10 @@ def _check_use(
     for number, category in categories.items():
         if number not in used:
             findings.file("category_unused", f"{category.name!r} (id {number})")
-    if training and not with_objects - {-1}:
+    referenced = table.image >= 0
+    if training and not referenced.any() and len(table.ids):
+        findings.file("nothing_to_learn", f"{len(table.ids)} annotations, none of a listed image")
+    elif training and not with_objects - {-1}:
         findings.file("nothing_to_learn", f"{len(table.ids)} usable annotations, all of crowds")
     elif training and not (table.boxes[~table.crowd, 2:] > 0).all(1).any():
         findings.file("boxes_without_size", f"as bbox {table.boxes[~table.crowd][0].tolist()}")

@@ -258,9 +258,12 @@ def read_annotations(
             columns.positions[unknown],
             lambda row: f"category_id is {row['category_id']!r}, not in {sorted(categories)}"[:200],
         )
-        findings.annotations(
-            "annotation_image_unknown",
-            columns.positions[columns.image < 0],
-            lambda row: f"image_id is {row['image_id']!r}",
-        )
+        text = np.array([isinstance(row.image_id, str) for row in good], bool)
+        for kind, where in (
+            ("annotation_image_type", text),
+            ("annotation_image_unknown", ~text & (columns.image < 0)),
+        ):
+            findings.annotations(
+                kind, columns.positions[where], lambda row: f"image_id is {row['image_id']!r}"
+            )
         yield good, columns
