@@ -28,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", choices=("bbox", "segm", "keypoints"), default="bbox")
     parser.add_argument("--against", type=Path, help="other results, shown beside with differences")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument(
+        "--max-dets", type=int, default=0, metavar="N", help="counted per image; default: COCO's"
+    )
     args = parser.parse_args(argv)
     with one_line_errors():
-        text = analyze_files(args.annotations, args.results, args.task, args.against, args.json)
+        text = analyze_files(
+            args.annotations, args.results, args.task, args.against, args.json, args.max_dets
+        )
     print(text)

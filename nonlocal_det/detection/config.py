@@ -8,7 +8,7 @@ from nonlocal_det.layers import BlockOptions
 
 
 def add_nonlocal_config(cfg: CfgNode) -> None:
-    """Add the node ``MODEL.NONLOCAL`` to a config, before any file or option is merged into it.
+    """Add ``MODEL.NONLOCAL`` and ``TEST.MAX_DETS`` to a config, before anything is merged into it.
 
     The node changes no model by itself: the builders ``build_nonlocal_*`` and the keypoint head
     ``NonLocalKRCNNConvDeconvUpsampleHead`` read it when ``MODEL.BACKBONE.NAME`` and
@@ -25,6 +25,8 @@ def add_nonlocal_config(cfg: CfgNode) -> None:
     node.AFTER_BLOCKS = [[], [], [-2], []]
     # After which convolutions of the keypoint head a block goes, counted from 1
     node.KEYPOINT_AFTER_CONVS = [2, 4, 6, 8]
+    # Detections counted per image and category by the evaluation of boxes and masks; COCO's number
+    cfg.TEST.MAX_DETS = 100
     for option in fields(BlockOptions):
         if "key" in option.metadata:
             node[_leaf(option.metadata["key"])] = option.metadata["config"]

@@ -16,7 +16,11 @@ Analysis = dict[str, dict[str, Row]]
 
 
 def analyze_results(
-    truth: dict[str, Any], results: list[Result], task: str, spec: KeypointSpec | None = None
+    truth: dict[str, Any],
+    results: list[Result],
+    task: str,
+    spec: KeypointSpec | None = None,
+    max_dets: int = 0,
 ) -> Analysis:
     """Break down a list of results: summary, sizes, crowdedness and errors.
 
@@ -25,17 +29,20 @@ def analyze_results(
         results: detections that `check_results` passes.
         task: bbox, segm or keypoints.
         spec: mirrored keypoints and OKS sigmas; for keypoints.
+        max_dets: detections counted per image and category; 0: COCO's number.
 
     Returns:
         The sections "summary", "size", "objects in the image" and "errors".
     """
     sigmas = spec.sigmas.tolist() if spec else ()
-    evaluation = evaluate_results(truth, results, task, sigmas=sigmas)
+    evaluation = evaluate_results(truth, results, task, sigmas=sigmas, max_dets=max_dets)
     return {
         "summary": {name: {"value": value} for name, value in summary(evaluation).items()},
         "size": by_size(evaluation),
-        "objects in the image": by_crowdedness(truth, results, task, sigmas=sigmas),
-        "errors": error_table(truth, results, task, spec),
+        "objects in the image": by_crowdedness(
+            truth, results, task, sigmas=sigmas, max_dets=max_dets
+        ),
+        "errors": error_table(truth, results, task, spec, max_dets),
     }
 
 
@@ -80,6 +87,7 @@ def analyze_files(
     task: str = "bbox",
     against: str | os.PathLike[str] | None = None,
     json_path: str | os.PathLike[str] | None = None,
+    max_dets: int = 0,
 ) -> str:
     """Analyze one results file, or two of the same data.
 
@@ -90,6 +98,7 @@ def analyze_files(
         task: bbox, segm or keypoints.
         against: another one.
         json_path: where to write the numbers; nan is written as null.
+        max_dets: as of `analyze_results`.
 
     Returns:
         The tables as text.
@@ -103,7 +112,8 @@ def analyze_files(
     paths = {"this": results} | ({"other": against} if against else {})
     lists = {name: read_results(path, truth, task) for name, path in paths.items()}
     analyses = {
-        name: analyze_results(truth, entries, task, spec) for name, entries in lists.items()
+        name: analyze_results(truth, entries, task, spec, max_dets)
+        for name, entries in lists.items()
     }
     if json_path:
         content: dict[str, Any] = {"task": task, "annotations": str(annotations)}

@@ -59,6 +59,7 @@ def by_crowdedness(
     *,
     bins: Sequence[tuple[int, int | None]] = CROWDEDNESS,
     sigmas: Sequence[float] = (),
+    max_dets: int = 0,
 ) -> dict[str, Row]:
     """Evaluate the images of each bin of the number of objects in them.
 
@@ -68,6 +69,7 @@ def by_crowdedness(
         task: bbox, segm or keypoints.
         bins: the lowest and the highest number of objects of each; None: no highest.
         sigmas: OKS sigmas; empty: COCO's.
+        max_dets: as of `evaluate_results`.
 
     Returns:
         Rows by bin ("1", "2-3", "8+"): numbers of images and objects, AP, AP50, AP75.
@@ -85,9 +87,10 @@ def by_crowdedness(
         row = {"images": float(len(chosen)), "objects": float(sum(counts[k] for k in chosen))}
         aps = dict.fromkeys(("AP", "AP50", "AP75"), float("nan"))
         if chosen:
-            numbers = summary(
-                evaluate_results(truth, results, task, sigmas=sigmas, image_ids=chosen)
+            evaluation = evaluate_results(
+                truth, results, task, sigmas=sigmas, image_ids=chosen, max_dets=max_dets
             )
+            numbers = summary(evaluation)
             aps = {key: numbers[key] for key in aps}
         rows[name] = {**row, **aps}
     return rows
@@ -100,7 +103,11 @@ def _counts(annotation: dict[str, Any], task: str) -> bool:
 
 
 def error_table(
-    truth: dict[str, Any], results: list[Result], task: str, spec: KeypointSpec | None = None
+    truth: dict[str, Any],
+    results: list[Result],
+    task: str,
+    spec: KeypointSpec | None = None,
+    max_dets: int = 0,
 ) -> dict[str, Row]:
     """Count the mistakes by kind, correct one kind at a time and evaluate again.
 
@@ -109,6 +116,7 @@ def error_table(
         results: detections.
         task: bbox, segm or keypoints.
         spec: mirrored keypoints and OKS sigmas; needed for keypoints.
+        max_dets: as of `evaluate_results`.
 
     Returns:
         By kind (of `find_box_mistakes`, `find_keypoint_mistakes`): "count"; "share" in percent of
@@ -122,7 +130,7 @@ def error_table(
         Mistakes are those at IoU 0.5: a duplicate there may be the only match at 0.75, so "dAP" can
         be negative. "dAP50" is TIDE's number.
     """
-    results = trim(results, MAX_DETS[task])
+    results = trim(results, max_dets or MAX_DETS[task])
     if task != "keypoints":
         kinds, sigmas = BOX_KINDS, []
         mistakes = find_box_mistakes(truth, results, task)
@@ -138,7 +146,7 @@ def error_table(
         return correct_boxes(truth, results, mistakes, kind, task)
 
     def aps(truth: dict[str, Any], results: list[Result]) -> Row:
-        return summary(evaluate_results(truth, results, task, sigmas=sigmas))
+        return summary(evaluate_results(truth, results, task, sigmas=sigmas, max_dets=max_dets))
 
     base, table = aps(truth, results), {}
     objects = sum(_counts(one, task) for one in truth["annotations"])

@@ -6,6 +6,7 @@ same list to pycocotools again and again, which changes it and fails with NumPy 
 
 import itertools
 import json
+import logging
 import os
 from typing import Any
 
@@ -16,6 +17,8 @@ from faster_coco_eval import COCOeval_faster
 
 from .evaluators import register_evaluator
 from .summary import Result, evaluate_results, summary, summary_table
+
+logger = logging.getLogger("nonlocal_det")
 
 
 class COCOEvaluator(evaluation.COCOEvaluator):
@@ -120,15 +123,13 @@ class COCOEvaluator(evaluation.COCOEvaluator):
     def _summarize(
         self, results: list[Result], task: str, img_ids: list[int] | None
     ) -> COCOeval_faster:
-        most = self._max_dets_per_image[-1]
-        max_dets = [min(count, most) for count in self._max_dets_per_image]
         evaluation = evaluate_results(
             self._coco_api.dataset,
             results,
             task,
             sigmas=self._sigmas,
             image_ids=img_ids,
-            max_dets=() if task == "keypoints" else max_dets,
+            max_dets=0 if task == "keypoints" else self._max_dets_per_image[-1],
         )
         self._logger.info(f"COCO's summary of {task}:\n" + summary_table(evaluation))
         return evaluation
@@ -144,6 +145,20 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
 @register_evaluator("coco")
 def build_coco_evaluator(cfg: CfgNode, dataset_name: str, output_folder: str) -> COCOEvaluator:
-    """Build the evaluator of a data set in COCO's format; reads ``TEST.KEYPOINT_OKS_SIGMAS``."""
-    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS)
-    return COCOEvaluator(dataset_name, output_folder, kpt_oks_sigmas=sigmas)
+    """Build the evaluator of a data set in COCO's format.
+
+    Reads ``TEST.KEYPOINT_OKS_SIGMAS`` and ``TEST.MAX_DETS``; a warning tells of detections that a
+    model gives and the evaluation does not count.
+    """
+    most, given = cfg.TEST.get("MAX_DETS", 100), cfg.TEST.DETECTIONS_PER_IMAGE
+    if given > most:
+        logger.warning(
+            f"TEST.DETECTIONS_PER_IMAGE={given}, but the evaluation counts the best {most} of an "
+            f"image and category, as COCO does; TEST.MAX_DETS {given} counts all"
+        )
+    return COCOEvaluator(
+        dataset_name,
+        output_folder,
+        kpt_oks_sigmas=tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS),
+        max_dets_per_image=most,
+    )

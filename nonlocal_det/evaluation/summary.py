@@ -25,7 +25,7 @@ def evaluate_results(
     *,
     sigmas: Sequence[float] = (),
     image_ids: Collection[int] | None = None,
-    max_dets: Sequence[int] = (),
+    max_dets: int = 0,
 ) -> COCOeval_faster:
     """Run COCO's evaluation on faster-coco-eval; `truth` and `results` are not changed.
 
@@ -37,8 +37,7 @@ def evaluate_results(
         task: bbox, segm or keypoints.
         sigmas: OKS sigmas, one per keypoint, as a share of the object's scale; empty: COCO's.
         image_ids: evaluate these images only; None: all.
-        max_dets: detections counted per image and category, ascending; empty: COCO's, 1, 10 and
-            100, or 20 for keypoints.
+        max_dets: detections counted per image and category; 0: COCO's 100, or 20 for keypoints.
 
     Returns:
         The evaluation, summarized: ``stats`` and ``eval`` as pycocotools has them.
@@ -63,7 +62,8 @@ def evaluate_results(
     # all of them: for keypoints the library leaves out what has no annotation
     evaluation.params.catIds = sorted(reference.getCatIds())
     if max_dets:
-        evaluation.params.maxDets = list(max_dets)
+        fewer = [] if task == "keypoints" else [min(1, max_dets), min(10, max_dets)]
+        evaluation.params.maxDets = [*fewer, max_dets]
     if task == "keypoints" and results:
         _check_keypoints(results, evaluation)
     evaluation.run()
@@ -113,8 +113,7 @@ def _with_true_areas(
     for index, one in enumerate(annotations):
         box = abs(one["bbox"][2] * one["bbox"][3])
         area = one.get("area")
-        is_number = isinstance(area, int | float) and math.isfinite(area)
-        if is_number and min(1, box) <= area <= 1.1 * box + 1 and area > 0:
+        if isinstance(area, int | float) and 0 < area and min(1, box) <= area <= 1.1 * box + 1:
             continue
         replaced += "area" in one
         annotations[index] = {**one, "area": _area_of(one, images.get(one["image_id"], {})) or box}
