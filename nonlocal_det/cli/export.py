@@ -1,4 +1,4 @@
-"""A trained model as TorchScript, ONNX, torch.export or plain weights, checked before it is kept.
+"""A trained model as TorchScript, ONNX or plain weights, checked before it is kept.
 
 Examples:
     export_model.py --config-file quick/nl_mask_keypoint_rcnn_R18 --format onnx --output model.onnx

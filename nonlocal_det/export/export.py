@@ -62,15 +62,13 @@ def export_model(
         raise ValueError("the model is in training mode; call model.eval() before exporting it")
     if len(images) < 2:
         raise ValueError(f"{len(images)} images; one is the example, more are for the check")
-    graph = DetectionGraph(model, decode=chosen.decode).eval()
+    graph = DetectionGraph(model).eval()
     example, *others = images
-    if not chosen.any_size:
-        others = [one for one in others if one.shape == example.shape] or [example]
     with _draft(path) as draft:
         _write(chosen, format_name, graph, example, draft)
         try:
             run = chosen.read(draft, graph)
-            comparison = compare(model, run, others, threshold, lower=chosen.any_threshold)
+            comparison = compare(model, run, others, threshold)
         except ValueError as error:
             raise ValueError(
                 f"{format_name}: the file does not find what the model finds and was not kept: "

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import inspect
 import json
 import logging
 import warnings
@@ -16,16 +15,11 @@ from torch import Tensor
 
 from nonlocal_det.checkpoint import load_weights, write_weights
 
-from .eager import eager_outputs
+from .check import Outputs, Runner, eager_outputs
 from .graph import DetectionGraph, portable_kernels
-from .scripted import script
 
 OPSET = 17
 """Of ONNX: RoiAlign has Detectron2's alignment from 16 on; 17 is what most runtimes have."""
-
-Outputs = dict[str, Tensor]
-Runner = Callable[[Tensor, float], Outputs]
-"""Takes an image (3, H, W) and a threshold, gives what `DetectionGraph` does, by name."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +30,17 @@ class Format:
         endings: of the file's name; the first is the usual one.
         write: a graph to a file, recorded with an example image (3, H, W).
         read: a file to what runs it; the graph is that of the model it was made of.
-        decode: whether the file gives keypoints; else their heat maps.
-        any_size: whether the file takes images of other sizes than the example's.
-        any_threshold: whether it can be lower than the config's.
     """
 
     endings: tuple[str, ...]
     write: Callable[[DetectionGraph, Tensor, Path], None]
     read: Callable[[Path, DetectionGraph], Runner]
-    decode: bool = True
-    any_size: bool = True
-    any_threshold: bool = True
 
 
 def _write_torchscript(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     with _recording(graph):
         traced = torch.jit.trace(graph, _example(image), check_trace=False)
     torch.jit.save(traced, str(path), _extra_files={"outputs.json": json.dumps(graph.outputs)})
-
-
-def _write_scripted(graph: DetectionGraph, image: Tensor, path: Path) -> None:
-    names = {"outputs.json": json.dumps(graph.outputs)}
-    torch.jit.save(script(graph.model), str(path), _extra_files=names)
 
 
 def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
@@ -69,10 +52,6 @@ def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
 def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     axes = {"image": {1: "height", 2: "width"}, **{name: {0: "found"} for name in graph.outputs}}
     _onnxruntime()  # a file that cannot be checked is not written
-    # the older exporter: the newer one cannot keep the loop over the keypoints' boxes; before
-    # torch 2.5 there was no other
-    known = inspect.signature(torch.onnx.export).parameters
-    older: dict[str, Any] = {"dynamo": False} if "dynamo" in known else {}
     with _recording(graph):
         torch.onnx.export(
             graph,
@@ -82,7 +61,7 @@ def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
             input_names=["image", "threshold"],
             output_names=list(graph.outputs),
             dynamic_axes=axes,
-            **older,
+            dynamo=False,  # the newer exporter cannot keep the loop over the keypoints' boxes
         )
 
 
@@ -112,13 +91,6 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _refuse_torch_export(graph: DetectionGraph, image: Tensor, path: Path) -> None:
-    raise ValueError(
-        "torch_export: torch.export cannot compile torchvision::nms for images without a "
-        "detection: it is declared to keep two boxes at least; export as torchscript"
-    )
-
-
 def _write_weights(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     state = graph.model.state_dict()
     write_weights({name: value.cpu().clone() for name, value in state.items()}, path)
@@ -134,9 +106,7 @@ def _read_weights(path: Path, graph: DetectionGraph) -> Runner:
 
 FORMATS = {
     "torchscript": Format((".ts", ".pt"), _write_torchscript, _read_torchscript),
-    "scripted": Format((".ts", ".pt"), _write_scripted, _read_torchscript, any_threshold=False),
     "onnx": Format((".onnx",), _write_onnx, _read_onnx),
-    "torch_export": Format((".pt2",), _refuse_torch_export, _read_torchscript),
     "weights": Format((".safetensors", ".pth"), _write_weights, _read_weights),
 }
 

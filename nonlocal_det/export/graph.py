@@ -1,6 +1,6 @@
 """A detector's inference as one graph: an image in, tensors out, at any size of the image."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.poolers import ROIPooler
+from detectron2.modeling.postprocessing import detector_postprocess
 from detectron2.modeling.proposal_generator import RPN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
+from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 
 from nonlocal_det.detection import NonLocalGeneralizedRCNN
 from nonlocal_det.layers import NonLocal, Padding, set_padding
 
-from .keypoints import decode_keypoints
-from .steps import Side, detect, pool, propose
+from .steps import Side, decode_keypoints, detect, pool, propose
 
 
 class DetectionGraph(nn.Module):
@@ -26,7 +27,6 @@ class DetectionGraph(nn.Module):
 
     Args:
         model: in evaluation mode; not changed.
-        decode: give ``keypoints``; else their ``keypoint_heatmaps`` (R, K, S, S).
 
     Shape:
         image (3, H, W) float32, 0 to 255, in the order of channels of ``INPUT.FORMAT``; threshold
@@ -38,19 +38,17 @@ class DetectionGraph(nn.Module):
         ValueError: another kind of model.
     """
 
-    def __init__(self, model: nn.Module, decode: bool = True) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         check_model(model)
         self.model = model
-        self.decode = decode
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what `forward` gives, in order."""
         model: Any = self.model
         heads = model.roi_heads
-        points = "keypoints" if self.decode else "keypoint_heatmaps"
-        more = ("masks",) * heads.mask_on + (points,) * heads.keypoint_on
+        more = ("masks",) * heads.mask_on + ("keypoints",) * heads.keypoint_on
         return ("boxes", "scores", "classes", *more)
 
     def forward(self, image: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
@@ -71,7 +69,7 @@ class DetectionGraph(nn.Module):
         if heads.keypoint_on:
             seen = [maps[name] for name in heads.keypoint_in_features]
             heat = _per_box(heads.keypoint_head, heads.keypoint_pooler, seen, boxes)
-            found.append(decode_keypoints(heat, boxes) if self.decode else heat)
+            found.append(decode_keypoints(heat, boxes))
         return tuple(found)
 
     def _features(self, image: Tensor, size: tuple[Side, Side]) -> dict[str, Tensor]:
@@ -166,3 +164,31 @@ def check_model(model: nn.Module) -> None:
             f"the box head's {type(predictor).__name__} scores in another way than by a softmax, "
             "which the export does not know; use Detectron2's FastRCNNOutputLayers"
         )
+
+
+def to_instances(
+    outputs: Mapping[str, Tensor], seen: tuple[int, int], height: int, width: int
+) -> Instances:
+    """Make Detectron2's Instances: boxes scaled to the picture, masks pasted into it.
+
+    Args:
+        outputs: of an exported file; see `DetectionGraph`.
+        seen: (height, width) of the image that the file was given.
+        height: of the picture that this image was made of.
+        width: likewise.
+
+    Returns:
+        ``pred_boxes``, ``scores``, ``pred_classes``, and where the file has them ``pred_masks``
+        (R, height, width) bool and ``pred_keypoints`` (R, K, 3), on the CPU.
+    """
+    found = Instances(
+        seen,
+        pred_boxes=Boxes(outputs["boxes"].cpu()),
+        scores=outputs["scores"].cpu(),
+        pred_classes=outputs["classes"].cpu(),
+    )
+    if "masks" in outputs:
+        found.pred_masks = outputs["masks"].cpu().unsqueeze(1)  # (R, S, S) -> (R, 1, S, S)
+    if "keypoints" in outputs:
+        found.pred_keypoints = outputs["keypoints"].cpu()
+    return detector_postprocess(found, height, width)

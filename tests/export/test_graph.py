@@ -8,7 +8,7 @@ from small_models import small_config
 
 from nonlocal_det.export import DetectionGraph, compare, to_instances
 from nonlocal_det.export.graph import portable_kernels
-from nonlocal_det.export.keypoints import decode_keypoints, enlarge
+from nonlocal_det.export.steps import decode_keypoints, enlarge
 from nonlocal_det.layers import nonlocal_blocks
 
 NL = "quick/nl_mask_keypoint_rcnn_R18"
