@@ -1,6 +1,6 @@
 """The blocks of other projects, written anew from what they publish: their names, their formulas.
 
-`REAL` has the projects' own classes where they are installed (mmcv-lite, timm), so that the same
+`REAL` has the projects' own classes where they are installed (mmcv-lite), so that the same
 tests hold these formulas and the converted weights against them.
 """
 
@@ -95,19 +95,6 @@ class MmcvContext(nn.Module):
         return x + self.channel_add_conv(summary)
 
 
-class Timm(nn.Module):
-    def __init__(self, c: int, use_scale: bool = True) -> None:
-        super().__init__()
-        ci = c // 2
-        self.t, self.p, self.g = (nn.Conv2d(c, ci, 1) for _ in range(3))
-        self.z, self.norm = nn.Conv2d(ci, c, 1), nn.BatchNorm2d(c)
-        self.factor = c**-0.5 if use_scale else 1.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = attend(self.t(x), self.p(x), self.g(x), "softmax", self.factor)
-        return self.norm(self.z(y)) + x
-
-
 class SlowFast(nn.Module):
     def __init__(self, c: int, instantiation: str, pooled: bool, norm: bool) -> None:
         super().__init__()
@@ -125,33 +112,6 @@ class SlowFast(nn.Module):
         y = attend(theta, self.conv_phi(keys), self.conv_g(keys), self.function, self.factor)
         y = self.conv_out(y)
         return x + (self.norm(y) if hasattr(self, "norm") else y)
-
-
-class AlexHex7(nn.Module):
-    def __init__(self, c: int, mode: str, ndim=2, sub_sample=True, bn_layer=True) -> None:
-        super().__init__()
-        ci = c // 2
-        self.mode, self.pooled = mode, sub_sample
-        self.g, w = CONV[ndim](c, ci, 1), CONV[ndim](ci, c, 1)
-        self.W = nn.Sequential(w, BN[ndim](c)) if bn_layer else w
-        if mode != "gaussian":
-            self.theta, self.phi = CONV[ndim](c, ci, 1), CONV[ndim](c, ci, 1)
-        if mode == "concatenation":
-            self.concat_project = nn.Sequential(nn.Conv2d(2 * ci, 1, 1, bias=False), nn.ReLU())
-        if sub_sample:
-            self.g = nn.Sequential(self.g)
-            if mode != "gaussian":
-                self.phi = nn.Sequential(self.phi)
-
-    def forward(self, x: Tensor) -> Tensor:
-        keys = pool if self.pooled else (lambda one: one)
-        g = keys(self.g(x))
-        theta, phi = (x, keys(x)) if self.mode == "gaussian" else (self.theta(x), keys(self.phi(x)))
-        if self.mode == "concatenation":
-            y = Mmcv._concatenate(self, theta, phi, g)
-        else:
-            y = attend(theta, phi, g, "dot" if self.mode == "dot_product" else "softmax")
-        return self.W(y) + x
 
 
 def caffe2_block(blobs: dict, name: str, x: Tensor, softmax: bool = True) -> Tensor:
@@ -198,14 +158,6 @@ def _real_context(c, ratio):
     return ContextBlock(c, ratio)
 
 
-def _real_timm(c, use_scale=True):
-    from timm.layers.non_local_attn import NonLocalAttn
-
-    return NonLocalAttn(c, use_scale=use_scale, rd_channels=c // 2)
-
-
 REAL: dict[str, dict] = {}
 if importlib.util.find_spec("mmcv"):
     REAL |= {"mmcv": _real_mmcv, "gcnet": _real_context}
-if importlib.util.find_spec("timm"):
-    REAL |= {"timm": _real_timm}

@@ -1,8 +1,9 @@
 """Weights of other projects, as ours: pure functions from dictionaries to dictionaries."""
 
 from .conversion import Choices, Conversion, Row, Source
-from .convert import SOURCES, convert_state
+from .convert import convert_state
 from .fit import check_fit
+from .sources import SOURCES
 from .twins import to_baseline, to_twin
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""One non-local block of another project, layer by layer, as tensors of `NonLocalBlock`."""
+"""One block of another project, layer by layer, as tensors of ours."""
 
 from dataclasses import dataclass, field
 
@@ -56,7 +56,7 @@ def nonlocal_tensors(
     Raises:
         ValueError: a choice contradicts the names, or the block cannot be one of ours.
     """
-    pairwise = _pairwise(block, source, choices)
+    pairwise = _pairwise(block, choices)
     inner, width = block.tensors["g", "weight"].shape[:2]
     scaled = _scaled(pairwise, source, choices)
     made: dict[str, Tensor] = {}
@@ -65,11 +65,8 @@ def nonlocal_tensors(
         if not block.has(layer):
             continue  # the gaussian form has neither theta nor phi
         weight, bias = _convolution(block, layer, choices.ndim)
-        factor, how = 1.0, ""
-        if layer == "theta" and scaled == "input":
-            factor, how = width**-0.5, f"times {width} ** -0.5, the project's scale"
-        made |= {f"{layer}.weight": weight * factor, f"{layer}.bias": bias * factor}
-        rows += _rows(block, layer, made, how)
+        made |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
+        rows += _rows(block, layer, made)
     if pairwise == "concatenation":
         made["w_f"] = block.tensors["w_f", "weight"].reshape(-1)  # (1, 2 Ci, 1, 1) -> (2 Ci)
         rows.append(Row(block.of("w_f"), "w_f", tuple(made["w_f"].shape), "flat"))
@@ -81,7 +78,7 @@ def nonlocal_tensors(
         "OPERATION": "nonlocal",
         "PAIRWISE": pairwise,
         "SUBSAMPLE": _subsample(block, source, choices),
-        "SCALE": scaled == "inner",
+        "SCALE": scaled,
         "NORM": choices.norm,
         "BOTTLENECK_RATIO": inner / width,
     }
@@ -90,13 +87,13 @@ def nonlocal_tensors(
     return named, [Row(r.theirs, dot + r.ours, r.shape, r.how) for r in rows], options
 
 
-def _pairwise(block: Block, source: Source, choices: Choices) -> str:
+def _pairwise(block: Block, choices: Choices) -> str:
     seen = None
     if block.has("w_f"):
         seen = "concatenation"
     elif not block.has("theta"):
         seen = "gaussian"
-    chosen = one_of("pairwise", choices.pairwise or seen or source.pairwise, PAIRWISE)
+    chosen = one_of("pairwise", choices.pairwise or seen or "embedded_gaussian", PAIRWISE)
     if (seen or chosen) != chosen or (not seen and chosen in ("gaussian", "concatenation")):
         kind = seen or "one with theta and phi and without concatenation weights"
         raise ValueError(
@@ -106,14 +103,13 @@ def _pairwise(block: Block, source: Source, choices: Choices) -> str:
     return chosen
 
 
-def _scaled(pairwise: str, source: Source, choices: Choices) -> str:
-    """By the root of which width theta . phi is divided: ``inner``, ``input``, or ``""``: none."""
-    usual = bool(source.scale) and pairwise == "embedded_gaussian"
-    if not (usual if choices.scale is None else choices.scale):
-        return ""
-    if pairwise == "concatenation":
+def _scaled(pairwise: str, source: Source, choices: Choices) -> bool:
+    """Whether theta . phi is divided by the root of its width."""
+    usual = source.scale and pairwise == "embedded_gaussian"
+    scaled = usual if choices.scale is None else choices.scale
+    if scaled and pairwise == "concatenation":
         raise ValueError("scale=True with pairwise='concatenation', which has no product to scale")
-    return source.scale or "inner"
+    return scaled
 
 
 def _subsample(block: Block, source: Source, choices: Choices) -> str:
@@ -153,12 +149,12 @@ def _convolution(block: Block, layer: str, ndim: int) -> tuple[Tensor, Tensor]:
     return weight, weight.new_zeros(weight.shape[0]) if bias is None else bias
 
 
-def _rows(block: Block, layer: str, made: dict[str, Tensor], how: str) -> list[Row]:
+def _rows(block: Block, layer: str, made: dict[str, Tensor]) -> list[Row]:
     rows = []
     for name in ("weight", "bias"):
         ours = f"{layer}.{name}"
         theirs = block.names.get((layer, name), "")
-        rows.append(Row(theirs, ours, tuple(made[ours].shape), how if theirs else "absent, so 0"))
+        rows.append(Row(theirs, ours, tuple(made[ours].shape), "" if theirs else "absent, so 0"))
     return rows
 
 
@@ -198,3 +194,36 @@ def _folded(weight: Tensor, bias: Tensor, norm: dict[str, Tensor]) -> dict[str, 
         "w_z.weight": (weight.double() * by_output).to(weight.dtype),
         "w_z.bias": (bias.double() * factor + shift).to(bias.dtype),
     }
+
+
+def context_tensors(
+    block: Block, ours: str, source: Source, choices: Choices
+) -> tuple[dict[str, Tensor], list[Row], dict[str, object]]:
+    """The tensors of `GlobalContextBlock`, their rows of the map, and the options they need.
+
+    Args:
+        block: what the file has.
+        ours: full name of our block, ``""`` for none.
+        source: the project.
+        choices: ``ndim`` counts.
+
+    Raises:
+        ValueError: a convolution has a window.
+    """
+    dot = f"{ours}." if ours else ""
+    made: dict[str, Tensor] = {}
+    rows: list[Row] = []
+    for (layer, name), tensor in block.tensors.items():
+        theirs, value, how = block.names[layer, name], tensor, ""
+        if layer == "w_k" and name == "weight":
+            value = pointwise(tensor, theirs, choices.ndim)
+        elif layer == "norm":
+            value = tensor.reshape(-1)  # (Ci, 1, 1) -> (Ci)
+            how = "flat"
+        elif name == "weight":
+            value = pointwise(tensor, theirs, 0)  # (O, I, 1, 1) -> (O, I)
+            how = "convolution to linear layer"
+        made[f"{dot}{layer}.{name}"] = value
+        rows.append(Row(theirs, f"{dot}{layer}.{name}", tuple(value.shape), how))
+    inner, width = block.tensors["w_v1", "weight"].shape[:2]
+    return made, rows, {"OPERATION": "global_context", "BOTTLENECK_RATIO": inner / width}

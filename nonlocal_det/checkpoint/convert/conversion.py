@@ -52,11 +52,9 @@ class Source:
         backbone: patterns of the other names and what they become; see `backbone_name`.
         fields: from the end of a tensor's name to torch's.
         separator: between the words of a name.
-        pairwise: the usual function.
         subsample: the usual pooling; None: the names say whether phi and g are pooled.
         pooled: its layers that only a pooled block has.
-        scale: what divides theta . phi under a softmax: the root of the ``inner`` or the ``input``
-            width, or nothing (``""``).
+        scale: whether theta . phi under a softmax is divided by the root of its width.
         notes: what no file of the project can say and a user must know.
     """
 
@@ -70,10 +68,9 @@ class Source:
         default_factory=lambda: {name: name for name in TORCH_FIELDS},
     )
     separator: str = "."
-    pairwise: str = "embedded_gaussian"
     subsample: str | None = "none"
     pooled: tuple[str, ...] = ()
-    scale: str = ""
+    scale: bool = False
     notes: tuple[str, ...] = ()
 
     @property

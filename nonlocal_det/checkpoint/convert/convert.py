@@ -1,30 +1,13 @@
 """From a dictionary of another project's names to one of ours: a pure function."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from nonlocal_det.layers.options import one_of
 
-from .alexhex7 import ALEXHEX7
-from .blocks import EPS, Block, nonlocal_tensors
-from .caffe2 import CAFFE2
-from .context import context_tensors
+from .blocks import EPS, Block, context_tensors, nonlocal_tensors
 from .conversion import Choices, Conversion, Row, Source, State, backbone_name, listed
-from .mmcv import GCNET, MMCV
-from .slowfast import SLOWFAST
-from .timm import TIMM
-
-SOURCES = {
-    "caffe2": CAFFE2,
-    "slowfast": SLOWFAST,
-    "mmcv": MMCV,
-    "gcnet": GCNET,
-    "timm": TIMM,
-    "alexhex7": ALEXHEX7,
-}
-"""The projects whose weights can be brought in."""
+from .sources import SOURCES
 
 
 def convert_state(state: State, source: str, choices: Choices | None = None) -> Conversion:
@@ -57,7 +40,7 @@ def convert_state(state: State, source: str, choices: Choices | None = None) -> 
     positions: list[str] = []
     for block in blocks.values():
         ours = _place(block, spec, choices)
-        build = _context if spec.signature == "w_v2" else nonlocal_tensors
+        build = context_tensors if spec.signature == "w_v2" else nonlocal_tensors
         tensors, lines, needed = build(block, ours, spec, choices)
         if options and needed != options:
             raise ValueError(
@@ -140,12 +123,6 @@ def _place(block: Block, source: Source, choices: Choices) -> str:
     return choices.prefix + source.place(block.place)
 
 
-def _context(
-    block: Block, ours: str, source: Source, choices: Choices
-) -> tuple[dict[str, Tensor], list[Row], dict[str, object]]:
-    return context_tensors(block, ours, choices)
-
-
 def _after_blocks(positions: list[str]) -> dict[str, object]:
     """``AFTER_BLOCKS`` where all blocks are in a backbone's stages."""
     found: list[list[int]] = [[], [], [], []]
@@ -203,8 +180,8 @@ def _notes(blocks: dict[str, Block], source: Source, choices: Choices) -> tuple[
     notes = list(source.notes)
     if dims != {choices.ndim}:
         notes.append(
-            f"blocks of {math.prod(dims)}D maps, now {choices.ndim}D: equal where the other "
-            "dimensions have size 1"
+            f"blocks of {' and '.join(f'{n}D' for n in sorted(dims))} maps, now {choices.ndim}D: "
+            "equal where the other dimensions have size 1"
         )
     if moved:
         notes.append(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from detectron2.modeling.backbone.resnet import BasicStem, ResNet
-from peer_blocks import Mmcv, SlowFast, Timm
+from peer_blocks import Mmcv, SlowFast
 from torch import nn
 from torchvision.models import resnet50
 
@@ -108,7 +108,7 @@ def test_an_affine_norm_of_the_backbone_stays_what_it_is(five_blocks):
 
 
 def test_torchvisions_names_give_the_same_features():
-    """The names of timm's and mmdetection's ResNets too."""
+    """The names of mmdetection's ResNets too."""
     theirs = resnet50(weights=None).eval()
     for name, tensor in theirs.state_dict().items():
         if name.endswith(("running_mean", "bias")):
@@ -116,9 +116,9 @@ def test_torchvisions_names_give_the_same_features():
     stages = ResNet.make_default_stages(50, norm="BN", stride_in_1x1=False)
     resnet = ResNet(BasicStem(norm="BN"), stages, out_features=["res5"]).eval()
     state = dict(theirs.state_dict())
-    state |= {f"layer3.5.nl.{n}": v for n, v in Timm(1024).state_dict().items()}
+    state |= {f"layer3.5.nl.{n}": v for n, v in Mmcv(1024, "dot_product").state_dict().items()}
     choices = Choices(places={"layer3.5.nl": "res4.nl5"}, prefix="")
-    conversion = convert_state(state, "timm", choices)
+    conversion = convert_state(state, "mmcv", choices)
     assert conversion.unused == ("fc.weight", "fc.bias")
     rest = {n: v for n, v in conversion.state.items() if ".nl5." not in n}
     missing, unexpected = resnet.load_state_dict(rest, strict=False)
@@ -141,7 +141,7 @@ def block_of(cls=Mmcv, *arguments, place="layer3.5.nonlocal_block"):
     ("state", "source", "choices", "said"),
     [
         (block_of(), "mmcv", {}, "mmdetection has the block .*inside a residual block.*--place"),
-        (block_of(), "timm", {}, "no non-local block by the names of timm.*those of mmcv"),
+        (block_of(), "slowfast", {}, "no non-local block by the names of SlowFast.*those of mmcv"),
         ({"conv1.weight": torch.ones(1)}, "mmcv", {}, "among 1 tensors.*is it a baseline"),
         (block_of(), "zzz", {}, "source='zzz'; expected one of 'caffe2'"),
         (
@@ -184,6 +184,14 @@ def test_an_inflated_convolution_has_no_2d_equal(five_blocks):
     file["res4_0_branch2a_w"] = torch.ones(256, 512, 3, 1, 1)
     with pytest.raises(ValueError, match=r"res4_0_branch2a_w has shape .* window of 3 frames"):
         convert_state(file, "caffe2")
+
+
+def test_blocks_of_2d_and_of_3d_maps_are_named_as_they_are():
+    kinds = {"a": Mmcv(8, "embedded_gaussian", ndim=2), "b": Mmcv(8, "embedded_gaussian", ndim=3)}
+    state = {f"{place}.{n}": v for place, one in kinds.items() for n, v in one.state_dict().items()}
+    places = {"a": "res3.nl1", "b": "res4.nl1"}
+    notes = " ".join(convert_state(state, "mmcv", Choices(places=places)).notes)
+    assert "blocks of 2D and 3D maps, now 2D" in notes
 
 
 def test_blocks_that_differ_have_no_one_config():

@@ -1,9 +1,8 @@
 """Converted weights compute here what they compute where they come from."""
 
-import peer_blocks
 import pytest
 import torch
-from peer_blocks import REAL, AlexHex7, Mmcv, MmcvContext, SlowFast, Timm, caffe2_block, shake
+from peer_blocks import REAL, Mmcv, MmcvContext, SlowFast, caffe2_block, shake
 
 from nonlocal_det.checkpoint.convert import Choices, convert_state
 from nonlocal_det.layers import GlobalContextBlock, NonLocalBlock
@@ -69,15 +68,6 @@ def test_gcnet(make):
     assert check(make(C, 0.5), "gcnet").options["BOTTLENECK_RATIO"] == 0.5
 
 
-@pytest.mark.parametrize("make", makers("timm", Timm))
-@pytest.mark.parametrize("norm", ["", "BN"])
-@pytest.mark.parametrize("scale", [None, False])
-def test_timm(make, norm, scale):
-    theirs = make(C, use_scale=scale is None)
-    conversion = check(theirs, "timm", norm=norm, scale=scale)
-    assert conversion.options["SCALE"] is False  # it is in theta, with timm's own width
-
-
 @pytest.mark.parametrize("function", ["softmax", "dot_product"])
 @pytest.mark.parametrize(("pooled", "norm"), [(True, True), (False, True), (True, False)])
 def test_slowfast(function, pooled, norm):
@@ -89,14 +79,6 @@ def test_slowfast(function, pooled, norm):
         subsample=None if pooled else "none",
         norm="BN" if norm else "",
     )
-
-
-@pytest.mark.parametrize("mode", ["gaussian", "embedded_gaussian", "dot_product", "concatenation"])
-@pytest.mark.parametrize(("ndim", "pooled", "norm"), [(1, True, True), (2, False, False)])
-def test_alexhex7(mode, ndim, pooled, norm):
-    theirs = AlexHex7(C, mode, ndim, pooled, norm)
-    choice = "dot_product" if mode == "dot_product" else None
-    check(theirs, "alexhex7", ndim=ndim, pairwise=choice)
 
 
 def blobs(name="nonlocal_conv4_5", affine=False):
@@ -133,7 +115,7 @@ def test_caffe2(affine, softmax, ndim):
 
 
 def test_a_batch_norm_kept_trains_as_theirs():
-    theirs = shake(peer_blocks.Timm(C))
-    block = ours(convert_state(theirs.state_dict(), "timm", Choices(norm="BN")))
+    theirs = shake(Mmcv(C, "embedded_gaussian", norm=True))
+    block = ours(convert_state(theirs.state_dict(), "mmcv", Choices(norm="BN")))
     x = torch.randn(2, C, 6, 8)
     torch.testing.assert_close(block.train()(x), theirs.train()(x), rtol=1e-4, atol=1e-5)
