@@ -208,4 +208,5 @@ def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]
     fit_config(cfg, data, given=given)
     if getattr(args, "oks_sigmas", None):  # only evaluation has the option
         set_sigmas(cfg, args.oks_sigmas)
-    check_config(cfg, config_file=args.config_file)
+    train = not getattr(args, "eval_only", False)  # only training has the option
+    check_config(cfg, config_file=args.config_file, train=train)

@@ -46,7 +46,14 @@ def build_mapper(cfg: CfgNode, names: Sequence[str], is_train: bool) -> Mapper:
         names: of the data sets; the first one's metadata decides.
         is_train: whether to augment and to load annotations.
     """
-    build = MetadataCatalog.get(names[0]).get("build_mapper", DatasetMapper)
+    build = MetadataCatalog.get(names[0]).get("build_mapper", None)
+    if build is None:
+        build = DatasetMapper
+        if not is_train and cfg.MODEL.KEYPOINT_ON:
+            # for a flip that is not made here, Detectron2 asks the training data's metadata
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.MODEL.KEYPOINT_ON = False
     mapper: Mapper = build(cfg, is_train)
     return mapper
 

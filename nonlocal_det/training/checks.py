@@ -27,12 +27,13 @@ CLEAN = "clean_data"
 """The folder in OUTPUT_DIR of the copies that ``--allow-bad-data`` writes."""
 
 
-def check_config(cfg: CfgNode, config_file: str = "") -> None:
+def check_config(cfg: CfgNode, config_file: str = "", *, train: bool = True) -> None:
     """Refuse what cannot work.
 
     Args:
         cfg: a full config.
         config_file: named in messages.
+        train: a training is to come; an evaluation needs no training data.
 
     Raises:
         ValueError: AMP elsewhere than on CUDA or a CPU, test-time augmentation of keypoints, an
@@ -49,7 +50,7 @@ def check_config(cfg: CfgNode, config_file: str = "") -> None:
             "TEST.AUG.ENABLED=True with MODEL.KEYPOINT_ON=True: Detectron2's test-time "
             "augmentation does not support keypoints; set TEST.AUG.ENABLED False"
         )
-    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+    for name in (*(cfg.DATASETS.TRAIN if train else ()), *cfg.DATASETS.TEST):
         _check_present(name, config_file)
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from tiny_training import run
+from trained_model import NAME, save_weights
 
 from nonlocal_det.data import register_coco_data
 from nonlocal_det.synthetic.register import forget
@@ -138,10 +139,37 @@ def test_memory_is_not_measured_where_python_cannot(monkeypatch):
     ],
 )
 def test_an_evaluation_of_another_models_weights_is_refused(mini_coco, tmp_path, options, words):
-    from trained_model import NAME, save_weights
-
     weights = save_weights(tmp_path / "w.pth", NAME)
     options += ["MODEL.WEIGHTS", str(weights)]
     with pytest.raises(ValueError, match="another model") as error:
         run(tmp_path, "--eval-only", *options)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return str(save_weights(tmp_path / "w.pth", NAME))
+
+
+@pytest.mark.parametrize("train", ["()", "('coco_2017_train',)"])
+def test_an_evaluation_needs_no_training_data(mini_coco, tmp_path, weights, train):
+    options = ["DATASETS.TRAIN", train, "MODEL.WEIGHTS", weights]
+    assert set(run(tmp_path, "--eval-only", *options)) == {"bbox", "segm", "keypoints"}
+
+
+def test_a_test_set_without_annotations_gets_predictions_and_no_metrics(
+    mini_coco, tmp_path, weights
+):
+    path = mini_coco / "mini_coco" / "annotations" / "person_keypoints_val2017.json"
+    content = json.loads(path.read_text())
+    del content["annotations"]
+    (tmp_path / "image_info.json").write_text(json.dumps(content))
+    root = str(mini_coco / "mini_coco" / "val2017")
+    register_coco_data("secret", tmp_path / "image_info.json", root)
+    options = ["DATASETS.TEST", "('secret',)", "MODEL.WEIGHTS", weights]
+    options += ["MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.0"]
+    assert not run(tmp_path, "--eval-only", *options)
+    predictions = json.loads((tmp_path / "inference/coco_instances_results.json").read_text())
+    assert {row["image_id"] for row in predictions} <= {row["id"] for row in content["images"]}
+    assert predictions
+    forget("secret")

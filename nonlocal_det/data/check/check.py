@@ -133,8 +133,11 @@ def _check_use(
     for number, category in categories.items():
         if number not in used:
             findings.file("category_unused", f"{category.name!r} (id {number})")
+    if training and not len(table.ids):
+        findings.file("nothing_to_learn", "no annotations")
+        return
     referenced = table.image >= 0
-    if training and not referenced.any() and len(table.ids):
+    if training and not referenced.any():
         findings.file("nothing_to_learn", f"{len(table.ids)} annotations, none of a listed image")
     elif training and not with_objects - {-1}:
         findings.file("nothing_to_learn", f"{len(table.ids)} usable annotations, all of crowds")
