@@ -1,4 +1,4 @@
-"""What a model finds in pictures, a video or a camera, and where its blocks look.
+"""Detect in pictures, a video or a camera; draw the attention of the blocks.
 
 Examples:
     demo.py --config-file quick/nl_mask_keypoint_rcnn_R18 --input photos/ 'more/*.jpg'
@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nonlocal_det.inference.attention_queries import parse_question
+from nonlocal_det.inference.attention_queries import parse_query
 from nonlocal_det.inference.demo import DemoOptions, run_demo, run_video
 from nonlocal_det.inference.detector import Detector, load_model_config
 from nonlocal_det.visualization import STYLES
@@ -22,7 +22,7 @@ from .errors import one_line_errors
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of the command line."""
+    """Build the parser."""
     parser = build_config_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, help="default: OUTPUT_DIR/model_final.pth")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -46,17 +46,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line, run and say what was written."""
+    """Parse the command line, run and print what was written."""
     args = build_parser().parse_args(argv)
     with one_line_errors():
-        question = None
+        query = None
         if args.attention:
-            question = parse_question(args.attention, args.blocks, args.joints, args.instances)
+            query = parse_query(args.attention, args.blocks, args.joints, args.instances)
         options = DemoOptions(
             out=args.output,
             threshold=args.threshold,
             batch_size=args.batch_size,
-            question=question,
+            query=query,
             styles=tuple(args.styles),
             top_k=args.top_k,
             max_frames=args.max_frames,

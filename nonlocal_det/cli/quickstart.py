@@ -1,4 +1,4 @@
-"""The whole path on a bare machine in minutes: draw data, train, evaluate, write pictures."""
+"""Draw data, train, evaluate and write pictures, on a bare machine in minutes."""
 
 import argparse
 import logging
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 
-from nonlocal_det.inference.attention_queries import Question, ask
+from nonlocal_det.configs import load_config
+from nonlocal_det.inference.attention_queries import AttentionQuery, Point, attention_at
 from nonlocal_det.inference.detector import Detector
 from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
@@ -56,6 +57,8 @@ def quickstart(options: list[str] | None = None) -> dict[str, Any]:
     options = options or []
     make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
     args = build_argument_parser().parse_args(["--config-file", CONFIG, *options])
+    floors = expected_results(load_config(CONFIG, args.opts))
+    args.opts = [*args.opts, "TEST.EXPECTED_RESULTS", str(floors)]
     start = time.perf_counter()
     results = run(args)
     minutes = (time.perf_counter() - start) / 60
@@ -63,14 +66,21 @@ def quickstart(options: list[str] | None = None) -> dict[str, Any]:
     paths = draw(cfg)
     print(f"\ntraining and evaluation took {minutes:.1f} minutes\n")
     for task, title in TASKS.items():
-        print(table(title, results[task]))
+        if task in results:
+            print(table(title, results[task]))
     for what, path in paths.items():
         print(f"{what}: {path}")
     return {**results, "paths": paths}
 
 
+def expected_results(cfg: CfgNode) -> list[list[Any]]:
+    """Return the rows of ``TEST.EXPECTED_RESULTS`` for the tasks that the model has."""
+    has_head = {"segm": cfg.MODEL.MASK_ON, "keypoints": cfg.MODEL.KEYPOINT_ON}
+    return [list(row) for row in cfg.TEST.EXPECTED_RESULTS if has_head.get(row[0], True)]
+
+
 def table(title: str, metrics: dict[str, float]) -> str:
-    """One task's metrics as a small table; AR and per-category rows are in the log."""
+    """Format a task's metrics as a small table; AR and per-category rows are in the log."""
     names = [name for name in metrics if name.startswith("AP") and "-" not in name]
     head = " | ".join(f"{name:>5}" for name in names)
     # nan: no such object in the data, as large ones (over 96 x 96 pixels) in small images
@@ -80,7 +90,7 @@ def table(title: str, metrics: dict[str, float]) -> str:
 
 
 def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
-    """The quickstart's pictures, from the last checkpoint of a finished run.
+    """Draw the quickstart's pictures, from the last checkpoint of a finished run.
 
     Args:
         cfg: the run's config.
@@ -89,26 +99,45 @@ def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:
     out = Path(cfg.OUTPUT_DIR)
     detector = Detector(cfg)
     name = cfg.DATASETS.TEST[0]
+    metadata = MetadataCatalog.get(name)
     records = [r for r in DatasetCatalog.get(name) if r["annotations"]][:count]
     samples = []
     for record in records:
         image = read_picture(Path(record["file_name"]))
         samples.append((image, record, detector([image])[0]))
     return {
-        "predictions": draw_predictions(
-            samples, MetadataCatalog.get(name), out / "predictions.png"
-        ),
+        "predictions": draw_predictions(samples, metadata, out / "predictions.png"),
         "losses": draw_losses(read_metrics(out / "metrics.json"), out / "losses.png"),
-        "attention": _draw_attention(detector, records[0], out / "attention.png"),
+        "attention": _draw_attention(detector, records, out / "attention.png"),
     }
 
 
-def _draw_attention(detector: Detector, record: dict[str, Any], path: Path) -> Path:
-    """What the backbone's block looks at from the middle of the first person's box."""
-    image = read_picture(Path(record["file_name"]))
-    x, y, width, height = record["annotations"][0]["bbox"]
-    point = (x + width / 2, y + height / 2)
+def find_person(records: list[dict[str, Any]], metadata: Metadata) -> tuple[Path, Point]:
+    """Return the image of the first person and the centre of its box.
+
+    Args:
+        records: of Detectron2's catalogue, with annotated objects; where none is a person, the
+            first object is taken.
+        metadata: with ``thing_classes``.
+    """
+    classes = metadata.get("thing_classes", [])
+    objects = [(record, annotation) for record in records for annotation in record["annotations"]]
+    persons = [
+        (record, annotation)
+        for record, annotation in objects
+        if classes[annotation["category_id"]] == "person"
+    ]
+    record, annotation = (persons or objects)[0]
+    x, y, width, height = annotation["bbox"]
+    return Path(record["file_name"]), (x + width / 2, y + height / 2)
+
+
+def _draw_attention(detector: Detector, records: list[dict[str, Any]], path: Path) -> Path:
+    """Draw the attention of the backbone's block from the centre of the first person's box."""
+    file, point = find_person(records, detector.metadata)
+    image = read_picture(file)
     with record_attention(detector.model) as maps:
-        (found,) = detector([image])
-        (look,) = ask(maps, Question(point), 0, found, detector.metadata)
-    return draw_attention(image, [look.maps], path, titles=["from the dot"])
+        (instances,) = detector([image])
+        query = AttentionQuery(point)
+        (attention,) = attention_at(maps, query, 0, instances, detector.metadata)
+    return draw_attention(image, [attention.maps], path, titles=["from the dot"])

@@ -1,4 +1,4 @@
-"""Where a model's blocks look over a data set: entropy, distance, mass, query independence.
+"""Summarise a model's attention over a data set: entropy, distance, mass, query independence.
 
 Example: summarize_attention.py --config-file quick/nl_mask_keypoint_rcnn_R18 --output output/looks
 

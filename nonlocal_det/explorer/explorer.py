@@ -9,7 +9,7 @@ import numpy as np
 from detectron2.data import Metadata
 from detectron2.structures import Instances
 
-from nonlocal_det.inference.attention_queries import instance_at, look_from
+from nonlocal_det.inference.attention_queries import instance_at, map_at
 from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.visualization import (
     STYLES,
@@ -119,7 +119,7 @@ class Seen:
         found = self.over(threshold)
         one = found[:0] if pick.instance is None else found[pick.instance]
         return [
-            look_from(self.maps, name, pick.point, 0, one, options.pairwise)
+            map_at(self.maps, name, pick.point, 0, one, options.pairwise)
             for name in self.maps.blocks
             if name not in options.hidden and (len(one) or not self.maps.is_in_roi_head(name))
         ]

@@ -1,1 +1,1 @@
-"""Trained models at work: the detector, the demo, attention at a point."""
+"""Inference: the detector, the demo, and attention at query positions."""

@@ -1,4 +1,4 @@
-"""Where the blocks of a model look over a data set: numbers for each query and for each block."""
+"""Summarise the attention of a model's blocks over a data set: by query and by block."""
 
 import csv
 import math
@@ -22,7 +22,7 @@ from nonlocal_det.visualization import (
     record_attention,
 )
 
-from .attention_queries import find_roi
+from .attention_queries import clip_point, find_roi
 from .detector import Detector
 from .sources import read_picture
 
@@ -72,9 +72,9 @@ def summarize_attention(
     with record_attention(detector.model) as maps:
         names = [maps.find(name) for name in blocks] or list(maps.blocks)
         for record in tqdm(records, unit="image", disable=not progress):
-            (found,) = detector([read_picture(Path(record["file_name"]))], threshold)
+            (instances,) = detector([read_picture(Path(record["file_name"]))], threshold)
             for name in names:
-                rows, independence = _look(maps, name, record, found)
+                rows, independence = _measure(maps, name, record, instances)
                 queries += rows
                 scores.setdefault(name, []).extend(independence)
     if not queries:
@@ -87,47 +87,38 @@ def summarize_attention(
     return tabulate(summary, headers="keys", floatfmt=".3f", tablefmt="github")
 
 
-def _look(
-    maps: AttentionMaps, name: str, record: Row, found: Instances
+def _measure(
+    maps: AttentionMaps, name: str, record: Row, instances: Instances
 ) -> tuple[list[Row], list[float]]:
-    """The queries' rows of one block and image, and its independence in each grid."""
+    """Compute the queries' rows of one block and image, and its independence in each grid."""
     in_head = maps.is_in_roi_head(name)
-    boxes = found.pred_boxes.tensor.tolist() if in_head else _annotated(record)
+    boxes = instances.pred_boxes.tensor.tolist() if in_head else _annotated(record)
     rois: list[int | None] = [None] * len(boxes)
     if in_head:
-        rois = [find_roi(maps, name, 0, found[k]) for k in range(len(found))]
+        rois = [find_roi(maps, name, 0, instances[k]) for k in range(len(instances))]
     rows = []
-    for k, box in enumerate(boxes):
-        x, y = _centre(box, maps.image_sizes[0])
-        said = describe_map(
-            maps.at(name, (x, y), roi=rois[k]), tuple(box), [*boxes[:k], *boxes[k + 1 :]]
-        )
-        where = {"block": name, "image_id": record["image_id"], "instance": k}
-        rows.append({**where, "query_x": x, "query_y": y, **said})
+    for k, (x0, y0, x1, y1) in enumerate(boxes):
+        # an annotated box may end outside of the image
+        x, y = clip_point(((x0 + x1) / 2, (y0 + y1) / 2), maps.image_sizes[0])
+        attention = maps.at(name, (x, y), roi=rois[k])
+        statistics = describe_map(attention, (x0, y0, x1, y1), [*boxes[:k], *boxes[k + 1 :]])
+        row = {"block": name, "image_id": record["image_id"], "instance": k}
+        rows.append({**row, "query_x": x, "query_y": y, **statistics})
     grids = [maps.at_grid(name, roi=roi, most=GRID) for roi in (rois if in_head else [None])]
     return rows, [query_independence(grid) for grid in grids]
 
 
 def _annotated(record: Row) -> list[list[float]]:
-    """The boxes x0, y0, x1, y1 of the annotated instances; crowds are left out."""
+    """Return the boxes (x0, y0, x1, y1) of the annotated instances without crowds."""
     return [
-        list(BoxMode.convert(one["bbox"], one["bbox_mode"], BoxMode.XYXY_ABS))
-        for one in record["annotations"]
-        if not one.get("iscrowd", 0)
+        list(BoxMode.convert(annotation["bbox"], annotation["bbox_mode"], BoxMode.XYXY_ABS))
+        for annotation in record["annotations"]
+        if not annotation.get("iscrowd", 0)
     ]
 
 
-def _centre(box: Sequence[float], size: tuple[int, int]) -> tuple[float, float]:
-    """The middle of a box; inside of the image, which an annotated box may leave."""
-    (x0, y0, x1, y1), (height, width) = box, size
-    return (
-        min(max((x0 + x1) / 2, 0.0), width - 1e-3),
-        min(max((y0 + y1) / 2, 0.0), height - 1e-3),
-    )
-
-
 def _block_row(name: str, queries: Sequence[Row], scores: Sequence[float]) -> Row:
-    """Means over a block's queries and grids; of those that look anywhere."""
+    """Average over a block's queries and grids; queries without attention do not count."""
     own = [row for row in queries if row["block"] == name]
     nowhere = sum(math.isnan(row["entropy_bits"]) for row in own)
     means = {key: _mean([row[key] for row in own]) for key in STATISTICS}

@@ -1,4 +1,4 @@
-"""Run a model over pictures, a video or a camera; draw what it finds and where its blocks look."""
+"""Run a model over pictures, a video or a camera; draw its detections and its attention."""
 
 import json
 import sys
@@ -22,38 +22,44 @@ from nonlocal_det.visualization import (
     record_attention,
 )
 
-from .attention_queries import Question, ask
+from .attention_queries import AttentionQuery, attention_at
 from .coco_json import CocoDetections
 from .detector import Detector
 from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
 
+Item = tuple[str, str, np.ndarray]
+"""A name for the files that are written, the file it comes from, and RGB pixels."""
+
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What `run_demo` does beside detecting.
+    """What `run_demo` and `run_video` do.
 
-    Attributes:
+    Args:
         out: folder of the results; made if absent.
         threshold: detections with a lower score are left out.
         batch_size: images that go through the model together.
-        question: whose attention is drawn; None: nothing's.
+        query: whose attention is drawn; None: none.
         styles: of the attention's pictures.
         top_k: arrows of a query.
         max_frames: of a video or camera; 0: all, for a camera until Ctrl-C.
         progress: whether a bar is shown.
+
+    Raises:
+        ValueError: a size below 1, a threshold outside of 0..1, or an unknown style.
     """
 
     out: Path
     threshold: float = 0.5
     batch_size: int = 1
-    question: Question | None = None
+    query: AttentionQuery | None = None
     styles: tuple[str, ...] = STYLES
     top_k: int = 20
     max_frames: int = 0
     progress: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse values that mean nothing."""
+        """Check the values."""
         if self.batch_size < 1:
             raise ValueError(f"--batch-size {self.batch_size}: expected at least 1")
         if not 0 <= self.threshold <= 1:
@@ -63,35 +69,43 @@ class DemoOptions:
         if self.top_k < 1:
             raise ValueError(f"--top-k {self.top_k}: expected at least 1 arrow")
 
+    def picture(self, name: str) -> Path:
+        """Return the file of an image's detections."""
+        return self.out / f"{name}.png"
+
+    def attention(self, name: str, figure: int) -> Path:
+        """Return the file of an image's attention; of keypoints, each instance has one."""
+        by_instance = self.query is not None and self.query.of == "keypoints"
+        return self.out / f"{name}_attention{f'_{figure + 1}' if by_instance else ''}.png"
+
+    @property
+    def predictions(self) -> Path:
+        """The json of all detections."""
+        return self.out / "predictions.json"
+
 
 @dataclass
 class DemoResult:
     """What a demo has done.
 
-    Attributes:
+    Args:
         images: pictures or frames that went through the model.
-        detections: found in all of them.
+        detections: in all of them.
         skipped: file and cause of each that could not be read.
-        written: the files.
     """
 
     images: int = 0
     detections: int = 0
     skipped: list[str] = field(default_factory=list)
-    written: list[Path] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """In one line."""
+        """Describe it in one line."""
         skipped = f", {len(self.skipped)} unreadable" if self.skipped else ""
         return f"{self.images} images{skipped}, {self.detections} detections"
 
 
-Item = tuple[str, str, np.ndarray]
-"""A name for the files that are written, the file it comes from, and RGB pixels."""
-
-
 class _Session:
-    """One model over many batches: what is found, drawn and written."""
+    """A model over many batches, and its detections in all of them."""
 
     def __init__(self, detector: Detector, options: DemoOptions) -> None:
         self.detector, self.options = detector, options
@@ -100,16 +114,15 @@ class _Session:
         options.out.mkdir(parents=True, exist_ok=True)
 
     def run(self, items: Iterator[Item]) -> Generator[tuple[str, np.ndarray], None, None]:
-        """The name and the drawn pixels of each item; its attention is written on the way."""
+        """Yield name and drawn pixels of each item; write its attention."""
         options = self.options
         with ExitStack() as stack:
             maps = None
-            if options.question:
+            if options.query:
                 maps = stack.enter_context(record_attention(self.detector.model))
             while batch := list(islice(items, options.batch_size)):
-                images = [image for _, _, image in batch]
-                found = self.detector(images, options.threshold)
-                for k, (item, instances) in enumerate(zip(batch, found, strict=True)):
+                predictions = self.detector([image for *_, image in batch], options.threshold)
+                for k, (item, instances) in enumerate(zip(batch, predictions, strict=True)):
                     name, source, image = item
                     if maps is not None:
                         self._draw_attention(maps, k, item, instances)
@@ -118,28 +131,29 @@ class _Session:
                     self.result.detections += len(instances)
                     yield name, draw_instances(image, instances, self.detector.metadata)
 
-    def _draw_attention(self, maps: AttentionMaps, k: int, item: Item, found: Instances) -> None:
+    def _draw_attention(
+        self, maps: AttentionMaps, k: int, item: Item, instances: Instances
+    ) -> None:
         options, (name, source, image) = self.options, item
-        assert options.question is not None
+        assert options.query is not None
         try:
-            looks = ask(maps, options.question, k, found, self.detector.metadata)
+            queries = attention_at(maps, options.query, k, instances, self.detector.metadata)
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
-        for figure in sorted({look.figure for look in looks}):
-            ours = [look for look in looks if look.figure == figure]
-            number = f"_{figure + 1}" if options.question.of == "keypoints" else ""
-            path = options.out / f"{name}_attention{number}.png"
-            rows, titles = [look.maps for look in ours], [look.title for look in ours]
+        for figure in sorted({query.figure for query in queries}):
+            rows = [query for query in queries if query.figure == figure]
             draw_attention(
-                image, rows, path, styles=options.styles, top_k=options.top_k, titles=titles
+                image,
+                [row.maps for row in rows],
+                options.attention(name, figure),
+                styles=options.styles,
+                top_k=options.top_k,
+                titles=[row.title for row in rows],
             )
-            self.result.written.append(path)
 
     def finish(self) -> DemoResult:
         """Write the json."""
-        path = self.options.out / "predictions.json"
-        path.write_text(json.dumps(self.coco.as_json()))
-        self.result.written.append(path)
+        self.options.predictions.write_text(json.dumps(self.coco.as_json()))
         return self.result
 
 
@@ -151,16 +165,16 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
     Args:
         detector: the model.
         inputs: see `find_images`.
-        options: see there.
+        options: what to draw, and where to.
 
     Raises:
         FileNotFoundError: an input that matches no file.
-        ValueError: no image could be read at all, the question cannot be answered, or a picture
-            would be written over an image.
+        ValueError: no image could be read, the query is impossible, or a result would be written
+            over an image.
     """
     paths = find_images(inputs)
     names = _distinct_names(paths)
-    _refuse_overwriting([options.out / f"{name}.png" for name in names], paths)
+    _refuse_overwriting(names, paths, options)
     session = _Session(detector, options)
     result = session.result
     with tqdm(total=len(paths), unit="image", disable=not options.progress) as bar:
@@ -176,11 +190,9 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
                     continue
                 yield name, str(path), image
 
-        with closing(session.run(readable())) as pictures:  # so that its hooks are gone
+        with closing(session.run(readable())) as pictures:  # an error removes its hooks, too
             for name, drawn in pictures:
-                path = options.out / f"{name}.png"
-                Image.fromarray(drawn).save(path)
-                result.written.append(path)
+                Image.fromarray(drawn).save(options.picture(name))
                 bar.update()
     if not result.images:
         raise ValueError(f"no image could be read: {'; '.join(result.skipped[:5])}")
@@ -195,17 +207,18 @@ def run_video(detector: Detector, source: str | int, options: DemoOptions) -> De
     Args:
         detector: the model.
         source: a path, or the number of a camera.
-        options: ``question`` draws pictures of each frame beside the video.
+        options: what to draw, and where to; the attention of each frame is a picture.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be opened, has no frame, the question cannot be answered, or the
-            video would be written over the one that is read.
+        ValueError: it cannot be opened, has no frame, the query is impossible, or a result would
+            be written over the video.
     """
     stem = f"camera{source}" if isinstance(source, int) else Path(source).stem
-    _refuse_overwriting([options.out / f"{stem}.mp4"], [Path(str(source))])
+    path = options.out / f"{stem}.mp4"
+    _refuse_overwriting([], [Path(str(source))], options, path)
     session = _Session(detector, options)
-    video = VideoFile(options.out / f"{stem}.mp4", frame_rate(source))
+    video = VideoFile(path, frame_rate(source))
     frames = islice(read_frames(source), options.max_frames or None)
     items = ((f"{stem}_{k:06d}", f"{source}#{k}", frame) for k, frame in enumerate(frames))
     with tqdm(unit="frame", disable=not options.progress) as bar:
@@ -218,24 +231,37 @@ def run_video(detector: Detector, source: str | int, options: DemoOptions) -> De
             tqdm.write(f"stopped after {session.result.images} frames", file=sys.stderr)
         finally:
             video.close()
-    session.result.written.append(video.path)
     return session.finish()
 
 
-def _refuse_overwriting(written: Sequence[Path], read: Sequence[Path]) -> None:
-    """The pictures of a folder may not take the places of the images they are drawn on."""
-    sources = {path.resolve() for path in read}
-    for path in written:
-        if path.resolve() in sources:
+def _refuse_overwriting(
+    names: Sequence[str], inputs: Sequence[Path], options: DemoOptions, *others: Path
+) -> None:
+    """Raise if a result has the place of an input, or two images have a result in common."""
+    results = [*others, options.predictions]
+    for name in names:
+        results.append(options.picture(name))
+        if options.query:
+            figures = options.query.most if options.query.of == "keypoints" else 1
+            results += [options.attention(name, figure) for figure in range(figures)]
+    sources = {path.resolve() for path in inputs}
+    written: set[Path] = set()
+    for result in results:
+        if result.resolve() in sources:
             raise ValueError(
-                f"--output {path.parent}: {path.name} is read there, and would be written over; "
+                f"--output {options.out}: {result.name} is read there, and would be written over; "
                 "give another folder"
             )
+        if result in written:
+            raise ValueError(
+                f"--input: the results of two images would be {result.name}; rename one of them"
+            )
+        written.add(result)
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The files' names without their endings; with a number where two would be the same."""
-    names: dict[str, None] = {}  # in their order; a set's speed for folders of 100,000
+    """Return the files' names without endings; with a number where two would be the same."""
+    names: dict[str, None] = {}  # ordered; as fast as a set for folders of 100,000
     for path in paths:
         name, count = path.stem, 1
         while name in names:

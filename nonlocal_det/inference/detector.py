@@ -1,4 +1,4 @@
-"""A trained model that takes pictures: batches in, detections in the pictures' own pixels out."""
+"""Run a trained model on pictures: detections come back in the pictures' own pixels."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from nonlocal_det.data.fit_config import fit_config
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
-    """The config of a trained model, whose data need not be there.
+    """Load the config of a trained model, whose data need not be there.
 
     Args:
         args: of `build_config_parser`.
@@ -83,17 +83,18 @@ class Detector:
         """
         if not images:
             return []
-        found = [one["instances"].to("cpu") for one in self.model([*map(self.prepare, images)])]
-        return [one[one.scores >= threshold] for one in found]
+        outputs = self.model([self.prepare(image) for image in images])
+        predictions = [output["instances"].to("cpu") for output in outputs]
+        return [instances[instances.scores >= threshold] for instances in predictions]
 
     def prepare(self, image: np.ndarray) -> dict[str, Any]:
-        """What the model takes of RGB pixels (H, W, 3): resized, in its order of channels."""
+        """Make the model's input of RGB pixels (H, W, 3): resized, in its order of channels."""
         order = image[:, :, ::-1] if self.cfg.INPUT.FORMAT == "BGR" else image
-        seen = self._resize.get_transform(order).apply_image(np.ascontiguousarray(order))
-        pixels = torch.as_tensor(np.ascontiguousarray(seen.transpose(2, 0, 1)))  # (C, H, W)
+        resized = self._resize.get_transform(order).apply_image(np.ascontiguousarray(order))
+        pixels = torch.as_tensor(np.ascontiguousarray(resized.transpose(2, 0, 1)))  # (C, H, W)
         return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
 
 
 def _metadata(cfg: CfgNode) -> Metadata:
-    """Names of classes and keypoints; none for a config without test data."""
+    """Return the names of classes and keypoints; none for a config without test data."""
     return MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else Metadata()

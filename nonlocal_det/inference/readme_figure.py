@@ -1,4 +1,4 @@
-"""The README's first figure: what a trained model finds, and what its res4 block looks at."""
+"""Draw the README's first figure: a trained model's detections, and its res4 block's attention."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ from nonlocal_det.visualization import (
     record_attention,
 )
 
-from .attention_queries import Question, ask
+from .attention_queries import AttentionQuery, attention_at
 from .detector import Detector
 from .sources import read_picture
 
@@ -30,7 +30,7 @@ TITLES = ("found", "where the block in res4 looks from the dot", "its strongest 
 def draw_overview(
     detector: Detector, path: Path, *, images: int = 2, threshold: float = 0.9
 ) -> Path:
-    """A row for each image: detections, and where the first block of the backbone looks.
+    """Draw detections and the attention of the backbone's first block, a row for each image.
 
     From the centre of the best-scored instance of the first test images with at least two.
 
@@ -49,10 +49,11 @@ def draw_overview(
     with record_attention(detector.model) as maps:
         for record in DatasetCatalog.get(detector.cfg.DATASETS.TEST[0]):
             image = read_picture(Path(record["file_name"]))
-            (found,) = detector([image], threshold)
-            if len(found) >= 2:
-                looks = ask(maps, Question("instances", most=1), 0, found, detector.metadata)
-                rows.append((image, found, looks[0].maps[0]))
+            (instances,) = detector([image], threshold)
+            if len(instances) >= 2:
+                query = AttentionQuery("instances", most=1)
+                (attention,) = attention_at(maps, query, 0, instances, detector.metadata)
+                rows.append((image, instances, attention.maps[0]))
             if len(rows) == images:
                 break
     if not rows:
@@ -69,11 +70,11 @@ def _draw(
 ) -> None:
     figure = new_figure(8.4, 2.9 * len(rows))
     axes: Any = figure.subplots(len(rows), 3, squeeze=False)
-    for (found_on, heat, arrows), (image, found, seen) in zip(axes, rows, strict=True):
-        found_on.imshow(draw_instances(image, found, detector.metadata))
-        found_on.axis("off")
-        paint_heat(heat, image, seen)
-        paint_arrows(arrows, image, seen)
+    for (detections, heat, arrows), (image, instances, attention) in zip(axes, rows, strict=True):
+        detections.imshow(draw_instances(image, instances, detector.metadata))
+        detections.axis("off")
+        paint_heat(heat, image, attention)
+        paint_arrows(arrows, image, attention)
     for axis, title in zip(axes[0], TITLES, strict=True):
         axis.set_title(title, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)

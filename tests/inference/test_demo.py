@@ -11,7 +11,12 @@ from pycocotools.coco import COCO
 from trained_model import NAME, SMALL, load_detector, save_picture, save_weights
 
 from nonlocal_det.data import import_cv2
-from nonlocal_det.inference.attention_queries import Question, ask, instance_at, parse_question
+from nonlocal_det.inference.attention_queries import (
+    AttentionQuery,
+    attention_at,
+    instance_at,
+    parse_query,
+)
 from nonlocal_det.inference.demo import DemoOptions, run_demo, run_video
 from nonlocal_det.inference.detector import Detector
 from nonlocal_det.inference.sources import VideoFile, read_frames
@@ -129,8 +134,8 @@ def test_a_threshold_leaves_out_what_scores_less(detector, monkeypatch):
     ],
 )
 def test_attention_is_drawn_from(asked, files, detector, photos, tmp_path):
-    question = parse_question(asked, joints=["nose"], most=2)
-    run_demo(detector, [str(photos / "a.png")], options(tmp_path, question=question))
+    query = parse_query(asked, joints=["nose"], most=2)
+    run_demo(detector, [str(photos / "a.png")], options(tmp_path, query=query))
     assert sorted(p.name for p in tmp_path.glob("*attention*")) == files
 
 
@@ -138,8 +143,8 @@ def test_joints_are_asked_in_their_own_regions(detector):
     images = [np.full((64, 96, 3), 90, np.uint8), np.full((96, 64, 3), 10, np.uint8)]
     with record_attention(detector.model) as maps:
         found = detector(images)
-    question = Question("keypoints", joints=("left_wrist", "nose"), most=2)
-    looks = ask(maps, question, 1, found[1], detector.metadata)
+    query = AttentionQuery("keypoints", joints=("left_wrist", "nose"), most=2)
+    looks = attention_at(maps, query, 1, found[1], detector.metadata)
     assert [look.title for look in looks] == [
         f"{k}: {name}" for k in (1, 2) for name in ("left_wrist", "nose")
     ]
@@ -147,7 +152,7 @@ def test_joints_are_asked_in_their_own_regions(detector):
         assert [seen.block[-3:] for seen in look.maps] == ["nl2", "nl4", "nl6", "nl8"]
         box = found[1].pred_boxes.tensor[k // 2].tolist()
         assert look.maps[0].placement.box == pytest.approx(box, abs=1e-2)
-    best = ask(maps, Question("keypoints", most=1), 1, found[1], detector.metadata)
+    best = attention_at(maps, AttentionQuery("keypoints", most=1), 1, found[1], detector.metadata)
     scores = dict(
         zip(detector.metadata.keypoint_names, found[1].pred_keypoints[0, :, 2], strict=True)
     )
@@ -255,6 +260,37 @@ def test_no_image_is_written_over(detector, tmp_path, monkeypatch):
     assert (tmp_path / "a.png").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("a_attention.png", "4,4"),
+        ("a_attention.png", "instances"),
+        ("a_attention_2.png", "keypoints"),
+        ("predictions.json", ""),
+    ],
+)
+def test_neither_attention_nor_json_is_written_over_an_image(detector, tmp_path, name, of):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    save_picture(photos / "a.png", 64, 96)
+    out = tmp_path / "out"
+    out.mkdir()
+    before = save_picture(out / "other.png", 64, 96).rename(out / name).read_bytes()
+    query = parse_query(of, most=2) if of else None
+    with pytest.raises(ValueError, match=f"{name} is read there, and would be written over"):
+        run_demo(detector, [str(photos / "a.png"), str(out / name)], options(out, query=query))
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_bytes() == before
+
+
+def test_the_results_of_two_images_have_different_files(detector, tmp_path):
+    for name in ("a.png", "a_attention.png"):
+        save_picture(tmp_path / name, 64, 96)
+    chosen = options(tmp_path / "out", query=parse_query("4,4"))
+    with pytest.raises(ValueError, match="results of two images would be a_attention.png"):
+        run_demo(detector, [str(tmp_path)], chosen)
+
+
 def test_a_point_is_asked_in_the_smallest_detection_that_holds_it(detector):
     boxes = [[0, 0, 60, 60], [10, 10, 30, 30], [80, 0, 96, 64]]
     found = Instances((64, 96), pred_boxes=Boxes(torch.tensor(boxes, dtype=torch.float32)))
@@ -265,11 +301,11 @@ def test_a_point_is_asked_in_the_smallest_detection_that_holds_it(detector):
     block = "keypoint_head.nl2"
     x, y = found[3].pred_boxes.get_centers()[0].tolist()
     chosen = found[[instance_at(found, (x, y))]]
-    (look,) = ask(maps, Question((x, y), (block,)), 0, found, detector.metadata)
+    (look,) = attention_at(maps, AttentionQuery((x, y), (block,)), 0, found, detector.metadata)
     box = chosen.pred_boxes.tensor[0].tolist()
     assert look.maps[0].placement.box == pytest.approx(box, abs=1e-2)
     with pytest.raises(ValueError, match=r"nl2 sees the regions of detections, and none is at"):
-        ask(maps, Question((x, y), (block,)), 0, found[:0], detector.metadata)
+        attention_at(maps, AttentionQuery((x, y), (block,)), 0, found[:0], detector.metadata)
 
 
 def test_nothing_but_broken_files_is_an_error(detector, photos, tmp_path):
@@ -278,7 +314,7 @@ def test_nothing_but_broken_files_is_an_error(detector, photos, tmp_path):
 
 
 def test_an_error_leaves_no_hook_behind(detector, photos, tmp_path):
-    asked = options(tmp_path, question=Question((500.0, 4.0)))
+    asked = options(tmp_path, query=AttentionQuery((500.0, 4.0)))
     with pytest.raises(ValueError, match="outside of the image") as kept:  # with its traceback
         run_demo(detector, [str(photos / "a.png")], asked)
     assert not any(m._forward_pre_hooks for m in detector.model.modules())

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.experiments.run import Json
-from nonlocal_det.inference.attention_queries import look_from
+from nonlocal_det.inference.attention_queries import map_at
 from nonlocal_det.inference.detector import Detector
 from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.layers import PerPositionBlock, nonlocal_blocks
@@ -257,4 +257,4 @@ def _attention(
     with record_attention(detector.model) as maps:
         (detections,) = detector([image])
         # a joint may lie a little outside of the box that was detected around the figure
-        return f", seed {seed}", look_from(maps, name, query.point, 0, detections[:1])
+        return f", seed {seed}", map_at(maps, name, query.point, 0, detections[:1])
