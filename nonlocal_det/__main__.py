@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from .requirement import detectron2_problem
+
 PROGRAM = "python -m nonlocal_det"
 
 VERBS = {
@@ -38,6 +40,8 @@ def main() -> None:
         raise SystemExit(0)
     if words[0] not in VERBS:
         raise SystemExit(f"error: no verb {words[0]!r}; expected one of {', '.join(VERBS)}")
+    if words[0] != "install" and (problem := detectron2_problem()):
+        raise SystemExit(f"error: {problem}")
     sys.argv = [f"{PROGRAM} {words[0]}", *words[1:]]
     raise SystemExit(import_module(f"nonlocal_det.{VERBS[words[0]][0]}").main())
 

@@ -38,7 +38,7 @@ ROOMS = {  # room -> the rooms of the package it may import
     "explorer": SHARED | {"inference"},
     "experiments": SHARED | {"inference", "training"},
     "cli": SHARED | {"requirement", "training", "inference", "explorer", "experiments"},
-    "__main__": set(),
+    "__main__": {"requirement"},
     "requirement": {"install"},
     "version": set(),
 }  # fmt: skip

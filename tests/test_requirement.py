@@ -42,6 +42,14 @@ def test_everything_else_says_how_to_get_detectron2(name):
     assert "python -m nonlocal_det.install" in last
 
 
+def test_a_verb_says_in_one_line_how_to_get_detectron2():
+    code = "import runpy; sys.argv[1:] = ['train']"
+    result = python(f"{code}; runpy.run_module('nonlocal_det', run_name='__main__')")
+    (line,) = result.stderr.strip().splitlines()[-1:]
+    assert line.startswith("error: Detectron2 is not installed"), result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
