@@ -181,7 +181,12 @@ def _describe(
             "theirs count as not labelled (v = 0)."
         )
     if schema:
-        logger.info(f"{name}: a horizontal flip exchanges {schema.flip_map or 'no keypoints'}.")
+        moved = {point for pair in schema.flip_map for point in pair}
+        stay = ", ".join(point for point in schema.names if point not in moved) or "none"
+        logger.info(
+            f"{name}: a horizontal flip exchanges {schema.flip_map or 'no keypoints'} and leaves "
+            f'{stay} as they are; give the category a "flip_map" if one of these has a side.'
+        )
     return CocoData(
         name=name,
         class_names=tuple(class_names),

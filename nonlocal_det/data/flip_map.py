@@ -3,7 +3,10 @@
 import re
 from typing import Any
 
-_SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("l", "r"), ("L", "R"))
+_SIDES = (
+    *(("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("l", "r"), ("L", "R")),
+    *(("lt", "rt"), ("Lt", "Rt"), ("LT", "RT")),
+)
 _HINT = (
     "Training flips images horizontally; then each left keypoint must become its right twin. "
     'Add "flip_map": [[left name, right name], ...] to the category'
@@ -36,7 +39,7 @@ def check_flip_map(value: Any, names: tuple[str, ...], where: str) -> tuple[tupl
 
 
 def derive_flip_map(names: tuple[str, ...], where: str) -> tuple[tuple[str, str], ...]:
-    """Pair the names that differ in their side: left_eye, eyeRight, l_eye, eye_R or eyeL.
+    """Pair the names that differ in their side: left_eye, eyeRight, Lt eye, l_eye, Leye, l1, eyeL.
 
     Args:
         names: the category's keypoints.
@@ -91,7 +94,8 @@ def _patterns(side: str) -> list[tuple[str, bool]]:
     """Where a side may stand in a name, the certain places first."""
     if len(side) == 1:
         apart = rf"(?<![A-Za-z0-9]){side}(?![A-Za-z0-9])"  # l_eye, eye.L
-        by_case = [rf"^{side}(?=[A-Z])"]  # LEye, lEye
+        small = "a-z" if side.isupper() else ""  # "rear" is no twin of "lear"
+        by_case = [rf"^{side}(?=[A-Z0-9{small}])"]  # LEye, lEye, l1, Leye
         if side.isupper():
             by_case.append(rf"(?<=[a-z]){side}$")  # eyeL
         return [(apart, True), *((pattern, False) for pattern in by_case)]

@@ -239,3 +239,12 @@ def test_a_missing_path_is_named(
         register_coco_data("animals", json_file, folder)
     assert f"{path} does not exist" in str(error.value)
     assert words in str(error.value)
+
+
+def test_what_a_flip_leaves_as_it_is_is_named(
+    animals: Json, write_data: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        register_coco_data("flipped", *write_data(animals))
+    forget("flipped")
+    assert "exchanges (('left_ear', 'right_ear'),) and leaves tail as they are" in caplog.text

@@ -23,6 +23,9 @@ from nonlocal_det.data.flip_map import derive_flip_map
         ("eyeL eyeR tailL", "eyeL eyeR"),  # "tailL" alone has no side
         ("LEye REye", "LEye REye"),
         ("LF RF LR RR", "LF RF LR RR"),
+        ("Lhip Rhip nose", "Lhip Rhip"),
+        ("l1 r1 l2 r2", "l1 r1 l2 r2"),
+        ("Lt-elbow Rt-elbow", "Lt-elbow Rt-elbow"),
         ("Lear rear left_a right_a", "left_a right_a"),
     ],
 )
