@@ -14,7 +14,7 @@ from nonlocal_det.configs import load_config
 from nonlocal_det.evaluation import accuracy_by_distance
 from nonlocal_det.experiments.long_range import data as long_range
 from nonlocal_det.experiments.long_range.data import field_of_config, reach_of_config
-from nonlocal_det.synthetic.long_range import DATA_SETS, set_of, split_name
+from nonlocal_det.synthetic.long_range import DATA_SETS, split_name
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
 
@@ -66,7 +66,7 @@ def test_each_data_set_is_for_a_backbone_that_does_not_see_all_of_it(name, field
     assert data.width > field
     cfg = load_config(data.config)
     assert cfg.DATASETS.TRAIN == (split_name(cfg.DATASETS.TEST[0], "train"),)
-    assert set_of(cfg.DATASETS.TEST[0]) == name
+    assert MetadataCatalog.get(cfg.DATASETS.TEST[0]).long_range == name
     assert (cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) == (data.height, data.width)
 
 

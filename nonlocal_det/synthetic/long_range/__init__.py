@@ -4,7 +4,7 @@ from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
 from .recipe import LEVELS, SPLITS, VERSIONS, Recipe
 from .records import CATEGORIES
-from .sets import DATA_SETS, find_set, set_of, split_name
+from .sets import DATA_SETS, find_set, split_name
 
 __all__ = [
     "CATEGORIES",
@@ -17,6 +17,5 @@ __all__ = [
     "draw_image",
     "find_set",
     "make_long_range",
-    "set_of",
     "split_name",
 ]

@@ -55,18 +55,6 @@ def find_set(name: str) -> DataSet:
     return DATA_SETS[name]
 
 
-def set_of(registered: str) -> str | None:
-    """The data set of a split's registered name; None for names of other data.
-
-    Example:
-        >>> set_of("long_range_beacon_wide_test"), set_of("coco_2017_val")
-        ('beacon_wide', None)
-    """
-    if not registered.startswith(PREFIX):
-        return None
-    return registered.removeprefix(PREFIX).rpartition("_")[0]
-
-
 def split_name(registered: str, split: str) -> str:
     """The registered name of another split of the same data.
 
