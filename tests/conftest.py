@@ -13,6 +13,7 @@ from good_data import GoodData
 from PIL import Image
 
 from nonlocal_det.data.coco_data import forget
+from nonlocal_det.layers import insertion
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.synthetic.register import register_mini_coco
 
@@ -30,6 +31,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     torch.manual_seed(0)
+    insertion._states.clear()  # of the process: no test's weights depend on those before it
 
 
 @pytest.fixture(scope="session")

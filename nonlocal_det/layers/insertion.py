@@ -173,7 +173,8 @@ def block_generator(name: str) -> Iterator[None]:
 
     What is built later draws the numbers it would have drawn without the block: a non-local model
     and its baseline start from equal weights under equal seeds. A second model that is built
-    without seeding anew finds the generator in another state, and gets other blocks.
+    without seeding anew finds the generator in another state, and gets other blocks; so does one
+    of another architecture that is built after another in the same process.
     """
     generator = torch.default_generator  # torch.manual_seed would seed GPUs as well
     seed, state = generator.initial_seed(), generator.get_state()
