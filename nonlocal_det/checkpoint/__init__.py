@@ -1,9 +1,8 @@
 """Checkpoints that are whole or not there, files that are data, and what a load has matched."""
 
-from .checkpointer import SafeCheckpointer
+from .checkpointer import CheckpointOptions, SafeCheckpointer
 from .errors import CheckpointError, DamagedError, RefusedError
 from .folder import BEST, has_checkpoint
-from .options import CheckpointOptions
 from .reading import read_checkpoint, read_torch
 from .report import LoadReport
 from .weights import check_target, convert_weights, load_weights, read_tensors, write_weights

@@ -3,6 +3,7 @@
 import errno
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,14 +17,34 @@ from nonlocal_det.files import remove_partial
 from . import folder
 from .errors import CheckpointError
 from .folder import BEST
-from .matching import as_tensors, describe_load
 from .reading import Checkpoint, read_checkpoint
-from .report import LoadReport
+from .report import LoadReport, as_tensors, describe_load
 from .writing import write_checkpoint
 
 logger = logging.getLogger("nonlocal_det")
 
 Required = Literal["nothing", "backbone", "all"]
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """The choices of a command line, not of a config: they change no result.
+
+    Args:
+        keep_last: numbered checkpoints that stay; None: all.
+        keep_best: a metric, ``bbox/AP``, whose best value's checkpoint stays as model_best.pth;
+            with ``:min`` after it if less is better.
+        trust: execute what a checkpoint says as it is loaded.
+        allow_unmatched: train even if a tensor of the backbone, or on resuming any, came out of no
+            file.
+        made_by: what goes into each checkpoint: commit, config, versions.
+    """
+
+    keep_last: int | None = None
+    keep_best: str | None = None
+    trust: bool = False
+    allow_unmatched: bool = False
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SafeCheckpointer(DetectionCheckpointer):
@@ -123,7 +144,7 @@ class SafeCheckpointer(DetectionCheckpointer):
         Raises:
             OSError: the name cannot be written; the one before is there still.
         """
-        folder.name_last(Path(self.save_dir), last_filename_basename)
+        folder.write_last_checkpoint(Path(self.save_dir), last_filename_basename)
 
     def has_checkpoint(self) -> bool:
         """Whether a training has saved in the folder, even if a kill or damage left no name."""

@@ -8,7 +8,6 @@ from nonlocal_det.files import Sink, write_atomically
 
 from .errors import CheckpointError, DamagedError
 from .reading import read_checkpoint
-from .seal import is_sealed, saved_at
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -25,7 +24,7 @@ _NUMBERED = re.compile(r"model_\d{7,}\.pth")
 def checkpoints(folder: Path) -> list[Path]:
     """The ``model_*.pth`` of a folder but `BEST`, the one saved last first."""
     found = [path for path in folder.glob("model_*.pth") if path.stem != BEST]
-    return sorted(found, key=saved_at, reverse=True)
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -37,7 +36,7 @@ def has_checkpoint(folder: Path) -> bool:
     )
 
 
-def name_last(folder: Path, name: str) -> None:
+def write_last_checkpoint(folder: Path, name: str) -> None:
     """Write the name of the last checkpoint, once its file is safe.
 
     Raises:
@@ -51,10 +50,7 @@ def name_last(folder: Path, name: str) -> None:
 
 
 def last_whole(folder: Path, *, trust: bool = False) -> Path:
-    """The last checkpoint that is what was written; damaged ones after it are set aside.
-
-    A checkpoint with a sha256 is compared with it. One without, as Detectron2 itself writes them,
-    is read.
+    """Find the last checkpoint that is what was written; damaged ones after it are set aside.
 
     Args:
         folder: of the training.
@@ -63,7 +59,7 @@ def last_whole(folder: Path, *, trust: bool = False) -> Path:
     Raises:
         FileNotFoundError: there is none.
         CheckpointError: none is whole.
-        RefusedError: the last one holds more than data.
+        RefusedError: the last one holds more than data; it is not set aside.
     """
     candidates = checkpoints(folder)
     tag = folder / LAST
@@ -90,8 +86,7 @@ def last_whole(folder: Path, *, trust: bool = False) -> Path:
 def _is_whole(path: Path, trust: bool) -> bool:
     """Whether it is; if not, it has another name afterwards."""
     try:
-        if not is_sealed(path):
-            read_checkpoint(path, trust=trust)
+        read_checkpoint(path, trust=trust)
     except DamagedError as error:
         aside = path.with_name(path.name + DAMAGED)
         path.replace(aside)

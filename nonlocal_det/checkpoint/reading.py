@@ -3,6 +3,7 @@
 import logging
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from .archive import check_archive
 from .arrays import read_arrays
 from .errors import CURE, DamagedError, RefusedError
-from .opcodes import scan_pickle
 
 logger = logging.getLogger("nonlocal_det")
-
-# what the files of torch before 1.6 begin with: a pickled number; four pickles follow it
-_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_OLD_PICKLES = 5
 
 Checkpoint = dict[str, Any]
 
@@ -49,55 +44,93 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
         return _read_safetensors(path)
     if path.suffix == ".pkl":
         return _from_arrays(_unpickle(path) if trust else read_arrays(path), path)
-    content = _torch_load(path, weights_only=False) if trust else read_torch(path)
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path} holds a {type(content).__name__}; expected a dict of tensors")
+    content = read_torch(path, trust=trust)
+    if not isinstance(content, dict) or not content:
+        raise DamagedError(f"{path} holds {_name_kind(content)}; expected a dict of tensors")
     if path.suffix == ".pyth":
         return _from_pycls(content, path)
     return content if "model" in content else {"model": content}
 
 
-def read_torch(path: Path) -> Any:
-    """Read a file of `torch.save` with ``weights_only``, checked before and after.
+def read_torch(path: Path, *, trust: bool = False) -> Any:
+    """Read a file of `torch.save`, its checksums compared with its content.
+
+    Args:
+        path: of the file.
+        trust: as `read_checkpoint`; else it is loaded with ``weights_only``.
 
     Raises:
         RefusedError: as `read_checkpoint`.
         DamagedError: as `read_checkpoint`.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(len(_OLD_TORCH))
-        if head == _OLD_TORCH:
-            file.seek(0)
-            for _ in range(_OLD_PICKLES):
-                scan_pickle(file, size - file.tell(), path)
-        elif head.startswith(b"PK"):
-            check_archive(path)
-        elif head.startswith(b"\x80") or b"ustar" in file.read(512):
-            raise RefusedError(f"{path} is a bare pickle or a tar, not torch's format; {CURE}")
-        else:
-            raise DamagedError(f"{path} is not a file of torch: it begins with {head[:8]!r}")
-    content = _torch_load(path, weights_only=True)
-    _check_tensors(content, size, path)
-    return content
+        head = file.read(8)
+    is_archive = head.startswith(b"PK")
+    sizes = _check_archive(path) if is_archive else set()
+    if not is_archive and not head.startswith(b"\x80"):  # of a pickle, as torch before 1.6 wrote
+        raise DamagedError(f"{path} is not a file of torch: it begins with {head!r}")
+    # A mapped archive is read within its own bounds, also where its pickle claims more than a
+    # record has, which some versions of torch would read from the memory behind it.
+    mapped = is_archive and not trust
 
+    def place(storage: Any, _: str) -> Any:
+        if mapped and storage.nbytes() not in sizes:
+            raise DamagedError(f"no record has the {storage.nbytes()} bytes of a storage")
+        return storage.clone() if mapped else storage
 
-def _torch_load(path: Path, *, weights_only: bool) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=weights_only)
+        content = torch.load(path, map_location=place, weights_only=not trust, mmap=mapped)
     except pickle.UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL |class |callable )([\w.]+)", str(error))
-        what = found[1] if found else str(error).strip().split("\n")[-1]
+        named = re.search(r"(?:GLOBAL|class|callable) ([\w.]+)", str(error))
+        other = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
+        what = named[1] if named else other[1] if other else str(error).strip().split("\n")[-1]
         raise RefusedError(
             f"{path} is not a file of tensors alone: refused {what}, which its pickle asks for; "
             f"{CURE}"
         ) from error
     except Exception as error:  # a damaged file can end in any error
         raise DamagedError(f"{path} is damaged: {str(error).split(chr(10))[0]}") from error
+    if not trust:
+        _check_tensors(content, path)
+    return content
 
 
-def _check_tensors(content: Any, size: int, path: Path) -> None:
+def _check_archive(path: Path) -> set[int]:
+    """Compare each record with its CRC-32, and refuse what `torch.save` never writes.
+
+    Returns:
+        The sizes of its records.
+
+    Raises:
+        DamagedError: a record has changed, or is compressed, doubled, beside the one folder or
+            overlapping another.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+            names = {record.filename.lower() for record in records}  # as torch looks for them
+            folders = {record.filename.split("/")[0] for record in records}
+            outside = [name for name in names if ".." in name]
+            if len(names) != len(records) or len(folders) != 1 or outside:
+                raise DamagedError(
+                    f"{path} has records twice, in {len(folders)} folders or outside: {outside}"
+                )
+            compressed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+            if compressed or sum(one.file_size for one in records) > path.stat().st_size:
+                raise DamagedError(f"{path} claims more bytes than it has: it is compressed or cut")
+            changed = archive.testzip()
+    except DamagedError:
+        raise
+    except Exception as error:  # a damaged archive can end in any error
+        raise DamagedError(f"{path} is cut off, changed or no archive: {error}") from error
+    if changed is not None:
+        raise DamagedError(f"{path} is not what was written: {changed} has another CRC-32")
+    return {record.file_size for record in records}
+
+
+def _check_tensors(content: Any, path: Path) -> None:
     """Refuse tensors that are larger than the file, which repeat one number over absurd shapes."""
+    size = path.stat().st_size
     waiting, seen = [content], set()
     while waiting:
         value = waiting.pop()
@@ -110,9 +143,9 @@ def _check_tensors(content: Any, size: int, path: Path) -> None:
                 "bytes cannot hold"
             )
         if isinstance(value, dict):
-            waiting += [*value.keys(), *value.values()]
+            waiting += value.values()
         elif isinstance(value, list | tuple | set):
-            waiting += list(value)
+            waiting += value
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -133,15 +166,17 @@ def _unpickle(path: Path) -> Any:
 
 def _from_arrays(content: Any, path: Path) -> Checkpoint:
     """Detectron2's zoo says its name; Detectron's and MSRA's files have Caffe2's names."""
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path} holds a {type(content).__name__}; expected a dict of arrays")
-    if "model" in content and "__author__" in content:
+    if isinstance(content, dict) and "model" in content and "__author__" in content:
         return content
-    blobs = content.get("blobs", content)
-    if not isinstance(blobs, dict):
-        raise DamagedError(f"{path} holds a {type(blobs).__name__}; expected a dict of arrays")
+    blobs = content.get("blobs", content) if isinstance(content, dict) else content
+    if not isinstance(blobs, dict) or not blobs:
+        raise DamagedError(f"{path} holds {_name_kind(blobs)}; expected a dict of arrays")
     model = {key: value for key, value in blobs.items() if not str(key).endswith("_momentum")}
     return {"model": model, "__author__": "Caffe2", "matching_heuristics": True}
+
+
+def _name_kind(content: Any) -> str:
+    return "an empty dict" if isinstance(content, dict) else f"a {type(content).__name__}"
 
 
 def _from_pycls(content: dict[str, Any], path: Path) -> Checkpoint:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nonlocal_det.files import Sink, write_atomically
 
 from .checkpointer import SafeCheckpointer
-from .matching import as_tensors
 from .reading import read_checkpoint
+from .report import as_tensors
 from .writing import write_checkpoint
 
 _ENDINGS = (".safetensors", ".pth")

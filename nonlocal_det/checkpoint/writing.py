@@ -10,14 +10,13 @@ import torch
 from nonlocal_det.files import Sink, free_bytes, write_atomically
 
 from .errors import CheckpointError
-from .seal import seal
 
 _LEAVES = (int, float, complex, str, bytes, bool, type(None), torch.Size, torch.dtype)
 _OVERHEAD = 4096  # bytes of a record and its pickle, generously
 
 
 def write_checkpoint(path: Path, data: dict[str, Any]) -> None:
-    """Write a sealed `.pth`, atomically, if there is room.
+    """Write a `.pth`, atomically, if there is room; torch notes each record's CRC-32.
 
     Args:
         path: of the file; its folder is there.
@@ -35,7 +34,6 @@ def write_checkpoint(path: Path, data: dict[str, Any]) -> None:
 
     def write(sink: Sink) -> None:
         torch.save(data, sink)  # type: ignore[arg-type]
-        seal(sink)
 
     write_atomically(path, write)
 

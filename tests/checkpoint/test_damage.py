@@ -1,19 +1,12 @@
 """A damaged checkpoint is named and set aside, the one before it is used, and none begins anew."""
 
 import random
+import zipfile
 
 import pytest
 import torch
 
-from nonlocal_det.checkpoint import CheckpointError, DamagedError
-from nonlocal_det.checkpoint.reading import read_checkpoint
-from nonlocal_det.checkpoint.seal import is_sealed
-
-
-def look(path) -> None:
-    """As resuming looks at a file."""
-    if not is_sealed(path):
-        read_checkpoint(path)
+from nonlocal_det.checkpoint import CheckpointError, DamagedError, read_checkpoint
 
 
 def test_a_file_cut_off_at_any_byte_is_seen(run, tmp_path):
@@ -22,21 +15,47 @@ def test_a_file_cut_off_at_any_byte_is_seen(run, tmp_path):
     for size in [*range(200), *range(200, len(content) - 200, 7), *range(-200, 0)]:
         path.write_bytes(content[:size])
         with pytest.raises(DamagedError, match=r"cut\.pth"):
-            look(path)
+            read_checkpoint(path)
     path.write_bytes(content)
-    look(path)
+    read_checkpoint(path)
 
 
-def test_a_flipped_bit_is_seen(run, tmp_path):
+def test_a_flipped_bit_is_seen_or_changes_nothing(run, tmp_path):
+    """Padding, dates and the like are in no checksum, and in no tensor."""
     content = (run.folder / "model_0000002.pth").read_bytes()
-    path, generator = tmp_path / "flipped.pth", random.Random(0)
+    path, generator, seen = tmp_path / "flipped.pth", random.Random(0), 0
+    path.write_bytes(content)
+    whole = repr(read_checkpoint(path))
     places = {*range(4), *range(len(content) - 200, len(content))}
     for at in sorted(places | set(generator.sample(range(len(content)), 500))):
         changed = bytearray(content)
         changed[at] ^= 1 << generator.randrange(8)
         path.write_bytes(changed)
-        with pytest.raises(DamagedError, match=r"flipped\.pth"):
-            look(path)
+        try:
+            assert repr(read_checkpoint(path)) == whole
+        except DamagedError:
+            seen += 1
+    assert seen > 200
+
+
+def test_every_flipped_byte_of_a_tensor_is_seen(run, tmp_path):
+    content = (run.folder / "model_0000002.pth").read_bytes()
+    tensor = torch.full((6,), 2.0).numpy().tobytes()
+    start = content.index(tensor)
+    for at in range(start, start + len(tensor)):
+        changed = bytearray(content)
+        changed[at] ^= 1
+        (tmp_path / "flipped.pth").write_bytes(changed)
+        with pytest.raises(DamagedError, match=r"flipped\.pth is not what was written"):
+            read_checkpoint(tmp_path / "flipped.pth")
+
+
+def test_a_checkpoint_with_the_seal_of_earlier_versions_is_continued_from(run):
+    """They ended in a sha256 within the archive's comment."""
+    path = run.folder / "model_0000002.pth"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"nonlocal_det saved=00001700000000.000 sha256=" + b"0" * 64
+    assert run.resume() == 2
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "empty", "zeros", "text"])
@@ -100,7 +119,7 @@ def test_a_name_without_checkpoints_says_what_to_do(make_run, tmp_path):
             run.resume()
 
 
-def test_checkpoints_without_a_seal_are_read_to_be_sure(run):
+def test_checkpoints_of_detectron2_are_continued_from(run):
     """As Detectron2 itself has written them, before the user came to this project."""
     path = run.folder / "model_0000003.pth"
     torch.save(torch.load(run.folder / "model_0000002.pth", weights_only=True), path)
