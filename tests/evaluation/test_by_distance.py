@@ -200,7 +200,7 @@ def test_what_cannot_be_measured_is_refused(measure):
         (truth(shape(1, math.nan)), "evidence_distance=nan"),
         (truth(figure(keypoint_evidence_distances=[1.0]), level="pose"), r"=\[1.0\]; give"),
         (truth(figure(keypoint_evidence_distances=None), level="pose"), "=None; give"),
-        ({**truth(), "info": {}}, r'no "level" in "info", "recipe"; give'),
+        ({**truth(shape(1, 10)), "info": {}}, r'no "level" in "info", "recipe"; give'),
     ):
         with pytest.raises(ValueError, match=message):
             measure(content, [])
