@@ -24,4 +24,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
         result = replay(args.file, args.device)
     print(describe_replay(result))
-    raise SystemExit(REPRODUCED if result.finding is not None else 0)
+    raise SystemExit(REPRODUCED if result.diagnosis is not None else 0)

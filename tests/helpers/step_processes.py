@@ -1,6 +1,6 @@
 """Two processes on the CPU take steps together; a program, run by tests/training/step.
 
-``python tests/step_processes.py FOLDER URL``: each process writes what it saw to
+``python tests/helpers/step_processes.py FOLDER URL``: each process writes what it saw to
 ``FOLDER/<rank>.json``.
 """
 

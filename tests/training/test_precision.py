@@ -67,7 +67,7 @@ def test_a_batch_is_replayed_as_it_was_computed(mini_coco, tmp_path, monkeypatch
         run(tmp_path, *MIXED, "SOLVER.BASE_LR", "1e30", iterations=3)
     convolved.clear()
     (batch,) = (tmp_path / "nonfinite").glob("batch_*.pth")
-    assert replay(batch).finding is not None
+    assert replay(batch).diagnosis is not None
     assert convolved == {(torch.bfloat16, True)}
 
 

@@ -1,11 +1,10 @@
-"""The training step: in parts if asked, watched, and explained where its numbers go wrong."""
+"""The training step: in micro-batches if asked, checked, and explained where it fails."""
 
 from .block_watch import BlockWatch
 from .nonfinite import NonFiniteError, NonFiniteGuard
-from .options import StepOptions, parse_policy
 from .precision import lay_out, mixed_dtype, precision_of
-from .reproduction import Replay, describe_replay, replay
-from .training import TrainingStep, bare_model
+from .saved_batch import Replay, describe_replay, replay
+from .training_step import StepOptions, TrainingStep, bare_model, parse_policy
 
 __all__ = [
     "BlockWatch",

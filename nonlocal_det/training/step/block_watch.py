@@ -1,6 +1,7 @@
 """What each non-local block adds to its map: a block that does nothing is a silent failure."""
 
 import logging
+from functools import partial
 
 import torch
 from detectron2.engine import HookBase
@@ -16,10 +17,10 @@ PATIENCE = 500
 
 
 class BlockWatch(HookBase):
-    """Logs ``||w_z y|| / ||x||`` of every block when the metrics are written.
+    """Log ``||w_z y|| / ||x||`` of every block when the metrics are written.
 
-    In the other iterations nothing is hooked. With a norm in the block it is ``||norm(w_z y)||``:
-    what is added to x in any case. It has to come before the hooks that save
+    In the other iterations no hook is registered. With a norm in the block it is
+    ``||norm(w_z y)||``: what is added to x in any case. It has to come before the hooks that save
     and write.
 
     Args:
@@ -35,29 +36,25 @@ class BlockWatch(HookBase):
         self._warned: set[str] = set()
 
     def before_step(self) -> None:
-        """Begin to look, if this iteration is written."""
+        """Register the hooks, if this iteration is written."""
         done = self.trainer.iter + 1
-        if done % self.period and done != self.trainer.max_iter:
-            return
-        self._sums = {}
-        for name, block in self.blocks.items():
+        if done % self.period == 0 or done == self.trainer.max_iter:
+            self._sums = {}
+            self._handles = [
+                block.register_forward_hook(partial(self._add, name))
+                for name, block in self.blocks.items()
+            ]
 
-            def look(
-                block: nn.Module, given: tuple[Tensor, ...], z: Tensor, name: str = name
-            ) -> None:
-                self._add(name, given[0].detach(), z.detach())
-
-            self._handles.append(block.register_forward_hook(look))
-
-    def _add(self, name: str, x: Tensor, z: Tensor) -> None:
+    def _add(self, name: str, _: nn.Module, args: tuple[Tensor, ...], z: Tensor) -> None:
         """Add the squares; a step may call a block several times."""
+        x, z = args[0].detach(), z.detach()
         added, base = (
             torch.linalg.vector_norm(t, dtype=torch.float32).square() for t in (z - x, x)
         )
         self._sums[name] = self._sums.get(name, 0) + torch.stack([added, base])
 
     def after_step(self) -> None:
-        """Write what was seen, and look no more."""
+        """Write the ratios and remove the hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -68,11 +65,12 @@ class BlockWatch(HookBase):
             added, base = sums.sqrt().tolist()
             if base:  # a head without a region has no map
                 ratios[name] = added / base
+                self.trainer.storage.put_scalar(
+                    f"nl_response/{name}", ratios[name], smoothing_hint=False
+                )
         self._sums = {}
-        for name, ratio in ratios.items():
-            self.trainer.storage.put_scalar(f"nl_response/{name}", ratio, smoothing_hint=False)
-        said = ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items())
-        logger.info(f"non-local blocks, ||w_z y|| / ||x||: {said or 'no map was seen'}")
+        text = ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items())
+        logger.info(f"non-local blocks, ||w_z y|| / ||x||: {text or 'no map was seen'}")
         self._warn([name for name, ratio in ratios.items() if ratio == 0])
 
     def _warn(self, dead: list[str]) -> None:

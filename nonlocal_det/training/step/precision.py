@@ -27,7 +27,7 @@ class Precision:
         """Call a model in training mode.
 
         Returns:
-            Its losses by name, ``total_loss`` if it gives but a number.
+            Its losses by name, ``total_loss`` if it returns one tensor.
         """
         region: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if self.dtype is not None:
@@ -38,33 +38,32 @@ class Precision:
 
 
 def add_losses(losses: dict[str, Tensor]) -> Tensor:
-    """Their sum, which is what is made small."""
+    """Add the losses to what is minimised."""
     total = sum(losses.values())
     assert isinstance(total, Tensor)
     return total
 
 
 def mixed_dtype(device: torch.device) -> torch.dtype | None:
-    """What ``SOLVER.AMP.ENABLED`` means on a device.
+    """Choose what ``SOLVER.AMP.ENABLED`` computes in on a device.
 
     Returns:
         float16 on a GPU; on a CPU bfloat16, whose range needs no scaler, where the processor has
-        instructions for it. Elsewhere torch imitates it, several times slower than full precision:
+        instructions for it. Elsewhere torch emulates it, several times slower than full precision:
         None.
     """
     if device.type != "cpu":
         return torch.float16
-    ask: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    capabilities = ask()  # empty where torch is too old to say
-    found = any(there for name, there in capabilities.items() if "bf16" in name)
-    return torch.bfloat16 if found else None
+    get_capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    has_bfloat16 = any(able for name, able in get_capabilities().items() if "bf16" in name)
+    return torch.bfloat16 if has_bfloat16 else None
 
 
 def lay_out(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     """Put a backbone's channels last where that is faster: in mixed precision on a CPU.
 
-    Names and values stay; what a model computes, too, but for the order of its sums. The heads stay
-    as they are: Detectron2's keypoint loss needs theirs in the usual order.
+    Names, values and results stay, but for the order of sums. The heads are not changed:
+    Detectron2's keypoint loss needs theirs in the usual order.
 
     Args:
         model: on its device, before anything holds its weights' memory (as DDP does).
@@ -81,7 +80,7 @@ def lay_out(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
 
 
 def precision_of(trainer: Any) -> Precision:
-    """How an inner trainer means its model to be called.
+    """Read in which precision an inner trainer computes.
 
     Args:
         trainer: a `SimpleTrainer` or `AMPTrainer`. Its ``precision`` is autocast's dtype; of an

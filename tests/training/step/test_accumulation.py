@@ -9,7 +9,7 @@ from small_models import small_config
 from tiny_step import Run, batches, sgd, tiny_net
 
 from nonlocal_det.training.step import StepOptions
-from nonlocal_det.training.step.parts import split_batch
+from nonlocal_det.training.step.micro_batch import split_batch
 
 
 def assert_same_weights(one, other, **tolerance):

@@ -8,7 +8,7 @@ import torch
 from tiny_training import run
 
 from nonlocal_det.training import Trainer
-from nonlocal_det.training.step import NonFiniteError, training
+from nonlocal_det.training.step import NonFiniteError, training_step
 
 UNEVALUATED = ["DATASETS.TEST", "()"]
 
@@ -20,13 +20,13 @@ def losses_of(folder):
 
 def test_parts_change_neither_the_images_nor_the_schedule(mini_coco, tmp_path, monkeypatch):
     drawn = {}
-    split = training.split_batch
+    split = training_step.split_batch
 
     def noting(data, count):
         drawn.setdefault(count, []).append([one["file_name"] for one in data])
         return split(data, count)
 
-    monkeypatch.setattr(training, "split_batch", noting)
+    monkeypatch.setattr(training_step, "split_batch", noting)
     for count in (1, 2):
         run(tmp_path / str(count), f"--accumulate={count}", *UNEVALUATED, iterations=2)
     assert len(drawn[1]) == 2

@@ -26,8 +26,14 @@ def seen(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    command = [sys.executable, str(ROOT / "tests" / "step_processes.py"), str(folder), url]
-    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "helpers" / "step_processes.py"),
+        str(folder),
+        url,
+    ]
+    path = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
+    env = os.environ | {"PYTHONPATH": path}
     result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]

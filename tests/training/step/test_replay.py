@@ -20,7 +20,7 @@ from tiny_training import run
 from nonlocal_det.checkpoint import read_torch, write_checkpoint
 from nonlocal_det.training import Trainer
 from nonlocal_det.training.step import NonFiniteError, describe_replay, replay
-from nonlocal_det.training.step.packing import pack, unpack
+from nonlocal_det.training.step.saved_batch import SavedBatch, read_batch, save_batch
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,12 +55,12 @@ def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed, monk
     assert "first in backbone.bottom_up.res4.nl0.g (Conv2d): its output has" in said
     path = folder / "nonfinite" / "batch_0000001_process0.pth"
     result = replay(path)
-    assert result.finding is not None
-    assert "res4.nl0.g (Conv2d)" in result.finding.where
+    assert result.diagnosis is not None
+    assert "res4.nl0.g (Conv2d)" in result.diagnosis.where
     assert [Path(name).suffix for name in result.images] == [".png", ".png"]
     assert f"images: {', '.join(result.images)}, each of them alone" in said
-    assert result.about.iteration == 1
-    assert "MODEL" in result.about.config
+    assert result.saved.iteration == 1
+    assert "MODEL" in result.saved.config
 
     capsys.readouterr()
     assert run_tool(monkeypatch, str(path)) == 3
@@ -71,7 +71,7 @@ def test_a_training_that_overflows_is_explained_and_can_be_replayed(failed, monk
     content["model"]["backbone.bottom_up.res4.nl0.g.weight"].zero_()
     write_checkpoint(weights, content)
     mended = replay(path)
-    assert mended.finding is None
+    assert mended.diagnosis is None
     assert run_tool(monkeypatch, str(path)) == 0
     assert describe_replay(mended).endswith("now: everything is finite")
     assert mended.losses["loss_rpn_cls"] > 0
@@ -86,11 +86,31 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nonfinite"):
         replay(tmp_path / "none.pth")
     write_checkpoint(tmp_path / "model.pth", {"model": {}})
-    with pytest.raises(ValueError, match="is no 'nonlocal_det batch 1'"):
+    with pytest.raises(ValueError, match="is not a 'nonlocal_det batch"):
         replay(tmp_path / "model.pth")
 
 
-def test_detectron2s_structures_become_data_and_come_back(tmp_path):
+def saved(batch):
+    return SavedBatch(
+        batch=batch,
+        share=1.0,
+        rng_state=[torch.get_rng_state()],
+        device="cpu",
+        autocast="",
+        scale=1.0,
+        config="",
+        problem="loss is nan",
+        iteration=0,
+        process=0,
+        processes=1,
+        gradients=False,
+        weights="weights.pth",
+        weights_iteration=0,
+        made_by={"commit": "unknown"},
+    )
+
+
+def test_a_batch_comes_back_with_detectron2s_structures(tmp_path):
     polygons = [[np.array([0.0, 1.0, 5.0, 1.0, 5.0, 6.0])], [np.arange(6.0), np.arange(8.0)]]
     fields = {
         "gt_boxes": Boxes(torch.rand(2, 4)),
@@ -109,11 +129,10 @@ def test_detectron2s_structures_become_data_and_come_back(tmp_path):
         "size": (6, 7),
         "nothing": None,
     }
-    path = tmp_path / "batch.pth"
-    write_checkpoint(path, {"batch": pack([entry])})
-    (back,) = unpack(read_torch(path)["batch"])
+    save_batch(tmp_path / "folder" / "batch.pth", saved([entry]))
+    (back,) = read_batch(tmp_path / "folder" / "batch.pth").batch
     assert torch.equal(back["image"], entry["image"])
-    assert (back["file_name"], back["image_id"], back["size"]) == ("a.png", 3, [6, 7])
+    assert (back["file_name"], back["image_id"], back["size"]) == ("a.png", 3, (6, 7))
     assert back["sem_seg"].dtype == np.int32
     assert back["sem_seg"].tolist() == [0, 1, 2, 3]
     instances = back["instances"]
@@ -122,9 +141,33 @@ def test_detectron2s_structures_become_data_and_come_back(tmp_path):
         assert type(instances.get(name)) is type(fields[name])
         assert torch.equal(instances.get(name).tensor, fields[name].tensor)
     assert torch.equal(instances.gt_classes, fields["gt_classes"])
-    for one, other in zip(instances.gt_masks.polygons, polygons, strict=True):
-        assert [p.tolist() for p in one] == [p.tolist() for p in other]
-    with pytest.raises(ValueError, match=r"batch\[0\].own is a set"):
-        pack([{"own": {1}}])
-    with pytest.raises(ValueError, match="structure='Tree'"):
-        unpack({"structure": "Tree"})
+    for mask, expected in zip(instances.gt_masks.polygons, polygons, strict=True):
+        assert [ring.tolist() for ring in mask] == [ring.tolist() for ring in expected]
+
+
+class Hostile:
+    """Would create a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("value", [Path("a.png"), object(), lambda: None])
+def test_a_batch_with_other_objects_is_refused_and_not_written(tmp_path, value):
+    with pytest.raises(ValueError, match="Path|object|lambda"):
+        save_batch(tmp_path / "batch.pth", saved([{"value": value}]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    path = tmp_path / "batch.pth"
+    torch.save(vars(saved([{"image": Hostile(tmp_path / "made")}])), path)
+    with pytest.raises(ValueError, match="batch.pth cannot be read as data"):
+        replay(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="batch.pth cannot be read as data"):
+        replay(path)
+    assert not (tmp_path / "made").exists()

@@ -8,10 +8,9 @@ from small_models import small_config
 from torch import nn
 
 from nonlocal_det.layers import insert_after
-from nonlocal_det.training.step.diagnosis import diagnose
-from nonlocal_det.training.step.parts import Part
+from nonlocal_det.training.step.micro_batch import MicroBatch, get_rng_state
+from nonlocal_det.training.step.nan_search import diagnose
 from nonlocal_det.training.step.precision import Precision
-from nonlocal_det.training.step.random_state import RandomState
 
 CPU = torch.device("cpu")
 
@@ -37,7 +36,8 @@ class Spike(nn.Module):
 def part(mini_coco):
     options = ["SOLVER.IMS_PER_BATCH", 2, "INPUT.MIN_SIZE_TRAIN", (64,)]
     cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", *options)
-    return Part(next(iter(build_detection_train_loader(cfg))), random=RandomState.capture(CPU))
+    data = next(iter(build_detection_train_loader(cfg)))
+    return MicroBatch(data, rng_state=get_rng_state(CPU))
 
 
 @pytest.fixture
@@ -70,7 +70,9 @@ def test_the_module_whose_backward_pass_goes_wrong_is_found(model, part, stage, 
         insert_after(getattr(bottom_up, stage), after, "spike", Spike())
         name = f"backbone.bottom_up.{stage}.spike"
     found = look(model, part, gradients=True)
-    assert found.where.startswith(f"first in the backward pass of {name} (Spike); in the gradients")
+    assert found.where.startswith(
+        f"first in the backward pass of {name} (Spike), in _SpikeBackward; in"
+    )
     assert len(found.images) == 2
 
 
@@ -99,13 +101,14 @@ def test_of_the_takers_of_a_map_the_one_that_goes_wrong_is_found():
     """Not the other one, which took it before it was changed, nor what is around it."""
     model = Changing()
     nn.init.constant_(model.conv.bias, 5.0)  # the ReLU is open
-    found = diagnose(model, Part(torch.rand(2, 1, 5, 5)), Precision(CPU), gradients=True)
+    found = diagnose(model, MicroBatch(torch.rand(2, 1, 5, 5)), Precision(CPU), gradients=True)
     assert found.where == (
-        "first in the backward pass of outer.0 (Spike); in the gradients of conv.weight, conv.bias"
+        "first in the backward pass of outer.0 (Spike), in _SpikeBackward; "
+        "in the gradients of conv.weight, conv.bias"
     )
 
 
-def test_code_that_follows_a_module_is_found_too(model, part):
+def test_code_between_modules_is_named_by_the_module_around_it(model, part):
     predictor = model.roi_heads.box_predictor
     losses = predictor.losses
 
@@ -114,7 +117,9 @@ def test_code_that_follows_a_module_is_found_too(model, part):
 
     predictor.losses = spiked
     found = look(model, part, gradients=True)
-    assert "first in what follows roi_heads.box_predictor.cls_score (Linear)" in found.where
+    assert (
+        "first in the backward pass of roi_heads (StandardROIHeads), in _SpikeBackw" in found.where
+    )
 
 
 def test_the_first_module_of_the_forward_pass_is_found(model, part):
