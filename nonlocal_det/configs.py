@@ -13,6 +13,7 @@ from detectron2.config import CfgNode, get_cfg
 
 from nonlocal_det.detection.config import add_nonlocal_config
 from nonlocal_det.requirement import register_components
+from nonlocal_det.video.config import add_video_config
 
 NOT_THE_MODEL = (
     "SEED",
@@ -50,6 +51,7 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
     register_components(name)
     cfg = get_cfg()
     add_nonlocal_config(cfg)
+    add_video_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
     path = find_config(name)
     _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)
@@ -97,6 +99,7 @@ def config_hash(cfg: CfgNode) -> str:
     """
     defaults = get_cfg()
     add_nonlocal_config(defaults)
+    add_video_config(defaults)
     known = dict(config_leaves(defaults))
     changed = {
         key: value

@@ -19,7 +19,7 @@ def register_components(name: str) -> None:
     problem = detectron2_problem()
     if problem:
         raise ImportError(f"{name}: {problem}")
-    for room in ("detection", "synthetic"):
+    for room in ("detection", "video", "synthetic"):
         import_module(f"nonlocal_det.{room}")
 
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nonlocal_det"
 D2 = {"detectron2", "fvcore", "iopath"}
-NODES = {"configs", "detection", "files", "layers"}
+NODES = {"configs", "detection", "files", "layers", "video"}
 SHARED = NODES | {
     "data",
     "synthetic",
@@ -24,7 +24,8 @@ ROOMS = {  # room -> the rooms of the package it may import
     "install": set(),
     "layers": set(),
     "detection": {"layers"},
-    "configs": {"detection", "requirement"},
+    "video": {"layers"},
+    "configs": {"detection", "requirement", "video"},
     "checkpoint": NODES,
     "data": NODES,
     "synthetic": NODES | {"data"},

@@ -12,10 +12,12 @@ from .evaluators import augment_model, build_evaluator, register_evaluator
 from .keypoint_errors import KeypointSpec, classify_keypoints, find_keypoint_mistakes
 from .results import check_results, read_results, read_truth
 from .summary import evaluate_results, summary
+from .video import VideoEvaluator
 
 __all__ = [
     "COCOEvaluator",
     "KeypointSpec",
+    "VideoEvaluator",
     "accuracy_by_distance",
     "analyze_files",
     "analyze_results",

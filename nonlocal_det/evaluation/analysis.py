@@ -108,6 +108,8 @@ def analyze_files(
         ValueError: one cannot be evaluated; names the entry.
     """
     truth = read_truth(annotations, task)
+    if not truth["annotations"]:
+        raise ValueError(f"{annotations} has no annotations to compare results with; give others")
     spec = read_keypoint_spec(truth, annotations) if task == "keypoints" else None
     paths = {"this": results} | ({"other": against} if against else {})
     lists = {name: read_results(path, truth, task) for name, path in paths.items()}

@@ -155,9 +155,12 @@ class ExactResume(HookBase):
         now = dict(config_leaves(CfgNode.load_cfg(self.cfg.dump())))
         order = self._order()
         changes = [
-            f"{key} is {now[key]}, not {before.get(key)}"
+            f"{key} is {now[key]}, not {before[key]}"
             for key in now
-            if key not in order and _decides_training(key) and now[key] != before.get(key)
+            if key in before  # a later version may have keys that the checkpoint has not
+            and key not in order
+            and _decides_training(key)
+            and now[key] != before[key]
         ]
         # one process reads the files; state_dict is called in that one only, so it cannot gather
         hashes = data_hashes(self.cfg.DATASETS.TRAIN) if comm.is_main_process() else {}

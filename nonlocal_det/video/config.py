@@ -1,0 +1,48 @@
+"""The config keys of the video models: ``MODEL.VIDEO``, ``INPUT.VIDEO`` and two of ``TEST``."""
+
+from detectron2.config import CfgNode
+
+
+def add_video_config(cfg: CfgNode) -> None:
+    """Add the keys of the video models to a config; calling it twice is harmless.
+
+    Args:
+        cfg: a config of Detectron2, changed in place.
+    """
+    if "VIDEO" in cfg.MODEL:
+        return
+    model = cfg.MODEL.VIDEO = CfgNode()
+    # "" (C2D), "3x1x1" or "3x3x3" (I3D): which convolutions of every second residual block reach
+    # over 3 frames
+    model.INFLATE = ""
+    # Where time is subsampled: paper_text (Table 1), paper_code (the authors' code), fast (theirs
+    # for 8 frames), slowfast, mmaction2
+    model.STEM = "paper_code"
+    model.NUM_CLASSES = 400
+    model.DROPOUT = 0.5
+    # softmax: one class a video; sigmoid: any number of classes
+    model.LOSS = "softmax"
+
+    data = cfg.INPUT.VIDEO = CfgNode()
+    # A clip has FRAMES frames, every STRIDE-th of the video
+    data.FRAMES = 32
+    data.STRIDE = 2
+    # Training: the short side is drawn from this range, both included, then a square is cropped
+    data.MIN_SIZE_TRAIN = 256
+    data.MAX_SIZE_TRAIN = 320
+    data.CROP = 224
+    # Probability of a horizontal flip; 0 where left and right are classes
+    data.FLIP = 0.5
+    # Testing: the short side, clips a video, crops a clip (3, 1, or 0: the whole frame)
+    data.TEST_SIZE = 256
+    data.TEST_CLIPS = 10
+    data.TEST_CROPS = 3
+    # Where test clips start: authors (the last ones wrap round), slowfast, mmaction2
+    data.CLIPS = "authors"
+    # pyav, or torchcodec where it and FFmpeg's libraries are installed
+    data.READER = "pyav"
+
+    # Views of a video that are computed at once; 0: all
+    cfg.TEST.VIEWS_PER_BATCH = 0
+    # How the views of a video are merged: mean, or max (Charades)
+    cfg.TEST.MERGE_VIEWS = "mean"

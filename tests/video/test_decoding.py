@@ -1,0 +1,181 @@
+"""Frames by number against frames that carry their number; every kind of broken file is named."""
+
+import os
+import sys
+
+import av
+import numpy as np
+import pytest
+from numbered_videos import read_number, write_numbered
+
+from nonlocal_det.video import decoding
+from nonlocal_det.video.decoding import VideoError, get_reader, read_frames, video_index
+
+VARIABLE = np.cumsum(np.random.default_rng(0).integers(5, 120, 60)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("plain.mp4", {}),
+        ("one_key_frame.mp4", {"gop": 250}),
+        ("b_frames.mp4", {"options": {"bf": "3", "b_strategy": "0"}}),
+        ("variable_rate.mkv", {"milliseconds": VARIABLE}),
+        ("variable_rate.mp4", {"milliseconds": VARIABLE}),
+        ("late_start.mkv", {"first": 5000}),
+        ("old.avi", {"codec": "mpeg4"}),
+        ("web.webm", {"codec": "libvpx-vp9"}),
+        ("still_frames.mov", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+    ],
+)
+def test_frames_are_exact(tmp_path, name, options):
+    path = write_numbered(tmp_path / name, **options)
+    assert len(video_index(path)) == 60
+    wanted = [59, 0, 31, 31, 12, 11, 58, 13]
+    assert [read_number(frame) for frame in read_frames(path, wanted)] == wanted
+    assert [read_number(frame) for frame in read_frames(path, range(60))] == [*range(60)]
+
+
+def test_the_index_tells_times_and_the_mean_rate(tmp_path):
+    index = video_index(write_numbered(tmp_path / "a.mkv", 26, first=4000))
+    assert index.rate == pytest.approx(25)
+    assert index.time(0) == 0
+    assert index.time(25) == pytest.approx(1)
+    assert index.size == (48, 96)
+
+
+def test_only_what_is_needed_is_decoded(tmp_path, monkeypatch):
+    path = write_numbered(tmp_path / "a.mp4", 240, gop=12)
+    decoded = []
+    upright = decoding._upright
+    monkeypatch.setattr(decoding, "_upright", lambda frame: decoded.append(1) or upright(frame))
+    read_frames(path, [5, 230])
+    assert len(decoded) == 2
+
+
+def test_a_changed_file_is_indexed_anew(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 10)
+    assert len(video_index(path)) == 10
+    write_numbered(path, 20)
+    assert len(video_index(path)) == 20
+
+
+def test_a_turned_camera_gives_upright_frames(tmp_path):
+    source = write_numbered(tmp_path / "a.mp4", 3)
+    turned = tmp_path / "turned.mp4"
+    with av.open(str(source)) as old, av.open(str(turned), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        stream.set_display_rotation(90) if hasattr(stream, "set_display_rotation") else None
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    with av.open(str(turned)) as container:
+        rotation = next(container.decode(video=0)).rotation
+    frames = read_frames(turned, [1])
+    assert frames.shape == ((1, 96, 48, 3) if rotation % 180 else (1, 48, 96, 3))
+
+
+def broken(tmp_path, kind):
+    path = tmp_path / f"{kind}.mp4"
+    if kind == "missing":
+        return path
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("<html>404</html>" * 100)
+    elif kind == "cut":
+        whole = write_numbered(tmp_path / "whole.mp4").read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])  # its table of contents is at the end
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "playlist":
+        write_numbered(tmp_path / "part.ts", 5)
+        path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npart.ts\n#EXT-X-ENDLIST\n")
+    elif kind == "sound":
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=44100)
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+            )
+            frame.sample_rate = 44100
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "No such file"),
+        ("empty", "empty"),
+        ("text", "not a video"),
+        ("cut", "not a video"),
+        ("pipe", "not a regular file"),
+        ("folder", "not a regular file"),
+        ("playlist", "not a video"),
+        ("sound", "no video stream"),
+    ],
+)
+def test_a_file_that_is_no_video_is_named_with_the_reason(tmp_path, kind, reason):
+    path = broken(tmp_path, kind)
+    with pytest.raises(VideoError, match=reason) as error:
+        read_frames(path, [0])
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["concat:{0}|{0}", "subfile,,start,0,end,100,,:{0}", "data:,x"])
+def test_a_path_is_no_protocol(tmp_path, scheme):
+    path = write_numbered(tmp_path / "a.ts", 5)
+    with pytest.raises(VideoError):
+        read_frames(scheme.format(path), [0])
+
+
+def test_damage_inside_is_an_error_of_the_file(tmp_path):
+    data = bytearray(write_numbered(tmp_path / "a.mkv", 120, gop=250).read_bytes())
+    rng = np.random.default_rng(1)
+    for at in rng.integers(len(data) // 10, len(data), len(data) // 30):
+        data[at] = rng.integers(256)
+    path = tmp_path / "damaged.mkv"
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="damaged.mkv"):
+        read_frames(path, range(len(video_index(path))))
+
+
+def test_frames_above_the_limit_are_refused_before_decoding(tmp_path, monkeypatch):
+    path = write_numbered(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 48 * 96 - 1)
+    with pytest.raises(VideoError, match="96x48 pixels"):
+        video_index(path)
+
+
+def test_a_frame_that_does_not_exist_is_an_index_error(tmp_path):
+    with pytest.raises(IndexError, match="has 3 frames, no frame 3"):
+        read_frames(write_numbered(tmp_path / "a.mp4", 3), [3])
+
+
+def test_readers_are_chosen_by_name(monkeypatch):
+    assert get_reader("pyav") is read_frames
+    with pytest.raises(ValueError, match="READER='opencv'"):
+        get_reader("opencv")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImportError, match="pip install"):
+        get_reader("pyav")
+
+
+def test_torchcodec_gives_the_same_bits(tmp_path):
+    path = write_numbered(tmp_path / "a.mkv", 60, milliseconds=VARIABLE)
+    wanted = [59, 0, 31, 31, 12]
+    try:
+        read = get_reader("torchcodec")
+    except ImportError:
+        pytest.skip("torchcodec, an option, is not installed or finds no FFmpeg")
+    assert np.array_equal(read(path, wanted), read_frames(path, wanted))
+
+
+def test_torchcodec_is_refused_with_the_cure_where_it_cannot_load(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
+    with pytest.raises(ImportError, match=r"FFmpeg.*READER pyav"):
+        get_reader("torchcodec")

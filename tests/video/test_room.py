@@ -1,0 +1,206 @@
+"""From files to scores: lists, mapper, model and evaluator of a video data set."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import CfgNode, get_cfg
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.modeling import build_model
+from numbered_videos import write_numbered
+
+from nonlocal_det.data.coco_data import forget
+from nonlocal_det.detection import add_nonlocal_config
+from nonlocal_det.evaluation import VideoEvaluator
+from nonlocal_det.layers import nonlocal_blocks
+from nonlocal_det.video import add_video_config, inflate_weight, register_video_data
+from nonlocal_det.video.datasets import check_video_data, load_charades, load_kinetics
+from nonlocal_det.video.mapper import VideoMapper
+
+
+def config(*options) -> CfgNode:
+    cfg = get_cfg()
+    add_nonlocal_config(cfg)
+    add_video_config(cfg)
+    cfg.merge_from_list(
+        [
+            *("MODEL.META_ARCHITECTURE", "VideoClassifier", "MODEL.DEVICE", "cpu"),
+            *("MODEL.BACKBONE.NAME", "build_nonlocal_video_resnet_backbone"),
+            *("MODEL.BACKBONE.FREEZE_AT", 0, "MODEL.RESNETS.NORM", "BN"),
+            *("MODEL.RESNETS.DEPTH", 18, "MODEL.RESNETS.OUT_FEATURES", ["res5"]),
+            *("MODEL.PIXEL_MEAN", [114.75] * 3, "MODEL.PIXEL_STD", [57.375] * 3),
+            *("MODEL.VIDEO.NUM_CLASSES", 3, "MODEL.VIDEO.STEM", "slowfast"),
+            *("INPUT.VIDEO.FRAMES", 4, "INPUT.VIDEO.STRIDE", 2, "INPUT.VIDEO.CROP", 32),
+            *("INPUT.VIDEO.MIN_SIZE_TRAIN", 32, "INPUT.VIDEO.MAX_SIZE_TRAIN", 40),
+            *("INPUT.VIDEO.TEST_SIZE", 32, "INPUT.VIDEO.TEST_CLIPS", 2),
+            *options,
+        ]
+    )
+    return cfg
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for split, count in (("train", 2), ("val", 1)):
+        for name in ("ball", "cat"):
+            for k in range(count):
+                path = tmp_path / split / name / f"{k}.mp4"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_numbered(path, 20)
+    yield tmp_path
+    for name in ("clips", "clips_val", "listed"):
+        forget(name)
+
+
+def test_class_folders_share_their_classes(folder):
+    (folder / "train" / "dog").mkdir()
+    write_numbered(folder / "train" / "dog" / "a.webm", 5, codec="libvpx-vp9")
+    entries = [(n, "-", str(folder / s)) for n, s in (("clips", "train"), ("clips_val", "val"))]
+    register_video_data(entries)
+    assert [record["label"] for record in DatasetCatalog.get("clips")] == [0, 0, 1, 1, 2]
+    assert [record["label"] for record in DatasetCatalog.get("clips_val")] == [0, 1]
+    assert MetadataCatalog.get("clips_val").thing_classes == ["ball", "cat", "dog"]
+    assert len({record["video_id"] for record in DatasetCatalog.get("clips")}) == 5
+
+
+@pytest.mark.parametrize(
+    ("lines", "labels", "classes"),
+    [
+        (["a b.mp4 1", "c.mp4 0"], [1, 0], ["0", "1"]),  # SlowFast's; paths may have blanks
+        (["a.mp4,cat", "c.mp4,ball"], [1, 0], ["ball", "cat"]),
+        (["a.mp4 2 0", "c.mp4 1"], [[0, 2], [1]], ["0", "1", "2"]),  # mmaction2's
+        (["a.mp4,cat,ball", "c.mp4,cat"], [[0, 1], [1]], ["ball", "cat"]),
+    ],
+)
+def test_lists_are_read(folder, lines, labels, classes):
+    (folder / "list.txt").write_text("\n".join(lines) + "\n")
+    register_video_data([("listed", str(folder / "list.txt"), str(folder))])
+    records = DatasetCatalog.get("listed")
+    assert [record["label"] for record in records] == labels
+    assert MetadataCatalog.get("listed").thing_classes == classes
+    name = "a b.mp4" if " b" in lines[0] else "a.mp4"
+    assert records[0]["file_name"] == str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [("no such file", "no such list"), ("a.mp4\n", "has no label"), ("\n", "has no line")],
+)
+def test_a_list_that_cannot_be_read_is_told(folder, listing, message):
+    path = folder / "list.txt"
+    if listing != "no such file":
+        path.write_text(listing)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        register_video_data([("listed", str(path), str(folder))])
+
+
+def test_kinetics_and_charades_are_read_as_published(tmp_path):
+    name = "kinetics400_val"
+    (tmp_path / "val" / "x").mkdir(parents=True)
+    write_numbered(tmp_path / "val" / "x" / "abc_000011_000021.mp4", 5)
+    head = "label,youtube_id,time_start,time_end,split"
+    rows = [head, "cooking,gone,0,10,val", "zumba,abc,11,21,val"]
+    (tmp_path / "val.csv").write_text("\n".join(rows))
+    (record,) = load_kinetics(tmp_path, "val", name)
+    assert record["label"] == 1
+    assert MetadataCatalog.get(name).thing_classes == ["cooking", "zumba"]
+
+    (tmp_path / "Charades_v1").mkdir()
+    write_numbered(tmp_path / "Charades_v1" / "AB.mp4", 50)
+    text = "id,actions,length\nAB,c092 0.00 0.50;c147 1.00 2.00,2.0\nCD,,3.0\n"
+    (tmp_path / "Charades_v1_test.csv").write_text(text)
+    (record,) = load_charades(tmp_path, "test", "charades_v1_test")
+    assert record["actions"] == [(92, 0.0, 0.5), (147, 1.0, 2.0)]
+    mapper = VideoMapper(config(), is_train=False)
+    assert mapper(record)["label"] == [92, 147]  # of the whole video
+    mapper = VideoMapper(config(), is_train=True)
+    labels = {tuple(mapper(record)["label"]) for _ in range(30)}
+    assert (92,) in labels  # of the clip
+    assert (147,) in labels
+
+
+def test_training_clips_and_test_views_have_the_frames_they_say(folder):
+    record = {"file_name": str(folder / "train" / "cat" / "0.mp4"), "video_id": "a", "label": 1}
+    sample = VideoMapper(config("INPUT.VIDEO.FLIP", 0.0), is_train=True)(record)
+    assert sample["video"].shape == (3, 4, 32, 32)
+    assert sample["video"].dtype == torch.uint8
+    views = VideoMapper(config(), is_train=False)(record)
+    assert views["video"].shape == (2 * 3, 3, 4, 32, 32)  # 2 clips x 3 crops
+    assert views["frames"] == [[0, 2, 4, 6], [10, 12, 14, 16]]
+    assert not views["repeated"]
+    longer = VideoMapper(config("INPUT.VIDEO.STRIDE", 8), is_train=False)(record)
+    assert longer["repeated"]
+
+
+def test_a_crop_larger_than_the_picture_is_refused():
+    with pytest.raises(ValueError, match="CROP=48, MIN_SIZE_TRAIN=32"):
+        VideoMapper(config("INPUT.VIDEO.CROP", 48), is_train=True)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_the_model_trains_and_scores(loss):
+    torch.manual_seed(0)
+    model = build_model(config("MODEL.VIDEO.LOSS", loss, "MODEL.NONLOCAL.NORM", "BN"))
+    assert list(nonlocal_blocks(model)) == ["backbone.res4.nl0"]
+    clips = torch.randint(0, 255, (2, 3, 4, 32, 32), dtype=torch.uint8)
+    labels = [0, 2] if loss == "softmax" else [[], [0, 2]]
+    batch = [{"video": clip, "label": label} for clip, label in zip(clips, labels, strict=True)]
+    losses = model(batch)
+    losses["loss_cls"].backward()
+    assert model.backbone.res4.nl0.norm.weight.grad.abs().sum() > 0
+    model.eval()
+    with torch.no_grad():
+        (scored,) = model([{"video": clips}])
+        logits = model.logits(clips)[:, 0].double()
+    assert scored["scores"].shape == (2, 3)
+    expected = logits.log_softmax(-1) if loss == "softmax" else logits
+    torch.testing.assert_close(scored["scores"], expected)
+
+
+def test_a_block_is_the_identity_at_the_start_and_larger_pictures_are_averaged():
+    torch.manual_seed(0)
+    with_block = build_model(config()).eval()
+    torch.manual_seed(0)
+    without = build_model(config("MODEL.BACKBONE.NAME", "build_video_resnet_backbone")).eval()
+    clip = torch.randint(0, 255, (1, 3, 4, 256, 288), dtype=torch.uint8)
+    with torch.no_grad():
+        one, other = (model.logits(clip) for model in (with_block, without))
+    assert torch.equal(one, other)
+    assert one.shape == (1, 2 * 3, 3)  # 8x9 positions of 7x7 windows
+
+
+@pytest.mark.parametrize("merge", ["mean", "max"])
+def test_views_are_merged_and_accuracy_counted(folder, merge):
+    register_video_data([("clips", "-", str(folder / "train"))])
+    cfg = config("MODEL.VIDEO.NUM_CLASSES", 2, "TEST.MERGE_VIEWS", merge)
+    evaluator = VideoEvaluator("clips", cfg, str(folder / "out"))
+    views = torch.tensor([[0.9, 0.1], [0.4, 0.6]]).double().log()
+    for name, label in (("a", 0), ("b", 1)):
+        sample = {"video_id": name, "label": label, "file_name": name}
+        evaluator.process([sample], [{"scores": views}])
+    results = evaluator.evaluate()["video"]
+    assert (results["top1"], results["top5"]) == (50, 100)
+    assert (folder / "out" / "confusion.csv").read_text().splitlines()[1:] == [
+        "ball,1,0",
+        "cat,1,0",
+    ]
+    top = 0.65 if merge == "mean" else 0.9
+    assert np.exp(evaluator._scores["a"][0][0]) == pytest.approx(top)
+
+
+def test_labels_and_files_are_checked_before_a_training(folder):
+    register_video_data([("clips", "-", str(folder / "train"))])
+    check_video_data(config(), "clips", True)
+    with pytest.raises(ValueError, match=r"has class 1, but MODEL.VIDEO.NUM_CLASSES is 1"):
+        check_video_data(config("MODEL.VIDEO.NUM_CLASSES", 1), "clips", True)
+    for path in (folder / "train").rglob("*.mp4"):
+        path.write_bytes(b"none")
+    with pytest.raises(ValueError, match="no video can be read, as .*not a video"):
+        check_video_data(config(), "clips", True)
+
+
+def test_2d_weights_are_inflated_by_their_share():
+    weight = torch.randn(4, 3, 5, 5)
+    inflated = inflate_weight(weight, (4, 3, 2, 5, 5))
+    torch.testing.assert_close(inflated.sum(2), weight)
+    with pytest.raises(ValueError, match="cannot be inflated"):
+        inflate_weight(weight, (4, 3, 2, 3, 3))
