@@ -1,5 +1,6 @@
-"""A canvas that remembers which part of which object owns each pixel; shapes and backgrounds."""
+"""A canvas with the owner of each pixel, shapes and backgrounds, and what is drawn in the end."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -14,7 +15,7 @@ SHAPE_CORNERS = {"circle": 32, "square": 4, "triangle": 3, "star": 10}
 COLD = ((60, 160, 40), (170, 170, 20), (210, 90, 20), (190, 40, 110), (130, 210, 60))
 
 
-class Part(IntEnum):
+class BodyPart(IntEnum):
     """A body part; 0 is a shape, which has none."""
 
     SHAPE = 0
@@ -32,13 +33,43 @@ class Part(IntEnum):
     RIGHT_SHIN = 12
 
 
+@dataclass(frozen=True)
+class SceneObject:
+    """One object of a picture.
+
+    Attributes:
+        name: its category.
+        mask: (H, W) bool, the visible pixels.
+        keypoints: (17, 3) int x, y, v as in COCO for a person, all 0 in a crowd; else None.
+        is_crowd: whether it is one to ignore, neither asked for nor wrong, as COCO's crowds.
+        evidence_distance: pixels to what tells its category, of a person the mean over the limbs'
+            keypoints; None where its own looks do.
+        keypoint_distances: (17,) pixels of each keypoint to the evidence, or None.
+    """
+
+    name: str
+    mask: np.ndarray
+    keypoints: np.ndarray | None = None
+    is_crowd: bool = False
+    evidence_distance: float | None = None
+    keypoint_distances: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture (H, W, 3) uint8, BGR, and its objects."""
+
+    image: np.ndarray
+    objects: tuple[SceneObject, ...]
+
+
 class Canvas:
     """A picture and, for each pixel, its owner.
 
     Attributes:
         image: (H, W, 3) uint8, BGR.
         owner: (H, W) index of the object drawn last on the pixel, -1 for the background.
-        part: (H, W) that object's `Part`.
+        part: (H, W) that object's `BodyPart`.
     """
 
     def __init__(self, image: np.ndarray) -> None:
@@ -47,7 +78,7 @@ class Canvas:
         self.owner: np.ndarray = np.full(image.shape[:2], -1, np.int32)
         self.part: np.ndarray = np.zeros(image.shape[:2], np.int32)
 
-    def fill(self, polygon: np.ndarray, color: np.ndarray, owner: int, part: Part) -> None:
+    def fill(self, polygon: np.ndarray, color: np.ndarray, owner: int, part: BodyPart) -> None:
         """Fill a polygon (n, 2), whose coordinates count from the corner of the first pixel."""
         mask = np.zeros(self.owner.shape, np.uint8)
         # OpenCV counts from the centre of the first pixel, hence the half.
@@ -58,6 +89,13 @@ class Canvas:
         self.owner[inside] = owner
         self.part[inside] = part
 
+    def with_noise(self, rng: np.random.Generator) -> np.ndarray:
+        """Return the picture, blurred a little and with noise, (H, W, 3) uint8."""
+        noise = rng.normal(0, 6, self.image.shape)
+        blurred = cv2.GaussianBlur(self.image, (3, 3), 0.5)
+        noisy: np.ndarray = np.clip(blurred + noise, 0, 255).astype(np.uint8)
+        return noisy
+
 
 def draw_shape(
     canvas: Canvas, rng: np.random.Generator, name: str, disc: np.ndarray, owner: int
@@ -65,7 +103,7 @@ def draw_shape(
     """Draw one of `SHAPE_CORNERS` at a random angle; disc: (x, y, radius)."""
     polygon = shape_polygon(rng, name, disc)
     color = np.array(COLD[rng.integers(len(COLD))]) + rng.integers(-20, 21, 3)
-    canvas.fill(polygon, color, owner, Part.SHAPE)
+    canvas.fill(polygon, color, owner, BodyPart.SHAPE)
 
 
 def shape_polygon(rng: np.random.Generator, name: str, disc: np.ndarray) -> np.ndarray:

@@ -4,19 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_NAMES
 
-from nonlocal_det.data.opencv import import_cv2
-
+from .coco_records import LICENSES, SKELETON, write_images
 from .dataset_folder import make_folder, write_json
-from .records import (
-    annotation_record,
-    instances_content,
-    person_keypoints_content,
-)
 
 # Raise it whenever the same parameters give other bytes: older data is then refused, not mixed in.
 VERSION = 1
 MIN_SIZE = 64
+# Not contiguous, as in COCO, so that the mapping of ids is exercised.
+CATEGORY_IDS = {"person": 1, "circle": 3, "square": 7, "triangle": 8, "star": 10}
 
 
 def make_mini_coco(
@@ -66,25 +63,29 @@ def _write_split(root: Path, split: str, count: int, size: int, seed: tuple[int,
     """Draw one split: its images and both of its json files."""
     from .scene import draw_scene  # draws, so it needs OpenCV
 
-    (root / split).mkdir()
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for index in range(count):
-        scene = draw_scene(np.random.default_rng([*seed, index]), size, _kind(index))
-        height, width = scene.image.shape[:2]
-        image_id = index + 1
-        image = {"id": image_id, "file_name": f"{image_id:012d}.png", "license": 1}
-        images.append({**image, "height": height, "width": width})
-        path = root / split / f"{image_id:012d}.png"
-        if not import_cv2().imwrite(str(path), scene.image):
-            raise OSError(f"cannot write {path}")
-        for item in scene.objects:
-            annotations.append(annotation_record(item, image_id, len(annotations) + 1))
-    folder = root / "annotations"
-    write_json(folder / f"instances_{split}.json", instances_content(images, annotations))
-    write_json(
-        folder / f"person_keypoints_{split}.json", person_keypoints_content(images, annotations)
+    scenes = (
+        draw_scene(np.random.default_rng([*seed, index]), size, _kind(index))
+        for index in range(count)
     )
+    images, annotations = write_images(root / split, scenes, CATEGORY_IDS)
+    header = {
+        "info": {"description": "mini COCO, drawn by nonlocal_det"},
+        "licenses": LICENSES,
+        "images": images,
+    }
+    categories: list[dict[str, Any]] = [
+        {"id": number, "name": name, "supercategory": "person" if name == "person" else "shape"}
+        for name, number in CATEGORY_IDS.items()
+    ]
+    keys = ("num_keypoints", "keypoints")
+    plain = [{k: v for k, v in record.items() if k not in keys} for record in annotations]
+    people = [record for record in annotations if "keypoints" in record]
+    person = {**categories[0], "keypoints": COCO_PERSON_KEYPOINT_NAMES, "skeleton": SKELETON}
+    for kind, content in (
+        ("instances", {"annotations": plain, "categories": categories}),
+        ("person_keypoints", {"annotations": people, "categories": [person]}),
+    ):
+        write_json(root / "annotations" / f"{kind}_{split}.json", {**header, **content})
 
 
 def _kind(index: int) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 
 from nonlocal_det.data.opencv import import_cv2
 
-from .canvas import Canvas, Part
+from .canvas import BodyPart, Canvas
 from .pose import HEAD_RADII, JOINT, Pose
 
 cv2 = import_cv2()
@@ -56,7 +56,7 @@ class PersonPainter:
         ends: tuple[np.ndarray, np.ndarray],
         radii: tuple[float, float],
         color: np.ndarray,
-        part: Part,
+        part: BodyPart,
     ) -> None:
         """Fill the hull of two discs; radii in body units."""
         discs = [self._ellipse(end, (r, r)) for end, r in zip(ends, radii, strict=True)]
@@ -77,50 +77,52 @@ class PersonPainter:
             self._joint(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist")
         )
         skin, shirt = self.skin * self.shade[side], self.shirt * self.shade[side]
-        forearm = Part[f"{side.upper()}_FOREARM"]
+        forearm = BodyPart[f"{side.upper()}_FOREARM"]
         self._capsule((elbow, wrist), (0.03, 0.025), skin, forearm)
         hand = wrist + (wrist - elbow) * 0.15
         self._capsule((wrist, hand), (0.028, 0.035), skin, forearm)
-        self._capsule((shoulder, elbow), (0.042, 0.035), shirt, Part[f"{side.upper()}_UPPER_ARM"])
+        self._capsule(
+            (shoulder, elbow), (0.042, 0.035), shirt, BodyPart[f"{side.upper()}_UPPER_ARM"]
+        )
 
     def _leg(self, side: str) -> None:
         hip, knee, ankle = (self._joint(f"{side}_{joint}") for joint in ("hip", "knee", "ankle"))
         trousers = self.trousers * self.shade[side]
-        shin = Part[f"{side.upper()}_SHIN"]
+        shin = BodyPart[f"{side.upper()}_SHIN"]
         outwards = (self._joint(f"{side}_hip") - self._pelvis()) * 0.8
         self._capsule((ankle, ankle + outwards), (0.035, 0.03), self.hair * 0.8, shin)
         self._capsule((knee, ankle), (0.042, 0.032), trousers, shin)
-        self._capsule((hip, knee), (0.058, 0.045), trousers, Part[f"{side.upper()}_THIGH"])
+        self._capsule((hip, knee), (0.058, 0.045), trousers, BodyPart[f"{side.upper()}_THIGH"])
 
     def _pelvis(self) -> np.ndarray:
         return (self._joint("left_hip") + self._joint("right_hip")) / 2
 
     def _torso(self) -> None:
         neck = (self._joint("left_shoulder") + self._joint("right_shoulder")) / 2
-        self._capsule((neck, self.pose.head), (0.045, 0.045), self.skin * 0.85, Part.TORSO)
+        self._capsule((neck, self.pose.head), (0.045, 0.045), self.skin * 0.85, BodyPart.TORSO)
         corners = [self._joint(f"{side}_{j}") for side in self.sides for j in ("shoulder", "hip")]
         discs = [self._ellipse(corner, (0.04, 0.04)) for corner in corners]
         hull = cv2.convexHull(np.concatenate(discs).astype(np.float32))[:, 0]
-        self.canvas.fill(hull, self.shirt, self.owner, Part.TORSO)
+        self.canvas.fill(hull, self.shirt, self.owner, BodyPart.TORSO)
 
     def _head(self) -> None:
         # The head turns towards one ear, which goes behind it; the other comes to the front.
         far, near = ("left", "right") if self.pose.yaw > 0 else ("right", "left")
         self._ear(far)
         head, fill = self.pose.head, self.canvas.fill
-        fill(self._ellipse(head, HEAD_RADII), self.skin, self.owner, Part.HEAD)
-        fill(self._ellipse(head, HEAD_RADII, 0.56, 0.94), self.hair, self.owner, Part.HEAD)
+        fill(self._ellipse(head, HEAD_RADII), self.skin, self.owner, BodyPart.HEAD)
+        fill(self._ellipse(head, HEAD_RADII, 0.56, 0.94), self.hair, self.owner, BodyPart.HEAD)
         self._ear(near)
         for name in ("left_eye", "right_eye"):
             for radius, grey in ((0.021, 230), (0.012, 20)):  # white, pupil
                 eye = self._ellipse(self._joint(name), (radius, radius))
-                fill(eye, np.full(3, grey), self.owner, Part.HEAD)
+                fill(eye, np.full(3, grey), self.owner, BodyPart.HEAD)
         nose = self._ellipse(self._joint("nose"), (0.012, 0.018))
-        fill(nose, self.skin * 0.6, self.owner, Part.HEAD)
+        fill(nose, self.skin * 0.6, self.owner, BodyPart.HEAD)
 
     def _ear(self, side: str) -> None:
         ear = self._ellipse(self._joint(f"{side}_ear"), (0.022, 0.03))
-        self.canvas.fill(ear, self.skin * 0.8, self.owner, Part[f"{side.upper()}_EAR"])
+        self.canvas.fill(ear, self.skin * 0.8, self.owner, BodyPart[f"{side.upper()}_EAR"])
 
 
 def visible_keypoints(canvas: Canvas, pose: Pose, owner: int) -> np.ndarray:
@@ -134,15 +136,15 @@ def visible_keypoints(canvas: Canvas, pose: Pose, owner: int) -> np.ndarray:
     for name, index in JOINT.items():
         x, y = np.floor(pose.joints[index]).astype(int)  # COCO's keypoints are pixel indices
         if 0 <= x < width and 0 <= y < height:
-            seen = canvas.owner[y, x] == owner and Part(canvas.part[y, x]) in _carriers(name)
+            seen = canvas.owner[y, x] == owner and BodyPart(canvas.part[y, x]) in _carriers(name)
             result[index] = x, y, 2 if seen else 1
     return result
 
 
-def _carriers(joint: str) -> tuple[Part, ...]:
+def _carriers(joint: str) -> tuple[BodyPart, ...]:
     """The parts on which a joint is seen, e.g. an elbow on both halves of its own arm."""
     if joint == "nose" or joint.endswith("eye"):
-        return (Part.HEAD,)
+        return (BodyPart.HEAD,)
     side, name = joint.upper().split("_")
     own = {
         "EAR": ("EAR",),
@@ -153,5 +155,5 @@ def _carriers(joint: str) -> tuple[Part, ...]:
         "KNEE": ("THIGH", "SHIN"),
         "ANKLE": ("SHIN",),
     }[name]
-    shared = (Part.TORSO,) if name in ("SHOULDER", "HIP") else ()
-    return shared + tuple(Part[f"{side}_{part}"] for part in own)
+    shared = (BodyPart.TORSO,) if name in ("SHOULDER", "HIP") else ()
+    return shared + tuple(BodyPart[f"{side}_{part}"] for part in own)

@@ -11,10 +11,9 @@ from detectron2.data.datasets.builtin_meta import (
 
 from nonlocal_det.data.coco_data import forget
 
-from .long_range.recipe import SPLITS
-from .long_range.records import CATEGORIES
-from .long_range.sets import DATA_SETS, PREFIX
-from .records import CATEGORY_IDS
+from .long_range.recipe import CATEGORIES, SPLITS
+from .long_range.sets import DATA_SETS
+from .mini_coco import CATEGORY_IDS
 
 KEYPOINT_METADATA = {
     "keypoint_names": COCO_PERSON_KEYPOINT_NAMES,
@@ -35,18 +34,9 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
             "datasets", as for Detectron2's builtin data sets.
     """
     folder = _folder(root, "mini_coco")
-    ids = sorted(CATEGORY_IDS.values())
-    everything = {
-        "drawn_by": MINI_COCO_TOOL,
-        "thing_classes": sorted(CATEGORY_IDS, key=CATEGORY_IDS.__getitem__),
-        "thing_dataset_id_to_contiguous_id": {number: index for index, number in enumerate(ids)},
-    }
-    people = {
-        "drawn_by": MINI_COCO_TOOL,
-        "thing_classes": ["person"],
-        "thing_dataset_id_to_contiguous_id": {CATEGORY_IDS["person"]: 0},
-        **KEYPOINT_METADATA,
-    }
+    names = list(CATEGORY_IDS)  # in the order of their ids
+    everything = {"thing_classes": names}
+    people = {"thing_classes": names[:1], **KEYPOINT_METADATA}
     for split in ("train", "val"):
         for name, kind, metadata in (
             (f"mini_coco_{split}", "instances", everything),
@@ -55,7 +45,10 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
             json_file = os.path.join(folder, "annotations", f"{kind}_{split}2017.json")
             forget(name)
             image_root = os.path.join(folder, f"{split}2017")
-            register_coco_instances(name, metadata, json_file, image_root)
+            classes = metadata["thing_classes"]
+            ids = {CATEGORY_IDS[category]: index for index, category in enumerate(classes)}
+            more = {"drawn_by": MINI_COCO_TOOL, "thing_dataset_id_to_contiguous_id": ids}
+            register_coco_instances(name, {**metadata, **more}, json_file, image_root)
 
 
 def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
@@ -77,7 +70,7 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
             **(KEYPOINT_METADATA if level == "pose" else {}),
         }
         for split in SPLITS:
-            name = f"{PREFIX}{key}_{split}"
+            name = f"long_range_{key}_{split}"
             forget(name)
             json_file = os.path.join(folder, "annotations", f"{split}.json")
             register_coco_instances(name, metadata, json_file, os.path.join(folder, split))

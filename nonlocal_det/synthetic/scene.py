@@ -1,48 +1,18 @@
-"""Compose one drawn picture and say what is visible in it; knows nothing of files or COCO."""
+"""Compose one picture of mini-COCO, and find out what is visible in it."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from nonlocal_det.data.opencv import import_cv2
-
-from .canvas import SHAPE_CORNERS, Canvas, draw_background, draw_shape
+from .canvas import SHAPE_CORNERS, Canvas, Scene, SceneObject, draw_background, draw_shape
 from .person import PersonPainter, visible_keypoints
-from .pose import Pose, sample_pose
-
-cv2 = import_cv2()
+from .pose import JOINT, Pose, sample_pose
 
 MAX_TRIES = 100
 # An object that shows less of itself than this is not findable: the picture is drawn again.
 MIN_VISIBLE_FRACTION = 0.5
 MIN_VISIBLE_PIXELS = 40
 MIN_JOINTS_IN_FRAME, MIN_JOINTS_VISIBLE = 9, 6
-
-
-@dataclass(frozen=True)
-class SceneObject:
-    """One object of a picture.
-
-    Attributes:
-        name: "person" or a shape of `SHAPE_CORNERS`.
-        mask: (H, W) bool, the visible pixels.
-        keypoints: (17, 3) int x, y, v as in COCO for a person, else None.
-        is_crowd: whether the mask covers several tiny people.
-    """
-
-    name: str
-    mask: np.ndarray
-    keypoints: np.ndarray | None = None
-    is_crowd: bool = False
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture (H, W, 3) uint8, BGR, and its objects."""
-
-    image: np.ndarray
-    objects: tuple[SceneObject, ...]
 
 
 def draw_scene(rng: np.random.Generator, size: int, kind: str) -> Scene:
@@ -93,9 +63,7 @@ class _SceneDraft:
             if found is None:
                 return None
             objects.append(found)
-        noise = self.rng.normal(0, 6, self.canvas.image.shape)
-        image = cv2.GaussianBlur(self.canvas.image, (3, 3), 0.5)
-        return Scene(np.clip(image + noise, 0, 255).astype(np.uint8), tuple(objects))
+        return Scene(self.canvas.with_noise(self.rng), tuple(objects))
 
     def _add_people_and_shapes(self, most_people: int) -> None:
         rng = self.rng
@@ -139,7 +107,7 @@ class _SceneDraft:
         self._remember(name)
 
     def _add_crowd(self) -> None:
-        """Tiny people who overlap, all of them one object."""
+        """Draw tiny people who overlap, all of them one object."""
         rng = self.rng
         x0, y0 = rng.uniform(0.1, 0.5) * self.width, rng.uniform(0.15, 0.5) * self.height
         for _ in range(rng.integers(6, 13)):
@@ -155,12 +123,14 @@ class _SceneDraft:
         self.drawn.append(_Drawn(name, pose, is_crowd, pixels))
 
     def _visible(self, index: int, drawn: _Drawn) -> SceneObject | None:
-        """The object with what is seen of it, None when that is too little."""
+        """Return the object with its visible pixels, None when these are too few."""
         mask = self.canvas.owner == index
         if mask.sum() < max(MIN_VISIBLE_PIXELS, MIN_VISIBLE_FRACTION * drawn.pixels):
             return None
+        if drawn.is_crowd:  # COCO labels no keypoints in crowds
+            return SceneObject(drawn.name, mask, np.zeros((len(JOINT), 3), int), is_crowd=True)
         if drawn.pose is None:
-            return SceneObject(drawn.name, mask, is_crowd=drawn.is_crowd)
+            return SceneObject(drawn.name, mask)
         keypoints = visible_keypoints(self.canvas, drawn.pose, index)
         in_frame, visible = (keypoints[:, 2] > 0).sum(), (keypoints[:, 2] == 2).sum()
         if in_frame < MIN_JOINTS_IN_FRAME or visible < MIN_JOINTS_VISIBLE:

@@ -4,9 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from nonlocal_det.synthetic.long_range import LEVELS, Recipe, draw_image
-from nonlocal_det.synthetic.long_range.draft import Item, Scene
-from nonlocal_det.synthetic.long_range.sets import DATA_SETS
+from nonlocal_det.synthetic.canvas import Scene, SceneObject
+from nonlocal_det.synthetic.long_range import DATA_SETS, LEVELS, Recipe, draw_image
 from nonlocal_det.synthetic.pose import JOINT
 
 FIELD = 211
@@ -28,7 +27,12 @@ def scenes(level: str, split: str, count: int) -> tuple[Scene, ...]:
     return tuple(draw_image(recipe(level), split, index) for index in range(count))
 
 
-def box(item: Item) -> tuple[int, int, int, int]:
+def shapes(scene: Scene) -> list[SceneObject]:
+    """The objects told by something else; the bars of pairs are told by themselves."""
+    return [item for item in scene.objects if item.evidence_distance > 0.5]
+
+
+def box(item: SceneObject) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1, the ends not in it."""
     rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

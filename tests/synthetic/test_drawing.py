@@ -5,8 +5,8 @@ import pycocotools.mask as mask_util
 import pytest
 
 from nonlocal_det.synthetic import scene
-from nonlocal_det.synthetic.canvas import Canvas, Part, draw_shape
-from nonlocal_det.synthetic.masks import mask_to_counts, mask_to_polygons
+from nonlocal_det.synthetic.canvas import BodyPart, Canvas, draw_shape
+from nonlocal_det.synthetic.coco_records import mask_to_counts, mask_to_polygons
 from nonlocal_det.synthetic.person import PersonPainter, visible_keypoints
 from nonlocal_det.synthetic.pose import JOINT, Pose, sample_pose
 from nonlocal_det.synthetic.scene import draw_scene
@@ -64,7 +64,7 @@ def test_joints_of_a_lone_person_are_visible_and_lie_on_their_part() -> None:
         assert keypoints[JOINT[joint], 2] == 2, joint
     np.testing.assert_array_equal(keypoints[:, :2], np.floor(pose.joints))
     x, y = keypoints[JOINT["left_ankle"], :2]
-    assert canvas.part[y, x] == Part.LEFT_SHIN
+    assert canvas.part[y, x] == BodyPart.LEFT_SHIN
 
 
 def test_a_covered_joint_is_occluded_and_another_is_not() -> None:
@@ -81,7 +81,7 @@ def test_the_own_body_occludes() -> None:
     canvas, pose = painted(50)
     before = visible_keypoints(canvas, pose, 0)[JOINT["left_hip"], 2]
     x, y = np.floor(pose.joints[JOINT["left_hip"]]).astype(int)
-    canvas.part[y, x] = Part.RIGHT_FOREARM  # the other arm comes to lie on it
+    canvas.part[y, x] = BodyPart.RIGHT_FOREARM  # the other arm comes to lie on it
     assert (before, visible_keypoints(canvas, pose, 0)[JOINT["left_hip"], 2]) == (2, 1)
 
 
@@ -105,7 +105,7 @@ def test_people_face_the_viewer_so_that_left_and_right_can_be_told() -> None:
 def test_a_crowd_is_one_object_and_an_empty_scene_has_none() -> None:
     crowd = [o for o in draw_scene(np.random.default_rng(1), 96, "crowd").objects if o.is_crowd]
     assert len(crowd) == 1
-    assert crowd[0].keypoints is None
+    assert not crowd[0].keypoints.any()
     assert draw_scene(np.random.default_rng(1), 96, "empty").objects == ()
 
 

@@ -2,8 +2,7 @@
 
 from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
-from .recipe import LEVELS, SPLITS, VERSIONS, Recipe
-from .records import CATEGORIES
+from .recipe import CATEGORIES, LEVELS, SPLITS, VERSIONS, Recipe
 from .sets import DATA_SETS, find_set, split_name
 
 __all__ = [

@@ -1,17 +1,19 @@
 """A picture in the making: what is where, what may not overlap, how far the evidence is."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from nonlocal_det.data.opencv import import_cv2
-from nonlocal_det.synthetic.canvas import Canvas, Part, draw_background, shape_polygon
+from nonlocal_det.synthetic.canvas import (
+    BodyPart,
+    Canvas,
+    Scene,
+    SceneObject,
+    draw_background,
+    shape_polygon,
+)
 
 from .recipe import Recipe
-
-cv2 = import_cv2()
 
 EVIDENCE = 1000
 """Owners on the canvas from here on are evidence, not what is asked for."""
@@ -23,40 +25,6 @@ _TRIES = 200
 
 class NoRoom(Exception):
     """A random arrangement left no place for the next thing: draw another one."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One annotated object.
-
-    Attributes:
-        name: its category.
-        mask: (H, W) bool.
-        distance: pixels to its evidence, see `distance_to`.
-        keypoints: (17, 3) int x, y, v as in COCO, or None.
-        keypoint_distances: (17,) pixels of each keypoint to the evidence, or None.
-    """
-
-    name: str
-    mask: np.ndarray
-    distance: float
-    keypoints: np.ndarray | None = None
-    keypoint_distances: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture, its objects, and what tells them apart.
-
-    Attributes:
-        image: (H, W, 3) uint8, BGR.
-        items: what is asked for.
-        evidence: objects of the same categories whose own looks say which: to learn from.
-    """
-
-    image: np.ndarray
-    items: tuple[Item, ...]
-    evidence: tuple[Item, ...] = ()
 
 
 class Draft:
@@ -111,7 +79,7 @@ class Draft:
         """Fill a square or a triangle of any angle."""
         name = SHAPES[self.rng.integers(len(SHAPES))]
         polygon = shape_polygon(self.rng, name, np.array([*centre, radius]))
-        self.canvas.fill(polygon, color, owner, Part.SHAPE)
+        self.canvas.fill(polygon, color, owner, BodyPart.SHAPE)
 
     def rectangle(
         self, corner: tuple[float, float], size: tuple[float, float], color: np.ndarray, owner: int
@@ -119,25 +87,23 @@ class Draft:
         """Fill an upright rectangle; size: (width, height)."""
         x, y = (round(value) for value in corner)
         polygon = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size + (x, y)
-        self.canvas.fill(polygon, color, owner, Part.SHAPE)
+        self.canvas.fill(polygon, color, owner, BodyPart.SHAPE)
 
     def radius(self) -> float:
         """A random radius for a shape, in pixels."""
         return self.recipe.object_size / 2 * self.rng.uniform(0.7, 1)
 
-    def item(self, name: str, owner: int, evidence: int) -> Item:
-        """The object that was drawn as ``owner``, told by what was drawn as ``evidence``."""
+    def object(self, name: str, owner: int, evidence: int, is_crowd: bool = False) -> SceneObject:
+        """Return the object that was drawn as ``owner``, told by what was drawn as ``evidence``."""
         mask = self.canvas.owner == owner
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        centre = np.array([columns[0] + columns[-1] + 1, rows[0] + rows[-1] + 1]) / 2
-        return Item(name, mask, distance_to(self.canvas.owner == evidence, centre))
+        rows, columns = np.nonzero(mask)
+        centre = np.array([columns.min() + columns.max() + 1, rows.min() + rows.max() + 1]) / 2
+        distance = distance_to(self.canvas.owner == evidence, centre)
+        return SceneObject(name, mask, is_crowd=is_crowd, evidence_distance=distance)
 
-    def finish(self, items: list[Item], evidence: Sequence[Item] = ()) -> Scene:
-        """Blur a little, add noise."""
-        noise = self.rng.normal(0, 6, self.canvas.image.shape)
-        image = cv2.GaussianBlur(self.canvas.image, (3, 3), 0.5)
-        noisy = np.clip(image + noise, 0, 255).astype(np.uint8)
-        return Scene(noisy, tuple(items), tuple(evidence))
+    def finish(self, objects: list[SceneObject]) -> Scene:
+        """Return the finished picture with its objects."""
+        return Scene(self.canvas.with_noise(self.rng), tuple(objects))
 
 
 def contrasting_grey(rng: np.random.Generator, background: float) -> float:

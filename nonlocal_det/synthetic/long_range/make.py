@@ -1,19 +1,19 @@
 """Draw a long-range data set and write it in COCO's format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_NAMES
 
-from nonlocal_det.data.opencv import import_cv2
+from nonlocal_det.synthetic.coco_records import LICENSES, SKELETON, write_images
 from nonlocal_det.synthetic.dataset_folder import make_folder, write_json
 
-from .recipe import LEVELS, SPLITS, Recipe, check
-from .records import annotation, content
+from .recipe import CATEGORIES, LEVELS, SPLITS, VERSIONS, Recipe, check
 from .sets import find_set
 
 if TYPE_CHECKING:
-    from .draft import Scene
+    from nonlocal_det.synthetic.canvas import Scene
 
 _ARRANGEMENTS = 100
 
@@ -61,14 +61,14 @@ def make_long_range(
         ValueError: an unknown name; a recipe of which no task can come (no room, nothing beyond the
             receptive field), with the numbers; or the folder was made with other parameters.
     """
-    own = find_set(name)
+    data = find_set(name)
     recipe = Recipe(
-        level=own.level,
-        num_train=own.num_train if num_train is None else num_train,
+        level=data.level,
+        num_train=data.num_train if num_train is None else num_train,
         num_val=num_val,
-        num_test=own.num_test if num_test is None else num_test,
-        height=own.height if height is None else height,
-        width=own.width if width is None else width,
+        num_test=data.num_test if num_test is None else num_test,
+        height=data.height if height is None else height,
+        width=data.width if width is None else width,
         object_size=object_size,
         receptive_field=receptive_field,
         seed=seed,
@@ -90,11 +90,9 @@ def draw_image(recipe: Recipe, split: str, index: int) -> "Scene":
     Raises:
         ValueError: no arrangement of the things was found.
     """
-    from .beacon import draw_beacon  # these draw, so they need OpenCV
+    from .bar_levels import draw_beacon, draw_local, draw_pairs  # these draw, so they need OpenCV
     from .draft import Draft, NoRoom
-    from .local import draw_local
-    from .pairs import draw_pairs
-    from .pose import draw_pose
+    from .pose_level import draw_pose
 
     draw = {"beacon": draw_beacon, "pairs": draw_pairs, "pose": draw_pose, "local": draw_local}
     seeds = [recipe.seed, LEVELS.index(recipe.level), SPLITS.index(split), index]
@@ -111,24 +109,26 @@ def draw_image(recipe: Recipe, split: str, index: int) -> "Scene":
 
 
 def _write_split(root: Path, recipe: Recipe, split: str) -> None:
-    """Draw one split: its images and its json."""
-    cv2 = import_cv2()
-    (root / split).mkdir()
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for index in range(recipe.count(split)):
-        scene = draw_image(recipe, split, index)
-        image_id = index + 1
-        name = f"{image_id:012d}.png"
-        size = {"height": recipe.height, "width": recipe.width}
-        images.append({"id": image_id, "file_name": name, "license": 1, **size})
-        path = root / split / name
-        if not cv2.imwrite(str(path), scene.image):
-            raise OSError(f"cannot write {path}")
-        things = [(item, False) for item in scene.items]
-        things += [(item, split != "train") for item in scene.evidence]
-        for item, is_crowd in things:
-            one = annotation(item, recipe, image_id, len(annotations) + 1, is_crowd)
-            annotations.append(one)
-    json_file = root / "annotations" / f"{split}.json"
-    write_json(json_file, content(recipe, split, images, annotations))
+    """Draw one split: its images and its json, whose ``info`` has the recipe."""
+    level, names = recipe.level, CATEGORIES[recipe.level]
+    ids = {name: number for number, name in enumerate(names, 1)}
+    scenes = (draw_image(recipe, split, index) for index in range(recipe.count(split)))
+    images, annotations = write_images(root / split, scenes, ids, recipe.receptive_field)
+    person = {"keypoints": COCO_PERSON_KEYPOINT_NAMES, "skeleton": SKELETON}
+    content = {
+        "info": {
+            "description": f"long-range {level} {split}, drawn by nonlocal_det",
+            "data_version": VERSIONS[level],
+            "split": split,
+            "recipe": recipe.as_dict(),
+        },
+        "licenses": LICENSES,
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": ids[name], "name": name, "supercategory": level}
+            | (person if level == "pose" else {})
+            for name in names
+        ],
+    }
+    write_json(root / "annotations" / f"{split}.json", content)

@@ -7,6 +7,8 @@ from typing import Any
 # Raise one whenever the same recipe gives other bytes: results of two versions are not compared.
 VERSIONS = {"beacon": 2, "pairs": 4, "pose": 3, "local": 2}
 LEVELS = tuple(VERSIONS)
+CATEGORIES = {level: ("person",) if level == "pose" else ("red", "green") for level in LEVELS}
+"""By level, in the order of their ids from 1."""
 SPLITS = ("train", "val", "test")
 
 MIN_OBJECT_SIZE = 12
@@ -70,7 +72,7 @@ class Recipe:
 
     def count(self, split: str) -> int:
         """The number of images of a split."""
-        return {"train": self.num_train, "val": self.num_val, "test": self.num_test}[split]
+        return int(getattr(self, f"num_{split}"))
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe with the version of the drawing."""

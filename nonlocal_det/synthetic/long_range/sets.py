@@ -41,14 +41,12 @@ DATA_SETS = {
 }
 """By the name of their folder; each level has one of its own name."""
 
-PREFIX = "long_range_"
-
 
 def find_set(name: str) -> DataSet:
-    """The data set of a name.
+    """Return the data set of a name.
 
     Raises:
-        ValueError: there is none of that name; says which there are.
+        ValueError: ``name`` is not in `DATA_SETS`.
     """
     if name not in DATA_SETS:
         raise ValueError(f"level={name!r}; expected one of {', '.join(DATA_SETS)}")
@@ -56,7 +54,7 @@ def find_set(name: str) -> DataSet:
 
 
 def split_name(registered: str, split: str) -> str:
-    """The registered name of another split of the same data.
+    """Return the registered name of another split of the same data.
 
     Example:
         >>> split_name("long_range_beacon_test", "val")

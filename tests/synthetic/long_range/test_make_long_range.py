@@ -10,6 +10,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from long_range_scenes import FIELD, recipe, scenes
 from long_range_scenes import bars as read_bars
+from long_range_scenes import shapes as shapes_of
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -72,14 +73,14 @@ def test_the_bars_of_pairs_are_learnt_and_elsewhere_neither_asked_for_nor_wrong(
             names = sorted(coco.cats[one["category_id"]]["name"] for one in bars)
             assert names == sorted(name for name, _, _ in read_bars(scene.image))
             shapes = [one for one in coco.imgToAnns[image_id] if one not in bars]
-            assert len(shapes) == len(scene.items)
+            assert len(shapes) == len(shapes_of(scene))
             assert all(one["iscrowd"] == 0 for one in shapes)
 
 
 def test_the_annotations_are_those_of_the_drawn_images(root):
     coco = load(root, "pose", "test")
     for scene, image_id in zip(scenes("pose", "test", 3), coco.imgs, strict=True):
-        (one,), (item,) = coco.imgToAnns[image_id], scene.items
+        (one,), (item,) = coco.imgToAnns[image_id], scene.objects
         assert np.array_equal(np.reshape(one["keypoints"], (17, 3)), item.keypoints)
         assert one["keypoint_evidence_distances"] == pytest.approx(
             item.keypoint_distances, abs=0.01

@@ -16,6 +16,7 @@ from long_range_scenes import (
     read_twin,
     recipe,
     scenes,
+    shapes,
 )
 
 from nonlocal_det.synthetic.pose import JOINT
@@ -28,20 +29,26 @@ SIDE = 8  # crops are compared at 8 x 8 pixels
 def test_a_perfect_reader_knows_every_category_and_distance(level):
     found = {True: 0, False: 0}
     for scene in scenes(level, "test", 25):
-        for item in scene.items:
+        for item in shapes(scene):
             name, distance = READERS[level](scene.image, box(item))
             assert name == item.name
-            assert abs(distance - item.distance) < 2
-            found[item.distance > FIELD / 2] += 1
+            assert abs(distance - item.evidence_distance) < 2
+            found[item.evidence_distance > FIELD / 2] += 1
     assert found[level == "local"] == 0 or level != "local"
     assert found[level != "local"] >= 20  # beacons and twins are out of a position's sight too
 
 
 def test_local_marks_are_near_and_far_cues_are_far():
-    near = [item.distance for scene in scenes("local", "test", 25) for item in scene.items]
+    near = [
+        item.evidence_distance for scene in scenes("local", "test", 25) for item in shapes(scene)
+    ]
     assert max(near) < 40
     for level in ("beacon", "pairs"):
-        far = [item.distance for scene in scenes(level, "train", 300) for item in scene.items]
+        far = [
+            item.evidence_distance
+            for scene in scenes(level, "train", 300)
+            for item in shapes(scene)
+        ]
         assert max(far) > FIELD
         assert min(far) > 12 / 2
 
@@ -49,7 +56,11 @@ def test_local_marks_are_near_and_far_cues_are_far():
 def test_half_of_what_a_beacon_is_learnt_from_is_near_it():
     shares = {}
     for split in ("train", "test"):
-        away = [item.distance for scene in scenes("beacon", split, 200) for item in scene.items]
+        away = [
+            item.evidence_distance
+            for scene in scenes("beacon", split, 200)
+            for item in shapes(scene)
+        ]
         shares[split] = np.mean([distance < 0.3 * FIELD for distance in away])
     assert shares["train"] > shares["test"] + 0.2
     assert shares["test"] < 0.4
@@ -66,14 +77,14 @@ def test_the_ground_has_no_colour_that_could_be_taken_for_a_cue():
 def test_pairs_are_tested_with_both_cues_and_half_of_them_learnt_with_one():
     for scene in scenes("pairs", "test", 100):
         assert sorted(name for name, _, _ in bars(scene.image)) == ["green", "red"]
-        assert {item.name for item in scene.items} == {"green", "red"}
+        assert {item.name for item in shapes(scene)} == {"green", "red"}
     learnt = [{name for name, _, _ in bars(s.image)} for s in scenes("pairs", "train", 300)]
     assert 0.4 < np.mean([len(names) == 1 for names in learnt]) < 0.6
 
 
 def test_a_perfect_reader_of_the_head_knows_every_left():
     for scene in scenes("pose", "test", 30):
-        (item,) = scene.items
+        (item,) = scene.objects
         points = item.keypoints[:, :2] + 0.5
         left = read_left(scene.image, points)
         for name in PAIRS:
@@ -88,7 +99,7 @@ def test_distances_of_a_figure_are_those_to_its_head():
     disc = np.concatenate([circle * radius for radius in np.linspace(0, 0.09, 10)]) * length
     heads = []
     for scene in scenes("pose", "test", 20):
-        (item,) = scene.items
+        (item,) = scene.objects
         points = item.keypoints[:, :2] + 0.5
         head, _ = axis(points)
         for name in PAIRS[:6]:
@@ -97,7 +108,7 @@ def test_distances_of_a_figure_are_those_to_its_head():
                 expected = np.abs(head + disc - points[index]).max(1).min()
                 assert abs(item.keypoint_distances[index] - expected) < 3
         limbs = item.keypoint_distances[5:]
-        assert item.distance == pytest.approx(limbs.mean())
+        assert item.evidence_distance == pytest.approx(limbs.mean())
         heads.append((points[JOINT["left_shoulder"]] - head) @ axis(points)[1] / length)
     assert min(heads) < 0.05  # on the shoulders or beyond
     assert max(heads) > 0.4  # and far from them
@@ -128,7 +139,7 @@ def accuracy(crops, level: str) -> list[float]:
 def shape_crops(margin: int):
     def crops(scene):
         image = np.pad(scene.image, [(margin, margin), (margin, margin), (0, 0)], "edge")
-        for item in scene.items:
+        for item in shapes(scene):
             x0, y0, x1, y1 = box(item)
             crop = image[y0 : y1 + 2 * margin, x0 : x1 + 2 * margin].astype(np.float32)
             small = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
@@ -139,7 +150,7 @@ def shape_crops(margin: int):
 
 def limb_crop(scene, with_head: bool = False):
     """The figure from the shoulders down, turned upright; none with the head on them."""
-    (item,) = scene.items
+    (item,) = scene.objects
     points = item.keypoints[:, :2] + 0.5
     head, down = axis(points)
     feet = points[[JOINT["left_ankle"], JOINT["right_ankle"]]].mean(0)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from nonlocal_det.synthetic.canvas import Part
+from nonlocal_det.data.opencv import import_cv2
+from nonlocal_det.synthetic.canvas import BodyPart, Scene, SceneObject
 from nonlocal_det.synthetic.pose import JOINT
 
-from .draft import Draft, Item, Scene, contrasting_grey, cv2, distance_to
+from .draft import Draft, contrasting_grey, distance_to
 from .figure import (
     BONES,
     DOWN,
@@ -18,6 +19,8 @@ from .figure import (
     in_picture,
     sample_figure,
 )
+
+cv2 = import_cv2()
 
 COLORS = ((50, 135, 250), (225, 125, 25))  # BGR, orange and blue: differ on every background
 FACE_COLOR = (25, 25, 35)
@@ -71,7 +74,7 @@ class _Painter:
         self._capsule(neck, LIMB_WIDTH, color)
         corners = [JOINT[f"{s}_{j}"] for s in ("left", "right") for j in ("shoulder", "hip")]
         hull = cv2.convexHull(self.at(joints[corners]).astype(np.float32))[:, 0]
-        self.canvas.fill(hull, color, 0, Part.TORSO)
+        self.canvas.fill(hull, color, 0, BodyPart.TORSO)
         for ends in BONES:
             for side, limb in zip(("left", "right"), limbs, strict=True):
                 bone = joints[[JOINT[f"{side}_{end}"] for end in ends]]
@@ -89,12 +92,12 @@ class _Painter:
     def _disc(self, centre: tuple[float, float], radius: float, color: np.ndarray) -> None:
         """A disc of the head, whose centre is given for a head at the end of the neck."""
         at = np.array(centre) + (self.down, 0)
-        self.canvas.fill(self.at(_circle(at, radius)), color, 0, Part.HEAD)
+        self.canvas.fill(self.at(_circle(at, radius)), color, 0, BodyPart.HEAD)
 
     def _capsule(self, ends: np.ndarray, radius: float, color: np.ndarray) -> None:
         discs = np.concatenate([self.at(_circle(end, radius)) for end in ends])
         hull = cv2.convexHull(discs.astype(np.float32))[:, 0]
-        self.canvas.fill(hull, color, 0, Part.TORSO)
+        self.canvas.fill(hull, color, 0, BodyPart.TORSO)
 
 
 def _circle(centre: np.ndarray, radius: float) -> np.ndarray:
@@ -102,10 +105,10 @@ def _circle(centre: np.ndarray, radius: float) -> np.ndarray:
     return centre + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def _item(draft: Draft, joints: np.ndarray) -> Item:
+def _item(draft: Draft, joints: np.ndarray) -> SceneObject:
     """The annotation of the figure, whose joints (17, 2) are pixels by now."""
     canvas = draft.canvas
-    head = (canvas.owner == 0) & (canvas.part == Part.HEAD)
+    head = (canvas.owner == 0) & (canvas.part == BodyPart.HEAD)
     distances = np.array([distance_to(head, joint) for joint in joints])
     keypoints = np.full((len(JOINT), 3), 2, np.int64)
     keypoints[:, :2] = np.floor(joints)
@@ -113,4 +116,8 @@ def _item(draft: Draft, joints: np.ndarray) -> Item:
         x, y, _ = keypoints[joint]
         keypoints[joint, 2] = 1 if head[y, x] else 2
     far = float(distances[list(LIMB_JOINTS)].mean())
-    return Item("person", canvas.owner == 0, far, keypoints, distances)
+    return SceneObject(
+        *("person", canvas.owner == 0, keypoints),
+        evidence_distance=far,
+        keypoint_distances=distances,
+    )
