@@ -1,4 +1,4 @@
-"""A local web page: click a picture, and see where each non-local block looks from there.
+"""Serve a local web page: click a picture, see the attention of each non-local block.
 
 Examples:
     explore.py --config-file quick/nl_mask_keypoint_rcnn_R18
@@ -13,9 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nonlocal_det.explorer.explorer import Explorer
-from nonlocal_det.explorer.models import ExplorerModel
-from nonlocal_det.explorer.uploads import UploadLimits
+from nonlocal_det.explorer import Explorer, ExplorerModel, UploadLimits
 from nonlocal_det.inference.detector import Detector, load_model_config
 from nonlocal_det.inference.sources import find_images
 
@@ -24,7 +22,7 @@ from .errors import one_line_errors
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of the command line."""
+    """Build the parser."""
     parser = build_config_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, help="default: OUTPUT_DIR/model_final.pth")
     parser.add_argument(
@@ -65,7 +63,7 @@ def run_explorer(args: argparse.Namespace) -> None:
         ValueError: weights of another model, or a port that is taken.
     """
     try:
-        from nonlocal_det.explorer.serve import check_port, serve, warn_of_strangers
+        from nonlocal_det.explorer.serve import check_port, serve, warn_if_public
     except ImportError as error:
         raise ImportError(
             f"{error}: the page needs NiceGUI; pip install 'nonlocal_det[explore]', or nicegui"
@@ -74,12 +72,12 @@ def run_explorer(args: argparse.Namespace) -> None:
     limits = UploadLimits(int(args.max_upload_mb * 2**20), int(args.max_megapixels * 1e6))
     models = load_models(args)
     images = find_pictures(models[0].detector, args.images)
-    warn_of_strangers(args.host)
+    warn_if_public(args.host)
     serve(Explorer(models, images, limits), host=args.host, port=port, browser=args.browser)
 
 
 def load_models(args: argparse.Namespace) -> list[ExplorerModel]:
-    """The model of ``--config-file`` and those of ``--against``.
+    """Load the model of ``--config-file`` and those of ``--against``.
 
     Args:
         args: with ``config_file``, ``weights``, ``against`` (``CONFIG`` or ``CONFIG=WEIGHTS``),
@@ -97,14 +95,14 @@ def load_models(args: argparse.Namespace) -> list[ExplorerModel]:
     for config_file, weights in wanted:
         cfg = load_model_config(argparse.Namespace(**{**vars(args), "config_file": config_file}))
         name = Path(config_file).with_suffix("").name
-        same = sum(one.name.split(" ")[0] == name for one in models)
+        same = sum(model.name.split(" ")[0] == name for model in models)
         name = f"{name} ({same + 1})" if same else name
         models.append(ExplorerModel(name, Detector(cfg, weights)))
     return models
 
 
 def find_pictures(detector: Detector, inputs: Sequence[str] | None) -> list[Path]:
-    """The images to choose from.
+    """Find the images to choose from.
 
     Args:
         detector: the model; without ``inputs``, the images of its test data are taken.

@@ -1,20 +1,19 @@
-"""A local web page on which trained models are explored: click a picture, see where blocks look.
+"""A local web page on which trained models are explored: click a picture, see the attention.
 
 Needs NiceGUI (``pip install 'nonlocal_det[explore]'``) when the page is served, and not before.
 """
 
-from .explorer import Explorer, LookOptions, Pick, Seen
-from .figures import sheet_of
-from .models import ExplorerModel
+from .explorer import Explorer, ExplorerModel, MapOptions, Pick, Prediction
+from .figures import draw_sheet
 from .uploads import UploadLimits, read_upload
 
 __all__ = [
     "Explorer",
     "ExplorerModel",
-    "LookOptions",
+    "MapOptions",
     "Pick",
-    "Seen",
+    "Prediction",
     "UploadLimits",
+    "draw_sheet",
     "read_upload",
-    "sheet_of",
 ]

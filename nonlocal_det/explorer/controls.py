@@ -1,4 +1,4 @@
-"""The left side of the page: which picture, which models, what is asked of which blocks."""
+"""The left side of the page: the picture, the models, and the attention that is drawn."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from nicegui import events, ui
 
 from nonlocal_det.visualization import STYLES, TOP_K
 
-from .explorer import Explorer, LookOptions
-from .models import ExplorerModel
+from .explorer import Explorer, ExplorerModel, MapOptions
 
 NOTHING = -1
 FUNCTIONS = {
@@ -17,23 +16,23 @@ FUNCTIONS = {
     "embedded_gaussian": "if embedded_gaussian",
     "dot_product": "if dot_product",
 }
-"""The concatenation has a w_f of its own, which no other block has learnt."""
+"""The concatenation needs a trained w_f, which other blocks do not have."""
 
 Change = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Handlers:
-    """What the page does when a control changes.
+    """The functions of the page that are called when a control changes.
 
-    Attributes:
+    Args:
         image: another image of the folder is chosen, by its index.
         upload: a file has arrived.
         refused: the browser has refused a file.
         models: other models are chosen.
         threshold: fewer or more detections are shown.
-        look: other blocks, styles or arrows.
-        download: the figure is wanted.
+        attention: other blocks, styles or arrows.
+        download: the figure is to be downloaded.
     """
 
     image: Callable[[int], Awaitable[None]]
@@ -41,16 +40,16 @@ class Handlers:
     refused: Callable[[], None]
     models: Change
     threshold: Change
-    look: Change
+    attention: Change
     download: Change
 
 
 class Controls:
-    """Builds the controls where it is made, and knows their values.
+    """The controls and their values; built where this is made.
 
     Args:
         explorer: models and pictures.
-        handlers: see there.
+        handlers: of the page.
     """
 
     def __init__(self, explorer: Explorer, handlers: Handlers) -> None:
@@ -60,7 +59,7 @@ class Controls:
         self._build_models()
         _heading("Where it looks")
         self._blocks = ui.column().classes("gap-0 w-full").props("data-testid=blocks")
-        self._build_looks()
+        self._build_attention()
         self.show_blocks()
 
     @property
@@ -75,10 +74,10 @@ class Controls:
         return float(self._threshold.value)
 
     @property
-    def options(self) -> LookOptions:
-        """How looks are drawn."""
+    def options(self) -> MapOptions:
+        """Which attention maps are drawn, and how."""
         style = self._style.value
-        return LookOptions(
+        return MapOptions(
             hidden=frozenset(self._hidden),
             styles=STYLES if style == "both" else (style,),
             top_k=int(self._top_k.value),
@@ -86,7 +85,7 @@ class Controls:
         )
 
     def show_blocks(self) -> None:
-        """A box to tick for each block of the chosen models."""
+        """Show a check box for each block of the chosen models."""
         self._blocks.clear()
         names = dict.fromkeys(name for model in self.models for name in model.blocks)
         with self._blocks:
@@ -105,7 +104,7 @@ class Controls:
 
     async def _tick(self, name: str, shown: bool) -> None:
         (self._hidden.discard if shown else self._hidden.add)(name)
-        await self._handlers.look()
+        await self._handlers.attention()
 
     def _build_pictures(self) -> None:
         _heading("Picture")
@@ -149,24 +148,24 @@ class Controls:
         if len(names) > 1:
             beside = {NOTHING: "nothing", **names}
             self._second = _select(beside, 1, "beside it", self._handlers.models)
-        said = ui.label().classes("text-sm")
+        label = ui.label().classes("text-sm")
         self._threshold = ui.slider(min=0, max=1, step=0.05, value=0.5)
         self._threshold.on("change", self._handlers.threshold)
-        said.bind_text_from(self._threshold, "value", lambda v: f"scores of at least {v:.2f}")
+        label.bind_text_from(self._threshold, "value", lambda v: f"scores of at least {v:.2f}")
 
-    def _build_looks(self) -> None:
-        look = self._handlers.look
-        self._function = _select(FUNCTIONS, "", "function of theta and phi", look)
+    def _build_attention(self) -> None:
+        change = self._handlers.attention
+        self._function = _select(FUNCTIONS, "", "function of theta and phi", change)
         with self._function:
             ui.tooltip(
                 "A model computes the function that it was trained with. Another one of the same "
-                "theta and phi shows what of a look is the function's doing."
+                "theta and phi shows how much of the attention is due to the function."
             )
-        self._style = ui.toggle([*STYLES, "both"], value="both", on_change=look).props("dense")
-        said = ui.label().classes("text-sm")
+        self._style = ui.toggle([*STYLES, "both"], value="both", on_change=change).props("dense")
+        label = ui.label().classes("text-sm")
         self._top_k = ui.slider(min=1, max=50, step=1, value=TOP_K)
-        self._top_k.props("data-testid=top-k").on("change", look)
-        said.bind_text_from(self._top_k, "value", lambda v: f"arrows to the {v:.0f} strongest")
+        self._top_k.props("data-testid=top-k").on("change", change)
+        label.bind_text_from(self._top_k, "value", lambda v: f"arrows to the {v:.0f} strongest")
         button = ui.button("Download the figure", icon="download", on_click=self._handlers.download)
         button.classes("w-full").props("outline data-testid=download")
 

@@ -1,7 +1,8 @@
-"""What the page asks of the models, without the page: pictures, detections, looks."""
+"""What the page needs of the models: pictures, predictions, and attention at a click."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -9,8 +10,10 @@ import numpy as np
 from detectron2.data import Metadata
 from detectron2.structures import Instances
 
-from nonlocal_det.inference.attention_queries import instance_at, map_at
+from nonlocal_det.inference.attention_queries import Point, clip_point, instance_at, map_at
+from nonlocal_det.inference.detector import Detector
 from nonlocal_det.inference.sources import read_picture
+from nonlocal_det.layers import NonLocal, nonlocal_blocks
 from nonlocal_det.visualization import (
     STYLES,
     TOP_K,
@@ -20,36 +23,57 @@ from nonlocal_det.visualization import (
     record_attention,
 )
 
-from .models import ExplorerModel
+from .figures import png_of_maps
 from .uploads import UploadLimits, fit_picture
 
 SNAP = 0.025
-"""A click so near to a joint means the joint; of the picture's longer side."""
+"""A click this near to a joint means the joint; a share of the picture's longer side."""
 
 SEEN_JOINT = 0.05
-"""Joints that score less are not drawn, by Detectron2's Visualizer, and so cannot be meant."""
+"""Joints with a lower score are not drawn by Detectron2's Visualizer, and cannot be clicked."""
+
+
+@dataclass(frozen=True)
+class ExplorerModel:
+    """A trained model under a name.
+
+    Args:
+        name: as its config's.
+        detector: the model with its weights.
+    """
+
+    name: str
+    detector: Detector
+
+    @cached_property
+    def blocks(self) -> dict[str, str]:
+        """The full names of its blocks, and what each computes: ``embedded_gaussian``."""
+        return {
+            name: block.pairwise if isinstance(block, NonLocal) else type(block).__name__
+            for name, block in nonlocal_blocks(self.detector.model).items()
+        }
 
 
 @dataclass(frozen=True)
 class Pick:
     """What a click means.
 
-    Attributes:
+    Args:
         point: (x, y) in pixels of the picture: the joint, if one was meant.
         title: in words, as the joint's name.
-        instance: the detection in whose region heads are asked; None: there is none.
+        instance: index of the detection in whose region heads are read; None: there is none.
     """
 
-    point: tuple[float, float]
+    point: Point
     title: str = "point"
     instance: int | None = None
 
 
 @dataclass(frozen=True)
-class LookOptions:
-    """Of the pictures of looks.
+class MapOptions:
+    """Which attention maps are drawn, and how.
 
-    Attributes:
+    Args:
         hidden: full names of blocks that are left out.
         styles: of `STYLES`.
         top_k: arrows of a query.
@@ -63,66 +87,119 @@ class LookOptions:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a model has made of a picture.
+class Prediction:
+    """A model's output for a picture.
 
-    Attributes:
+    Args:
         model: which one.
         image: RGB pixels (H, W, 3).
-        found: all its detections, in pixels of the image.
-        maps: where its blocks look; None: it has none.
+        instances: all its detections, in pixels of the image.
+        maps: the attention of its blocks; None: it has none.
     """
 
     model: ExplorerModel
     image: np.ndarray
-    found: Instances
+    instances: Instances
     maps: AttentionMaps | None
 
-    def over(self, threshold: float) -> Instances:
-        """The detections that score at least so much."""
-        return self.found[self.found.scores >= threshold]
+    def above(self, threshold: float) -> Instances:
+        """Return the detections that score at least ``threshold``."""
+        return self.instances[self.instances.scores >= threshold]
 
     def draw(self, threshold: float) -> np.ndarray:
-        """The picture with boxes, masks and skeletons; see `draw_instances`."""
-        return draw_instances(self.image, self.over(threshold), self.model.detector.metadata)
+        """Draw boxes, masks and skeletons; see `draw_instances`."""
+        return draw_instances(self.image, self.above(threshold), self.model.detector.metadata)
 
-    def pick(self, point: tuple[float, float], threshold: float, *, snap: bool = True) -> Pick:
-        """What a click on the picture means: the joint nearby, else the point itself.
+    def pick(self, point: Point, threshold: float, *, snap: bool = True) -> Pick:
+        """Find what a click on the picture means: the joint nearby, else the point itself.
 
         Args:
-            point: (x, y) in pixels of the picture; put into it.
-            threshold: detections with a lower score are not drawn, and so not meant.
+            point: (x, y) in pixels of the picture; moved into it.
+            threshold: detections with a lower score are not drawn, and cannot be clicked.
             snap: whether a joint may be meant.
         """
-        height, width = self.image.shape[:2]
-        x, y = min(max(point[0], 0.0), width - 1e-3), min(max(point[1], 0.0), height - 1e-3)
-        found = self.over(threshold)
-        joint = _joint_at(found, (x, y), self.model.detector.metadata) if snap else None
-        return joint or Pick((x, y), f"({x:.0f}, {y:.0f})", instance_at(found, (x, y)))
+        point = clip_point(point, (self.image.shape[0], self.image.shape[1]))
+        instances = self.above(threshold)
+        joint = _joint_at(instances, point, self.model.detector.metadata) if snap else None
+        title = f"({point[0]:.0f}, {point[1]:.0f})"
+        return joint or Pick(point, title, instance_at(instances, point))
 
-    def look(self, pick: Pick, threshold: float, options: LookOptions) -> list[AttentionMap]:
-        """Where each block that can be asked looks from there.
+    def attention_at(self, pick: Pick, threshold: float, options: MapOptions) -> list[AttentionMap]:
+        """Read the attention from what was clicked.
 
         Args:
-            pick: of this picture; for blocks of a head, its instance.
+            pick: of this picture.
             threshold: that it was made with.
-            options: see there.
+            options: which blocks, and which function.
 
         Returns:
             A map for each block of the backbone, and of the heads if an instance is meant.
 
         Raises:
-            ValueError: a block cannot be asked for another function.
+            ValueError: a block cannot compute the other function.
         """
         if self.maps is None:
             return []
-        found = self.over(threshold)
-        one = found[:0] if pick.instance is None else found[pick.instance]
+        instances = self.above(threshold)
+        instance = instances[:0] if pick.instance is None else instances[pick.instance]
         return [
-            map_at(self.maps, name, pick.point, 0, one, options.pairwise)
+            map_at(self.maps, name, pick.point, 0, instance, options.pairwise)
             for name in self.maps.blocks
-            if name not in options.hidden and (len(one) or not self.maps.is_in_roi_head(name))
+            if name not in options.hidden and (len(instance) or not self.maps.is_in_roi_head(name))
         ]
+
+
+@dataclass(frozen=True)
+class ClickAttention:
+    """The attention of each model from what was clicked.
+
+    Args:
+        pick: what was meant, on the picture that was clicked.
+        title: the same in words, and the function if it is another one.
+        maps: for each model a map for each of its blocks; none for a model without blocks.
+        pngs: these as pictures.
+    """
+
+    pick: Pick
+    title: str
+    maps: list[list[AttentionMap]]
+    pngs: list[list[bytes]]
+
+
+def attention_of_click(
+    predictions: Sequence[Prediction],
+    clicked: Prediction,
+    point: Point,
+    threshold: float,
+    options: MapOptions,
+) -> ClickAttention:
+    """Read and draw the attention of all models; a joint of the clicked one is a point for others.
+
+    Args:
+        predictions: the models' of the same picture.
+        clicked: the one that was clicked.
+        point: (x, y) in pixels of the picture.
+        threshold: detections with a lower score are not shown.
+        options: which blocks, and how.
+
+    Raises:
+        ValueError: a block cannot compute the other function.
+    """
+    pick = clicked.pick(point, threshold)
+    maps, pngs = [], []
+    for prediction in predictions:
+        here = pick
+        if prediction is not clicked:
+            here = prediction.pick(pick.point, threshold, snap=False)
+        maps.append(prediction.attention_at(here, threshold, options))
+        pngs.append(
+            [
+                png_of_maps(prediction.image, [attention], options.styles, options.top_k)
+                for attention in maps[-1]
+            ]
+        )
+    title = pick.title + (f", if {options.pairwise}" if options.pairwise else "")
+    return ClickAttention(pick, title, maps, pngs)
 
 
 class Explorer:
@@ -134,11 +211,11 @@ class Explorer:
         limits: of pictures.
 
     Attributes:
-        lock: held by whoever runs or draws: hooks see whatever goes through a model, and matplotlib
-            is not made for threads.
+        lock: held while a model runs or a picture is drawn: hooks see all that goes through a
+            model, and matplotlib is not thread-safe.
 
     Raises:
-        ValueError: no models.
+        ValueError: ``models`` is empty.
     """
 
     def __init__(
@@ -154,7 +231,7 @@ class Explorer:
         self.lock = Lock()
 
     def read(self, index: int) -> np.ndarray:
-        """The pixels of an image to choose from; see `fit_picture`.
+        """Read the pixels of an image to choose from; see `fit_picture`.
 
         Raises:
             FileNotFoundError: it is gone.
@@ -163,26 +240,25 @@ class Explorer:
         path = self.images[index]
         return fit_picture(read_picture(path, self.limits.max_pixels), path.name)
 
-    def see(self, model: ExplorerModel, image: np.ndarray) -> Seen:
-        """Run a model on RGB pixels (H, W, 3), uint8, and keep where its blocks look."""
+    def predict(self, model: ExplorerModel, image: np.ndarray) -> Prediction:
+        """Run a model on RGB pixels (H, W, 3), uint8; record the attention of its blocks."""
         if not model.blocks:
-            return Seen(model, image, model.detector([image])[0], None)
+            return Prediction(model, image, model.detector([image])[0], None)
         with record_attention(model.detector.model) as maps:
-            (found,) = model.detector([image])
-        return Seen(model, image, found, maps)
+            (instances,) = model.detector([image])
+        return Prediction(model, image, instances, maps)
 
 
-def _joint_at(found: Instances, point: tuple[float, float], metadata: Metadata) -> Pick | None:
-    if not len(found) or not found.has("pred_keypoints"):
+def _joint_at(instances: Instances, point: Point, metadata: Metadata) -> Pick | None:
+    """Find the nearest joint that is drawn, if it is near enough."""
+    if not len(instances) or not instances.has("pred_keypoints"):
         return None
-    joints = found.pred_keypoints.numpy()  # (R, K, 3)
+    joints = instances.pred_keypoints.numpy()  # (R, K, 3)
     distances = np.hypot(joints[:, :, 0] - point[0], joints[:, :, 1] - point[1])  # (R, K)
     distances[joints[:, :, 2] <= SEEN_JOINT] = np.inf
     instance, joint = np.unravel_index(distances.argmin(), distances.shape)
-    if distances[instance, joint] > SNAP * max(found.image_size):
+    if distances[instance, joint] > SNAP * max(instances.image_size):
         return None
     names = metadata.get("keypoint_names", None) or [str(k) for k in range(joints.shape[1])]
-    height, width = found.image_size
-    x, y, _ = joints[instance, joint].tolist()
-    inside = (min(max(x, 0.0), width - 1e-3), min(max(y, 0.0), height - 1e-3))
+    inside = clip_point(joints[instance, joint, :2].tolist(), instances.image_size)
     return Pick(inside, f"{int(instance) + 1}: {names[joint]}", int(instance))

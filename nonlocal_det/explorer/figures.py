@@ -10,84 +10,72 @@ from PIL import Image
 
 from nonlocal_det.visualization import AttentionMap, attention_figure, new_figure
 
-from .explorer import LookOptions
-
 DPI = 110
 MARGIN = 16
 CAPTION = 34
-"""Pixels around the parts of a sheet, and for the name above each."""
+"""Pixels around the pictures of a sheet, and for the name above each row."""
 
 
 def as_png(pixels: np.ndarray) -> bytes:
-    """RGB pixels (H, W, 3), uint8, as a PNG file."""
+    """Encode RGB pixels (H, W, 3), uint8, as a PNG file."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, format="PNG")
     return file.getvalue()
 
 
-def png_of_looks(image: np.ndarray, looks: Sequence[AttentionMap], options: LookOptions) -> bytes:
-    """Where one query looks, a column for each block; see `attention_figure`.
+def png_of_maps(
+    image: np.ndarray, maps: Sequence[AttentionMap], styles: Sequence[str], top_k: int
+) -> bytes:
+    """Draw the attention of one query, a column for each block; see `attention_figure`.
 
     Args:
         image: RGB pixels (H, W, 3).
-        looks: at least one.
-        options: styles and arrows.
+        maps: at least one.
+        styles: of `STYLES`.
+        top_k: at most so many arrows.
     """
-    return _png(attention_figure(image, [looks], styles=options.styles, top_k=options.top_k))
+    return _png(attention_figure(image, [maps], styles=styles, top_k=top_k))
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a sheet shows of one model.
+class SheetRow:
+    """The row of one model in a sheet.
 
-    Attributes:
+    Args:
         title: above it.
-        picture: its detections, a PNG.
-        image: the RGB pixels (H, W, 3) that they are drawn on.
-        looks: a map for each block; none: the detections alone.
+        pngs: side by side.
     """
 
     title: str
-    picture: bytes
-    image: np.ndarray
-    looks: Sequence[AttentionMap]
+    pngs: Sequence[bytes]
 
 
-def sheet_of(parts: Sequence[Part], options: LookOptions) -> bytes:
-    """One picture of what the page shows, to keep: a row for each model.
+def draw_sheet(rows: Sequence[SheetRow]) -> bytes:
+    """Draw what the page shows as one PNG, to keep: a row for each model.
 
     Args:
-        parts: at least one.
-        options: how looks are drawn.
-
-    Returns:
-        A PNG.
+        rows: at least one.
     """
-    rows = []
-    for part in parts:
-        pngs = [part.picture]
-        if part.looks:
-            pngs.append(png_of_looks(part.image, part.looks, options))
-        rows.append((part.title, [read_png(one) for one in pngs]))
-    width = MARGIN + max(sum(one.shape[1] + MARGIN for one in row) for _, row in rows)
-    heights = [CAPTION + max(one.shape[0] for one in row) + MARGIN for _, row in rows]
+    pictures = [[_read_png(png) for png in row.pngs] for row in rows]
+    width = MARGIN + max(sum(image.shape[1] + MARGIN for image in row) for row in pictures)
+    heights = [CAPTION + max(image.shape[0] for image in row) + MARGIN for row in pictures]
     height = sum(heights)
     figure = new_figure(width / DPI, height / DPI)
     figure.set_dpi(DPI)
     figure.set_layout_engine("none")
     top = height
-    for (name, row), used in zip(rows, heights, strict=True):
-        figure.text(MARGIN / width, (top - CAPTION / 2) / height, name, fontsize=11, va="center")
+    for row, images, row_height in zip(rows, pictures, heights, strict=True):
+        y = (top - CAPTION / 2) / height
+        figure.text(MARGIN / width, y, row.title, fontsize=11, va="center")
         left = MARGIN
-        for one in row:
-            figure.figimage(one, left, top - CAPTION - one.shape[0], origin="upper")
-            left += one.shape[1] + MARGIN
-        top -= used
+        for image in images:
+            figure.figimage(image, left, top - CAPTION - image.shape[0], origin="upper")
+            left += image.shape[1] + MARGIN
+        top -= row_height
     return _png(figure)
 
 
-def read_png(png: bytes) -> np.ndarray:
-    """The RGB pixels (H, W, 3) of a PNG file."""
+def _read_png(png: bytes) -> np.ndarray:
     with Image.open(BytesIO(png)) as image:
         return np.asarray(image.convert("RGB"))
 

@@ -1,27 +1,122 @@
-"""One visitor's page: what is shown, and what happens when something is clicked."""
+"""One visitor's page: the pictures, the attention of the blocks, and what a click does."""
 
 import asyncio
+import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 from nicegui import events, run, ui
 
-from .answers import answer_click
+from nonlocal_det.inference.attention_queries import Point
+from nonlocal_det.visualization import AttentionMap
+
 from .controls import Controls, Handlers
-from .explorer import Explorer, Seen
-from .figures import Part, as_png, sheet_of
+from .explorer import Explorer, Prediction, attention_of_click
+from .figures import SheetRow, as_png, draw_sheet, png_of_maps
 from .uploads import read_upload
-from .view import View
 
 Result = TypeVar("Result")
 HINT = "Click a pixel, or a joint of a skeleton, to see where each block looks from there."
 HEADS = "; the blocks of heads look from inside of detections: click one"
 
 
+class ModelView:
+    """A model's card on the page: its detections, which can be clicked, and its attention.
+
+    Args:
+        index: its place on the page.
+        click: is called with the index, and x and y in pixels of the picture.
+    """
+
+    def __init__(self, index: int, click: Callable[[int, Point], Awaitable[None]]) -> None:
+        self._index, self._click = index, click
+        self.prediction: Prediction | None = None
+        self.picture: bytes = b""
+        self.maps: Sequence[AttentionMap] = ()
+        self.title = ""
+        self._scale = 1.0
+        with ui.card().classes("grow basis-96 min-w-0 gap-2") as self._card:
+            self._name = ui.label().classes("font-bold")
+            self._image = ui.interactive_image(on_mouse=self._clicked, cross="#E69F00")
+            self._image.classes("w-full max-w-xl self-center cursor-crosshair")
+            self._image.props(f"data-testid=picture-{index}")
+            self._caption = ui.label().classes("text-sm text-gray-700")
+            self._caption.props(f"data-testid=says-{index}")
+        self._card.set_visibility(False)
+
+    def build_attention(self) -> None:
+        """Build the card of the attention, where this is called."""
+        with ui.card().classes("w-full gap-2") as self._attention_card:
+            self._from = ui.label().classes("font-bold")
+            self._attention = ui.element("div").classes("w-full grid gap-2 items-start")
+            self._attention.style("grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr))")
+            self._attention.props(f"data-testid=looks-{self._index}")
+        self._attention_card.set_visibility(False)
+
+    def show(self, prediction: Prediction, drawn: np.ndarray, caption: str) -> None:
+        """Show a prediction.
+
+        Args:
+            prediction: the model's.
+            drawn: its detections, RGB pixels (H, W, 3).
+            caption: below.
+        """
+        self.prediction, self.picture = prediction, as_png(drawn)
+        self._scale = drawn.shape[1] / prediction.image.shape[1]
+        self._name.set_text(prediction.model.name)
+        self._caption.set_text(caption)
+        self._image.set_source(_url(self.picture))
+        self._card.set_visibility(True)
+
+    def show_attention(
+        self,
+        title: str = "",
+        point: Point | None = None,
+        maps: Sequence[AttentionMap] = (),
+        pngs: Sequence[bytes] = (),
+    ) -> None:
+        """Show attention maps, and a ring around the query.
+
+        Args:
+            title: the query in words.
+            point: (x, y) in pixels of the picture; None: no ring.
+            maps: one for each block; none: nothing is shown.
+            pngs: the maps as pictures.
+        """
+        self.title, self.maps = title, maps
+        self._image.set_content(self._ring(point))
+        self._from.set_text(f"{self._name.text}: from {title}")
+        self._attention.clear()
+        with self._attention:
+            for attention, png in zip(maps, pngs, strict=True):
+                image = ui.image(_url(png)).classes("w-full")
+                image.props(f"no-transition no-spinner alt={attention.block}")
+        self._attention_card.set_visibility(bool(maps))
+
+    def hide(self) -> None:
+        """Remove the model from this place."""
+        self.prediction = None
+        self._card.set_visibility(False)
+        self._attention_card.set_visibility(False)
+
+    def _ring(self, point: Point | None) -> str:
+        if point is None:
+            return ""
+        x, y = point[0] * self._scale, point[1] * self._scale
+        return "".join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="{color}" '
+            f'stroke-width="{width}"/>'
+            for color, width in (("black", 5), ("white", 2.5))
+        )
+
+    async def _clicked(self, event: events.MouseEventArguments) -> None:
+        await self._click(self._index, (event.image_x / self._scale, event.image_y / self._scale))
+
+
 class Page:
-    """Built for each visitor anew; models and pictures are shared.
+    """Built for each visitor; models and pictures are shared.
 
     Args:
         explorer: models and pictures.
@@ -30,16 +125,16 @@ class Page:
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
         self._image: np.ndarray | None = None
-        self._asked: tuple[int, tuple[float, float]] | None = None  # a view, a point of the picture
+        self._query: tuple[int, Point] | None = None  # a view, and a point of the picture
         self._lock = asyncio.Lock()
-        self._turn = 0
+        self._clicks = 0
         handlers = Handlers(
             image=self._open,
             upload=self._upload,
             refused=self._refuse,
             models=self._change_models,
             threshold=self._draw,
-            look=self._look,
+            attention=self._draw_attention,
             download=self._download,
         )
         ui.colors(primary="#0072B2", negative="#B3261E")
@@ -61,9 +156,13 @@ class Page:
         self._message.set_visibility(False)
         self._hint = ui.label(HINT).props("data-testid=hint").classes("text-gray-700")
         with ui.row().classes("w-full items-start gap-3"):
-            self._views = [View(k, self._click) for k in range(2)]
+            self._views = [ModelView(k, self._click) for k in range(2)]
         for view in self._views:
-            view.build_looks()
+            view.build_attention()
+
+    @property
+    def _shown(self) -> list[tuple[ModelView, Prediction]]:
+        return [(view, view.prediction) for view in self._views if view.prediction is not None]
 
     async def _begin(self) -> None:
         if self._explorer.images:
@@ -83,96 +182,100 @@ class Page:
     def _refuse(self) -> None:
         self._controls.upload_done(used=False)
         limit = self._explorer.limits.max_bytes / 2**20
-        self._say(f"That file was refused: give one image (JPEG, PNG, ...) of at most {limit:g} MB")
+        self._show_message(
+            f"That file was refused: give one image (JPEG, PNG, ...) of at most {limit:g} MB"
+        )
 
     async def _use(self, image: np.ndarray | None) -> None:
         if image is not None:
-            self._image, self._asked = image, None
-            await self._detect()
+            self._image, self._query = image, None
+            await self._predict()
 
     async def _change_models(self) -> None:
         self._controls.show_blocks()
-        await self._detect()
+        await self._predict()
 
-    async def _detect(self) -> None:
+    async def _predict(self) -> None:
         """Run the chosen models on the picture."""
         image, models = self._image, self._controls.models
         if image is None:
             return
-        seen = await self._work(lambda: [self._explorer.see(model, image) for model in models])
-        if seen is None:
+        predictions = await self._work(
+            lambda: [self._explorer.predict(model, image) for model in models]
+        )
+        if predictions is None:
             return
-        for view, one in zip(self._views, seen, strict=False):
-            view.seen = one
-        for view in self._views[len(seen) :]:
+        for view, prediction in zip(self._views, predictions, strict=False):
+            view.prediction = prediction
+        for view in self._views[len(predictions) :]:
             view.hide()
         await self._draw()
 
     async def _draw(self) -> None:
-        """Draw the detections, and again where the blocks look."""
-        threshold = self._controls.threshold
-        views = [(view, view.seen) for view in self._views if view.seen is not None]
-        drawn = await self._work(lambda: [seen.draw(threshold) for _, seen in views])
-        if drawn is None:
+        """Draw the detections, and the attention again."""
+        threshold, shown = self._controls.threshold, self._shown
+        pictures = await self._work(lambda: [prediction.draw(threshold) for _, prediction in shown])
+        if pictures is None:
             return
-        for (view, seen), pixels in zip(views, drawn, strict=True):
-            view.show(seen, as_png(pixels), pixels.shape[1], _describe(seen, threshold))
-        await self._look()
+        for (view, prediction), drawn in zip(shown, pictures, strict=True):
+            view.show(prediction, drawn, _describe(prediction, threshold))
+        await self._draw_attention()
 
-    async def _click(self, index: int, point: tuple[float, float]) -> None:
-        self._asked = (index, point)
-        await self._look()
+    async def _click(self, index: int, point: Point) -> None:
+        self._query = (index, point)
+        await self._draw_attention()
 
-    async def _look(self) -> None:
-        """Ask every model's blocks about the last click; a newer click overtakes it."""
-        self._turn += 1
-        turn, asked = self._turn, self._asked
-        views = [view for view in self._views if view.seen is not None]
-        if asked is None:
+    async def _draw_attention(self) -> None:
+        """Draw the attention of every model from the last click, unless a newer one follows."""
+        self._clicks += 1
+        click, query, shown = self._clicks, self._query, self._shown
+        if query is None:
             self._hint.set_text(HINT)
-            for view in views:
-                view.mark(None)
-                view.show_looks("", (), ())
+            for view, _ in shown:
+                view.show_attention()
             return
         threshold, options = self._controls.threshold, self._controls.options
-        seen = [view.seen for view in views if view.seen is not None]
-        clicked = seen[min(asked[0], len(seen) - 1)]
-        answer = await self._work(
+        index, point = query
+        predictions = [prediction for _, prediction in shown]
+        clicked = predictions[min(index, len(predictions) - 1)]
+        attention = await self._work(
             lambda: (
-                answer_click(seen, clicked, asked[1], threshold, options)
-                if turn == self._turn
+                attention_of_click(predictions, clicked, point, threshold, options)
+                if click == self._clicks
                 else None
             )
         )
-        if answer is None:
+        if attention is None:
             return
-        for view, looks, pngs in zip(views, answer.looks, answer.pngs, strict=True):
-            view.mark(answer.pick.point)
-            view.show_looks(answer.title, looks, pngs)
-        of_heads = "" if answer.pick.instance is not None else HEADS
-        self._hint.set_text(f"From {answer.title}{of_heads}")
+        for (view, _), maps, pngs in zip(shown, attention.maps, attention.pngs, strict=True):
+            view.show_attention(attention.title, attention.pick.point, maps, pngs)
+        of_heads = "" if attention.pick.instance is not None else HEADS
+        self._hint.set_text(f"From {attention.title}{of_heads}")
 
     async def _download(self) -> None:
-        shown = [(view, view.seen) for view in self._views if view.seen is not None]
+        options, shown = self._controls.options, self._shown
         if not shown:
-            self._say("There is no figure yet; choose a picture first")
+            self._show_message("There is no figure yet; choose a picture first")
             return
-        options = self._controls.options
-        parts = [
-            Part(
-                f"{seen.model.name}: from {view.title}" if view.looks else seen.model.name,
-                view.picture,
-                seen.image,
-                view.looks,
-            )
-            for view, seen in shown
-        ]
-        sheet = await self._work(lambda: sheet_of(parts, options))
+
+        def draw() -> bytes:
+            rows = []
+            for view, prediction in shown:
+                title, pngs = prediction.model.name, [view.picture]
+                if view.maps:
+                    title += f": from {view.title}"
+                    pngs.append(
+                        png_of_maps(prediction.image, view.maps, options.styles, options.top_k)
+                    )
+                rows.append(SheetRow(title, pngs))
+            return draw_sheet(rows)
+
+        sheet = await self._work(draw)
         if sheet is not None:
             ui.download.content(sheet, "attention.png", "image/png")
 
     async def _work(self, work: Callable[[], Result]) -> Result | None:
-        """Work beside the loop that serves the page; say on the page what goes wrong."""
+        """Work beside the loop that serves the page; show on the page what fails."""
 
         def locked() -> Result:
             with self._explorer.lock:
@@ -183,26 +286,30 @@ class Page:
             async with self._lock:  # in the order of the clicks
                 result = await run.io_bound(locked)
         except (ValueError, FileNotFoundError) as error:
-            self._say(str(error))
+            self._show_message(str(error))
             return None
         except Exception as error:  # the page stays; its log has the traceback
             logging.getLogger(__name__).exception("the explorer failed")
-            self._say(f"{type(error).__name__}: {error}; the terminal has the details")
+            self._show_message(f"{type(error).__name__}: {error}; the terminal has the details")
             return None
         finally:
             self._busy.set_visibility(False)
-        self._say("")
+        self._show_message("")
         return result
 
-    def _say(self, message: str) -> None:
+    def _show_message(self, message: str) -> None:
         self._message.set_text(message)
         self._message.set_visibility(bool(message))
 
 
-def _describe(seen: Seen, threshold: float) -> str:
-    """What was found, and the function of the blocks."""
-    count = len(seen.over(threshold))
-    height, width = seen.image.shape[:2]
-    functions = ", ".join(dict.fromkeys(seen.model.blocks.values()))
+def _describe(prediction: Prediction, threshold: float) -> str:
+    """Describe what was detected, and the function of the blocks."""
+    count = len(prediction.above(threshold))
+    height, width = prediction.image.shape[:2]
+    functions = ", ".join(dict.fromkeys(prediction.model.blocks.values()))
     blocks = f"blocks: {functions}" if functions else "no non-local block: it looks nowhere"
     return f"{count} detection{'s' * (count != 1)} in {width} x {height} pixels; {blocks}"
+
+
+def _url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

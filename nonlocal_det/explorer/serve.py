@@ -1,12 +1,14 @@
-"""The server of the page: for this machine alone unless it is told otherwise."""
+"""The server of the page, which only this machine reaches unless --host says otherwise."""
 
 import socket
 import sys
 
 from nicegui import app, ui
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .body_limit import BodyLimit
 from .explorer import Explorer
 from .page import Page
 
@@ -21,11 +23,44 @@ ICON = (
 )
 
 
+class BodyLimit:
+    """An ASGI middleware that ends requests whose bodies are too large for memory or disk.
+
+    Args:
+        app: is called for all other requests.
+        max_bytes: of a request's body.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413 where the header, or the body itself, is above the limit."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if int(length) > self.max_bytes:
+            await PlainTextResponse("too large", status_code=413)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise HTTPException(413, "too large")
+            return message
+
+        await self.app(scope, counted, send)
+
+
 def check_port(host: str, port: int) -> int:
-    """The port, or a free one for 0, before the models are loaded in vain.
+    """Return the port, or a free one for 0; called before the models are loaded.
 
     Raises:
-        ValueError: it is taken, or the host is no address of this machine.
+        ValueError: the port is taken, or ``host`` is no address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -40,8 +75,8 @@ def check_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def warn_of_strangers(host: str) -> None:
-    """Say it where others than this machine's users can reach the page."""
+def warn_if_public(host: str) -> None:
+    """Warn where others than this machine's users can reach the page."""
     if host not in LOOPBACK:
         print(
             f"WARNING: --host {host}: whoever reaches this machine can use this page, see its "
@@ -59,7 +94,7 @@ def serve(explorer: Explorer, *, host: str, port: int, browser: bool = False) ->
     Args:
         explorer: models and pictures.
         host: to listen at.
-        port: likewise.
+        port: to listen at.
         browser: whether one is opened.
     """
     app.add_middleware(BodyLimit, max_bytes=explorer.limits.max_bytes + FRAMING)

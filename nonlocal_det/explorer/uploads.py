@@ -1,4 +1,4 @@
-"""Pictures from strangers: limited in bytes and pixels before they are decoded."""
+"""Uploaded pictures: limited in bytes and pixels before they are decoded."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,7 +10,7 @@ from PIL import Image
 from nonlocal_det.inference.sources import decode_picture
 
 MAX_SIDE = 1600
-"""Pictures are made smaller until their longer side is that: what the page draws stays quick."""
+"""Larger pictures are resized to this longer side, in pixels, so that drawing stays quick."""
 
 MIN_SIDE, MAX_RATIO = 16, 20
 """Of a picture's shorter side in pixels; of the longer one to it."""
@@ -18,18 +18,21 @@ MIN_SIDE, MAX_RATIO = 16, 20
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """What a picture may be at most.
+    """The largest picture that is accepted.
 
-    Attributes:
+    Args:
         max_bytes: of an uploaded file.
         max_pixels: width times height, of uploads and of files in the folder.
+
+    Raises:
+        ValueError: a limit is below 1.
     """
 
     max_bytes: int = 16 * 2**20
     max_pixels: int = 25_000_000
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing passes."""
+        """Check the limits."""
         if self.max_bytes < 1 or self.max_pixels < 1:
             raise ValueError(
                 f"--max-upload-mb and --max-megapixels: {self.max_bytes} bytes and "
@@ -42,8 +45,8 @@ def read_upload(data: bytes, name: str, limits: UploadLimits) -> np.ndarray:
 
     Args:
         data: the file.
-        name: what its sender calls it; only for messages.
-        limits: what it may be at most.
+        name: of the file, for messages.
+        limits: of bytes and pixels.
 
     Returns:
         RGB pixels (H, W, 3), uint8.

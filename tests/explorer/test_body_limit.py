@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-pytest.importorskip("starlette", reason="the explorer's page is an extra: nicegui brings it")
+pytest.importorskip("nicegui", reason="the explorer's page is an extra")
 
-from nonlocal_det.explorer.body_limit import BodyLimit
+from nonlocal_det.explorer.serve import BodyLimit
 
 
 def answer(parts, length=None, kind="http"):

@@ -81,9 +81,9 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_loaded(served):
 
 
 def test_who_opens_the_page_to_others_is_warned(served, capsys):
-    from nonlocal_det.explorer.serve import warn_of_strangers
+    from nonlocal_det.explorer.serve import warn_if_public
 
-    warn_of_strangers("0.0.0.0")
+    warn_if_public("0.0.0.0")
     assert capsys.readouterr().err.startswith("WARNING: --host 0.0.0.0: whoever reaches")
 
 
