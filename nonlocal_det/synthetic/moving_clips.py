@@ -34,8 +34,9 @@ def make_moving_clips(
 ) -> Path:
     """Draw the data set ``out``/moving_clips: class folders of encoded files, train and val.
 
-    Equal parameters give equal pixels (with equal versions of numpy and PyAV), and clip k does not
-    depend on the number of clips. A data set of the same parameters is left as it is.
+    Equal parameters draw equal frames (with equal versions of numpy); an encoder may differ in the
+    last bits. Clip k does not depend on the number of clips. A data set of the same parameters is
+    left as it is.
 
     Args:
         out: the folder of all data sets; made if absent.
