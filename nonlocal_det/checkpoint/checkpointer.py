@@ -32,7 +32,7 @@ class CheckpointOptions:
 
     Args:
         keep_last: numbered checkpoints that stay; None: all.
-        keep_best: a metric, ``bbox/AP``, whose best value's checkpoint stays as model_best.pth;
+        keep_best: a metric, as ``bbox/AP``, whose best value's checkpoint stays as model_best.pth;
             with ``:min`` after it if less is better.
         trust: execute what a checkpoint says as it is loaded.
         allow_unmatched: train even if a tensor of the backbone, or on resuming any, came out of no

@@ -30,7 +30,7 @@ class LoadReport:
         matched: names of the model's tensors that now have the file's values.
         missing: the model's, not in the file, so they keep their values.
         expected: of ``missing``, those that start as if they were not there: whole non-local
-            blocks (a baseline's file in its twin), the offsets of deformable convolutions; and
+            blocks (a baseline's file in its twin), offsets that start at 0; and
             what batch norms fill in themselves for older files.
         mismatched: in both, with the file's shape and the model's: not loaded.
         unexpected: the file's, not in the model.
@@ -52,10 +52,10 @@ class LoadReport:
 
     @property
     def unmatched_backbone(self) -> list[str]:
-        """Those of the pre-trained part: ``backbone.bottom_up``, or ``backbone`` without FPN."""
+        """Those of the pre-trained part: ``backbone.bottom_up``, else ``backbone``."""
         names = (*self.matched, *self.missing, *(name for name, _, _ in self.mismatched))
-        fpn = any(name.startswith("backbone.bottom_up.") for name in names)
-        prefix = "backbone.bottom_up." if fpn else "backbone."
+        inner = any(name.startswith("backbone.bottom_up.") for name in names)
+        prefix = "backbone.bottom_up." if inner else "backbone."
         return [name for name in self.unmatched if name.startswith(prefix)]
 
     def fits(self) -> bool:
