@@ -51,7 +51,7 @@ def test_annotations_without_keypoints_get_unlabelled_ones_so_that_training_runs
     with caplog.at_level(logging.INFO):
         register_coco_data("animals", *write_data(animals))
     assert caplog.text.count("1 of 3 annotations have no keypoints") == 1
-    assert "flip exchanges (('left_ear', 'right_ear'),)" in caplog.text
+    assert "exchanges (('left_ear', 'right_ear'),) and leaves tail as they are" in caplog.text
     first, second = DatasetCatalog.get("animals")
     assert first["annotations"][0]["keypoints"] == [5.5, 6.5, 2, 9.5, 6.5, 1, 0.5, 0.5, 0]
     assert first["annotations"][1]["keypoints"] == [0] * 9
@@ -239,12 +239,3 @@ def test_a_missing_path_is_named(
         register_coco_data("animals", json_file, folder)
     assert f"{path} does not exist" in str(error.value)
     assert words in str(error.value)
-
-
-def test_what_a_flip_leaves_as_it_is_is_named(
-    animals: Json, write_data: Write, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level("INFO"):
-        register_coco_data("flipped", *write_data(animals))
-    forget("flipped")
-    assert "exchanges (('left_ear', 'right_ear'),) and leaves tail as they are" in caplog.text

@@ -64,24 +64,21 @@ def test_data_of_the_same_parameters_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["mini_coco"]
 
 
-def test_data_of_other_parameters_is_refused_and_replaced_only_by_force(tmp_path: Path) -> None:
+def test_other_parameters_or_versions_are_refused_and_replaced_only_by_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = make_mini_coco(tmp_path, **TINY)
     before = digests(target)
+    with monkeypatch.context() as patch:
+        patch.setattr(mini_coco, "VERSION", 2)
+        with pytest.raises(ValueError, match="'version': 2"):
+            make_mini_coco(tmp_path, **TINY)
     with pytest.raises(ValueError, match=r"'seed': 0.*'seed': 1.*--force"):
         make_mini_coco(tmp_path, **TINY, seed=1)
     assert digests(target) == before
     make_mini_coco(tmp_path, **TINY, seed=1, force=True)
     assert digests(target) != before
     assert [path.name for path in tmp_path.iterdir()] == ["mini_coco"]
-
-
-def test_data_of_another_version_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_mini_coco(tmp_path, **TINY)
-    monkeypatch.setattr(mini_coco, "VERSION", mini_coco.VERSION + 1)
-    with pytest.raises(ValueError, match="'version': 2"):
-        make_mini_coco(tmp_path, **TINY)
 
 
 def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:

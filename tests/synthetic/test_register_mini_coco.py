@@ -16,11 +16,9 @@ from detectron2.data.transforms import HFlipTransform
 
 from nonlocal_det.synthetic.register import register_mini_coco
 
-KEYPOINTS = ["mini_coco_keypoints_train", "mini_coco_keypoints_val"]
-
 
 @pytest.mark.parametrize(("split", "count"), [("train", 16), ("val", 8)])
-def test_all_categories_load_with_contiguous_classes(
+def test_all_categories_and_people_load_with_contiguous_classes(
     registered: Path, split: str, count: int
 ) -> None:
     records = DatasetCatalog.get(f"mini_coco_{split}")
@@ -31,19 +29,15 @@ def test_all_categories_load_with_contiguous_classes(
     assert metadata.evaluator_type == "coco"
     classes = {a["category_id"] for record in records for a in record["annotations"]}
     assert {0} < classes <= {0, 1, 2, 3, 4}
-
-
-@pytest.mark.parametrize("name", KEYPOINTS)
-def test_people_load_with_keypoints(registered: Path, name: str) -> None:
-    records = DatasetCatalog.get(name)
-    assert MetadataCatalog.get(name).thing_classes == ["person"]
-    annotations = [a for record in records for a in record["annotations"]]
+    people = f"mini_coco_keypoints_{split}"
+    assert MetadataCatalog.get(people).thing_classes == ["person"]
+    annotations = [a for record in DatasetCatalog.get(people) for a in record["annotations"]]
     assert {a["category_id"] for a in annotations} == {0}
     assert {len(a["keypoints"]) for a in annotations} == {51}
 
 
 def test_a_flip_keeps_left_on_the_side_where_a_viewer_sees_it(registered: Path) -> None:
-    name = KEYPOINTS[0]
+    name = "mini_coco_keypoints_train"
     indices = create_keypoint_hflip_indices([name])
     names = list(MetadataCatalog.get(name).keypoint_names)
     left, right = names.index("left_shoulder"), names.index("right_shoulder")
