@@ -114,7 +114,7 @@ def draw_attention(
 
     Raises:
         FileNotFoundError: the test images or a checkpoint are not there.
-        ValueError: see `find_query` and `look_from`.
+        ValueError: see `find_query` and `map_at`.
     """
     configs = {
         role: load_config(name, suite["overrides"]) for role, name in comparison.configs.items()

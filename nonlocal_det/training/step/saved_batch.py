@@ -5,11 +5,11 @@ import pickle
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 from detectron2.structures import (
     BitMasks,
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from nonlocal_det.checkpoint import load_weights
-from nonlocal_det.detection.config import add_nonlocal_config
+from nonlocal_det.configs import load_config
 from nonlocal_det.files import write_atomically
 
 from .micro_batch import MicroBatch, rng_restored
@@ -160,7 +160,7 @@ def replay(path: Path, device: str | None = None) -> Replay:
     if not weights.is_file():
         raise FileNotFoundError(f"{weights} is not there; put it beside {path.name} again")
     dtype = getattr(torch, saved.autocast) if saved.autocast else None
-    model = lay_out(_build(saved.config, where, path), dtype)
+    model = lay_out(_build(saved.config, where), dtype)
     load_weights(model, weights)
     model.train()
     precision = Precision(where, dtype, saved.scale)
@@ -174,18 +174,11 @@ def replay(path: Path, device: str | None = None) -> Replay:
     return Replay(saved, values, batch.images, diagnosis)
 
 
-def _build(config: str, device: torch.device, path: Path) -> nn.Module:
-    cfg = get_cfg()
-    add_nonlocal_config(cfg)
-    try:
-        cfg.merge_from_other_cfg(CfgNode.load_cfg(config))  # plain YAML
-    except KeyError as error:
-        raise ValueError(
-            f"{path}: its config has a key that is not known here ({error.args[0]}); call "
-            "nonlocal_det.training.step.replay where the project that added the key is imported"
-        ) from error
-    cfg.MODEL.DEVICE = str(device)
-    return build_model(cfg)
+def _build(config: str, device: torch.device) -> nn.Module:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "config_of_the_batch.yaml"
+        file.write_text(config)
+        return build_model(load_config(str(file), device=str(device)))
 
 
 def describe_replay(result: Replay) -> str:
