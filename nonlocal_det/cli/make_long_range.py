@@ -26,28 +26,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="whose backbone's receptive field is the unit of the annotated distances; by default "
         "the data set's own",
     )
-    parser.add_argument("--train", type=int, help="training images; by default the data set's own")
-    parser.add_argument("--val", type=int, default=100, help="to choose learning rates on")
-    parser.add_argument("--test", type=int, help="to measure on; by default the data set's own")
+    parser.add_argument(
+        "--train", dest="num_train", type=int, help="training images; by default the data set's own"
+    )
+    parser.add_argument(
+        "--val", dest="num_val", type=int, default=100, help="to choose learning rates on"
+    )
+    parser.add_argument(
+        "--test", dest="num_test", type=int, help="to measure on; by default the data set's own"
+    )
     parser.add_argument("--height", type=int, help="pixels; by default the data set's own")
     parser.add_argument("--width", type=int, help="pixels; by default the data set's own")
     parser.add_argument("--object-size", type=int, default=24, help="of a shape, pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace data made otherwise")
-    args = parser.parse_args(argv)
+    options = vars(parser.parse_args(argv))
     with one_line_errors():
-        output, field = field_of_config(args.config_file or find_set(args.name).config)
-        target = make_long_range(
-            args.out,
-            args.name,
-            receptive_field=field.size,
-            num_train=args.train,
-            num_val=args.val,
-            num_test=args.test,
-            height=args.height,
-            width=args.width,
-            object_size=args.object_size,
-            seed=args.seed,
-            force=args.force,
-        )
+        config = options.pop("config_file") or find_set(options["name"]).config
+        output, field = field_of_config(config)
+        target = make_long_range(**options, receptive_field=field.size)
     print(f"{target} (receptive field of {output}: {field.size} px)")

@@ -18,19 +18,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Draw a small data set in COCO's layout: people with keypoints, and shapes."
     )
     parser.add_argument("out", type=Path, help="folder of all data sets, e.g. datasets")
-    parser.add_argument("--train", type=int, default=400, help="number of training images")
-    parser.add_argument("--val", type=int, default=100, help="number of validation images")
+    parser.add_argument(
+        "--train", dest="num_train", type=int, default=400, help="number of training images"
+    )
+    parser.add_argument(
+        "--val", dest="num_val", type=int, default=100, help="number of validation images"
+    )
     parser.add_argument("--size", type=int, default=128, help="typical side of an image, pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--force", action="store_true", help="replace data made otherwise")
     args = parser.parse_args(argv)
     with one_line_errors():
-        target = make_mini_coco(
-            args.out,
-            num_train=args.train,
-            num_val=args.val,
-            size=args.size,
-            seed=args.seed,
-            force=args.force,
-        )
-    print(target)
+        print(make_mini_coco(**vars(args)))
