@@ -69,7 +69,7 @@ class Trainer(DefaultTrainer):
         max_bad_images: images that may be unreadable, and are skipped.
     """
 
-    _done: int | None = None  # the last iteration whose step is finished
+    _done = -1  # the last iteration whose step is finished
 
     def __init__(
         self,
@@ -157,6 +157,7 @@ class Trainer(DefaultTrainer):
 
     def before_train(self) -> None:
         """Run the hooks, then what the resumed training may have left undone."""
+        self._done = self.start_iter - 1
         super().before_train()
         repeat_last_step(self)
 
@@ -192,17 +193,15 @@ class Trainer(DefaultTrainer):
             raise Stopped(_STOP.number) from error
 
     def _lost_peer_between_steps(self, error: BaseException | None) -> bool:
-        between = self._done is not None and self.iter in (self._done, self.max_iter)
-        return between and is_lost_peer(error)
+        return self.iter in (self._done, self.max_iter) and is_lost_peer(error)
 
     def _save_last_step(self, number: int) -> None:
-        if self._done is not None and not self._is_saved(self._done):
+        if self._done >= self.start_iter and not self._is_saved(self._done):
             self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
-        done = self.start_iter if self._done is None else self._done + 1
         why = signal.Signals(number).name if number else "lost a process"
         logger.warning(
-            f"{why}: stopped after iteration {done} of {self.max_iter}, which is saved; continue "
-            "with --resume"
+            f"{why}: stopped after iteration {self._done + 1} of {self.max_iter}, which is saved; "
+            "continue with --resume"
         )
 
     def _is_saved(self, iteration: int) -> bool:

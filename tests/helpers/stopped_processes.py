@@ -1,8 +1,9 @@
 """Two processes whose training a signal ends while one evaluates and the other waits for it.
 
-``python tests/stopped_processes.py FOLDER RANK BACKEND``: process RANK evaluates for a minute. Each
-leaves ``FOLDER/<rank>.pid`` once it is there and ``FOLDER/<rank>.status`` as it ends. Where BACKEND
-is nccl, its barrier is played on the CPU: one that waits on when others are gone.
+``stopped_processes.py FOLDER RANK BACKEND START``: process RANK evaluates for a minute, after the
+second step; with START 2 as a resumed training that repeats it. Each leaves ``FOLDER/<rank>.pid``
+once it is there and ``FOLDER/<rank>.status`` as it ends. Where BACKEND is nccl, its barrier is
+played on the CPU: one that waits on when others are gone.
 """
 
 import os
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import torch.distributed as dist
 from detectron2.config import get_cfg
-from detectron2.engine import HookBase
+from detectron2.engine.hooks import EvalHook
 from detectron2.engine.train_loop import TrainerBase
 from detectron2.utils import comm
 from torch import nn
@@ -33,10 +34,11 @@ class Saves:
             file.write(f"{name}\n")
 
 
-class Evaluation(HookBase):
+class Evaluation(EvalHook):
     """After the second step, as Detectron2's: all wait for who takes longest."""
 
     def __init__(self, longest: int) -> None:
+        super().__init__(0, dict)
         self.longest = longest
 
     def after_step(self) -> None:
@@ -54,11 +56,11 @@ class Trainer(OurTrainer):
     data_loader = None
     folder = Path()
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, start: int) -> None:
         TrainerBase.__init__(self)
         self.cfg = get_cfg()
         self.cfg.DATASETS.TEST = ("any",)
-        self.start_iter, self.max_iter = 0, 5
+        self.start_iter, self.max_iter = start, 5
         self.step = SimpleNamespace(stop_asked=0)
         self.checkpointer = Saves(self.folder)
         self.register_hooks([Evaluation(longest)])
@@ -89,11 +91,11 @@ def play_nccl() -> None:
     comm.synchronize = deaf_barrier
 
 
-def main(folder: str, longest: str) -> None:
+def main(folder: str, longest: str, start: str) -> None:
     Trainer.folder = Path(folder)
     status: object = 0
     try:
-        Trainer(int(longest)).train()
+        Trainer(int(longest), int(start)).train()
     except SystemExit as stop:
         status = stop.code
         raise
@@ -104,7 +106,7 @@ def main(folder: str, longest: str) -> None:
         (Path(folder) / f"{comm.get_rank()}.status").write_text(str(status))
 
 
-if sys.argv[3:] == ["nccl"]:
+if sys.argv[3] == "nccl":
     play_nccl()  # in the processes that are spawned too
 if __name__ == "__main__":
-    launch(main, 2, device="cpu", args=tuple(sys.argv[1:3]))
+    launch(main, 2, device="cpu", args=(*sys.argv[1:3], sys.argv[4]))
