@@ -51,7 +51,6 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
     register_components(name)
     cfg = get_cfg()
     add_nonlocal_config(cfg)
-    add_video_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
     path = find_config(name)
     _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)

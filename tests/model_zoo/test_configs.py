@@ -19,8 +19,7 @@ RES4 = {
 }
 HEAD = [f"roi_heads.keypoint_head.nl{k}" for k in (2, 4, 6, 8)]
 STAGE = "backbone.bottom_up.res"
-OURS = ("MODEL.NONLOCAL.", "MODEL.VIDEO.", "INPUT.VIDEO.", "TEST.MAX_DETS", "TEST.MERGE_VIEWS")
-OURS += ("TEST.VIEWS_PER_BATCH",)
+OURS = ("MODEL.NONLOCAL.", "TEST.MAX_DETS")
 SCHEDULE = {"SOLVER.STEPS", "SOLVER.MAX_ITER"}
 
 BLOCKS = {
