@@ -10,16 +10,12 @@ from .coco_data import (
 )
 from .coco_file import CocoFileError, forget_contents, read_coco
 from .keypoint_schema import find_keypoint_schema
+from .mappers import build_mapper
 from .opencv import import_cv2
 from .registered import check_registered, clean_unregistered
 from .seeding import STEP, seed_everything, seeded
 from .skipping import StrictMapper
-from .stream import (
-    TrainStream,
-    build_mapper,
-    build_test_loader,
-    build_train_stream,
-)
+from .stream import TrainStream, build_test_loader, build_train_stream
 from .workers import ignore_signals_in_workers
 
 __all__ = [

@@ -29,7 +29,6 @@ class CocoData:
         keypoint_names: K names; empty when `has_keypoints` is false.
         oks_sigmas: K sigmas; empty when `has_keypoints` is false.
         has_masks: every annotation that is not a crowd has a segmentation.
-        mask_format: "polygon" or "bitmask", the value that `INPUT.MASK_FORMAT` needs.
         has_keypoints: at least one keypoint is labelled.
     """
 
@@ -38,7 +37,6 @@ class CocoData:
     keypoint_names: tuple[str, ...]
     oks_sigmas: tuple[float, ...]
     has_masks: bool
-    mask_format: str
     has_keypoints: bool
 
 
@@ -193,7 +191,6 @@ def _describe(
         keypoint_names=schema.names if schema else (),
         oks_sigmas=schema.oks_sigmas if schema else (),
         has_masks=len(masks) == len(objects) > 0,
-        mask_format="bitmask" if any(isinstance(m, dict) for m in masks) else "polygon",
         has_keypoints=schema is not None,
     )
 

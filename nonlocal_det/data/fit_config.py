@@ -30,8 +30,6 @@ def fit_config(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> 
         )
     for entry in used:
         decided = _decided_by(entry)
-        if entry.name in cfg.DATASETS.TRAIN and entry.has_masks:
-            decided["INPUT.MASK_FORMAT"] = entry.mask_format
         _check_heads(cfg, entry)
         for key, value in decided.items():
             _set(cfg, key, value, entry, given)

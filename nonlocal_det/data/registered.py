@@ -20,7 +20,6 @@ def required_fields(cfg: CfgNode, name: str, training: bool) -> frozenset[str]:
     fields = {
         "evaluation": name in cfg.DATASETS.TEST,
         "masks": cfg.MODEL.MASK_ON,
-        "polygons": training and cfg.MODEL.MASK_ON and cfg.INPUT.MASK_FORMAT == "polygon",
         "keypoints": cfg.MODEL.KEYPOINT_ON,
         "raw keypoints": training and cfg.MODEL.KEYPOINT_ON and not completes_keypoints(name),
     }
@@ -132,8 +131,8 @@ def clean_unregistered(cfg: CfgNode, entry: Sequence[str], clean_folder: Path) -
     """
     name, json_file, root = entry
     training = name in cfg.DATASETS.TRAIN
-    # masks as RLE set INPUT.MASK_FORMAT, and keypoints are completed, when it is registered
-    uses = required_fields(cfg, name, training) - {"polygons", "raw keypoints"}
+    # keypoints are completed when it is registered
+    uses = required_fields(cfg, name, training) - {"raw keypoints"}
     path, folder = Path(json_file).expanduser(), Path(root).expanduser()
     checked = check_dataset(path, folder, training=training)
     return [name, str(raise_or_warn(name, checked, uses, clean_folder) or json_file), root]

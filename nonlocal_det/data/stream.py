@@ -7,7 +7,7 @@ fetched ahead, so the position is one number.
 
 import logging
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -16,8 +16,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetFromList,
-    DatasetMapper,
-    MetadataCatalog,
     build_detection_test_loader,
     build_detection_train_loader,
 )
@@ -25,6 +23,7 @@ from detectron2.utils import comm
 from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import DataLoader, Dataset
 
+from .mappers import build_mapper
 from .seeding import SAMPLE, SAMPLER, seeded
 from .skipping import SKIPPED, UNREADABLE, Mapper, Sample, SkippedImages, StrictMapper, name_of
 from .workers import ignore_signals_in_workers
@@ -38,26 +37,6 @@ Draw = tuple[int, int]
 """The number of a draw, from 0 and over all processes, and the index of the record it has drawn."""
 
 
-def build_mapper(cfg: CfgNode, names: Sequence[str], is_train: bool) -> Mapper:
-    """Build the mapper of data sets: by their metadata's ``build_mapper``, else Detectron2's.
-
-    Args:
-        cfg: a full config.
-        names: of the data sets; the first one's metadata decides.
-        is_train: whether to augment and to load annotations.
-    """
-    build = MetadataCatalog.get(names[0]).get("build_mapper", None)
-    if build is None:
-        build = DatasetMapper
-        if not is_train and cfg.MODEL.KEYPOINT_ON:
-            # for a flip that is not made here, Detectron2 asks the training data's metadata
-            cfg = cfg.clone()
-            cfg.defrost()
-            cfg.MODEL.KEYPOINT_ON = False
-    mapper: Mapper = build(cfg, is_train)
-    return mapper
-
-
 def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[Batch]:
     """Build Detectron2's training loader for a config, as a stream that a resume takes up exactly.
 
@@ -68,21 +47,22 @@ def build_train_stream(cfg: CfgNode, mapper: Mapper | None = None) -> Iterable[B
 
     Args:
         cfg: a full config.
-        mapper: None: see `build_mapper`.
+        mapper: by default as `build_mapper` builds it.
 
     Returns:
         A `TrainStream`, or Detectron2's loader.
 
     Raises:
-        ValueError: the batch cannot be shared out to the processes.
+        ValueError: the batch cannot be shared out to the processes, or as `build_mapper`.
     """
-    if mapper is None:
-        mapper = build_mapper(cfg, cfg.DATASETS.TRAIN, is_train=True)
-    parts = build_detection_train_loader.from_config(cfg, mapper)
+    parts = build_detection_train_loader.from_config(cfg, mapper or identity_collate)
     records = parts["dataset"]
+    if mapper is None:
+        known = records if isinstance(records, list) else ()
+        mapper = build_mapper(cfg, cfg.DATASETS.TRAIN, is_train=True, records=known)
     if isinstance(records, list):
-        return TrainStream(cfg, records, parts["mapper"])
-    loader: Iterable[Batch] = build_detection_train_loader(**parts)
+        return TrainStream(cfg, records, mapper)
+    loader: Iterable[Batch] = build_detection_train_loader(**{**parts, "mapper": mapper})
     return loader
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
-from nonlocal_det.configs import load_config
+from nonlocal_det.configs import find_config, load_config
 from nonlocal_det.evaluation import build_evaluator
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
@@ -99,15 +99,21 @@ def test_sigmas_of_the_command_line_win_over_the_data_sets(tmp_path, mini_coco):
         load(*sigmas, "MODEL.KEYPOINT_ON", "False")
 
 
-def test_masks_as_rle_are_read_as_bitmasks(tmp_path):
+@pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
+def test_the_format_of_masks_stays_the_configs(tmp_path, mask_format):
     arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
-    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == "polygon"
+    (tmp_path / "own.yaml").write_text(
+        f"_BASE_: {find_config('quick/mask_keypoint_rcnn_R18')}\n"
+        f"INPUT: {{MASK_FORMAT: {mask_format}}}\n"
+    )
+    arguments += ["--config-file", str(tmp_path / "own.yaml")]
+    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == mask_format
     path = tmp_path / "own.json"
     content = json.loads(path.read_text())
     for annotation in content["annotations"]:
         annotation["segmentation"] = {"size": [40, 50], "counts": [205, 20, 1775]}
     path.write_text(json.dumps(content))
-    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == "bitmask"
+    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == mask_format
 
 
 def test_two_data_sets_must_agree(tmp_path):

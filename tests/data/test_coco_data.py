@@ -30,7 +30,6 @@ def test_the_json_says_all_there_is(animals: Json, write_data: Write) -> None:
         keypoint_names=("left_ear", "right_ear", "tail"),
         oks_sigmas=(0.03, 0.03, 0.1),
         has_masks=True,
-        mask_format="polygon",
         has_keypoints=True,
     )
     metadata = MetadataCatalog.get("animals")
@@ -90,11 +89,11 @@ def test_a_flip_map_of_the_category_comes_first(animals: Json, write_data: Write
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "has_masks", "mask_format", "said"),
+    ("segmentation", "has_masks", "said"),
     [
-        ([[4, 4, 9, 4, 9, 9]], True, "polygon", 0),
-        ({"size": [32, 40], "counts": [0, 1280]}, True, "bitmask", 0),
-        (None, False, "polygon", 1),  # partly there: Detectron2 could not train masks
+        ([[4, 4, 9, 4, 9, 9]], True, 0),
+        ({"size": [32, 40], "counts": [0, 1280]}, True, 0),
+        (None, False, 1),  # partly there: Detectron2 could not train masks
     ],
 )
 def test_masks_are_described(
@@ -103,12 +102,10 @@ def test_masks_are_described(
     caplog: pytest.LogCaptureFixture,
     segmentation: Any,
     has_masks: bool,
-    mask_format: str,
     said: int,
 ) -> None:
     animals["annotations"][0]["segmentation"] = segmentation
-    data = register_coco_data("animals", *write_data(animals))
-    assert (data.has_masks, data.mask_format) == (has_masks, mask_format)
+    assert register_coco_data("animals", *write_data(animals)).has_masks == has_masks
     assert caplog.text.count('1 of 3 annotations have no "segmentation"') == said
 
 

@@ -21,9 +21,9 @@ class IssueType:
         detectron2: what Detectron2 alone does with it.
         meaning: what is the matter.
         training: what our training does with it: the cure is part of it.
-        needs: what the data must be used for, for it to matter: "", "masks", "polygons" (masks with
-            INPUT.MASK_FORMAT polygon), "keypoints", "raw keypoints" (of a data set that was not
-            registered by `register_coco_data`, which completes them) or "evaluation".
+        needs: what the data must be used for, for it to matter: "", "masks", "keypoints",
+            "raw keypoints" (of a data set that was not registered by `register_coco_data`, which
+            completes them) or "evaluation".
     """
 
     kind: str
@@ -112,7 +112,7 @@ _ROWS: tuple[tuple[str, ...], ...] = (
     ("rle_corrupt", "crash", "raises", "the RLE does not decode to as many pixels as its size says", _DROP),
     ("rle_short", "corrupt", "keeps", "the RLE ends early: the rest of the mask is whatever the memory holds", _DROP, "masks"),
     ("rle_blank", "harmless", "drops", "the RLE has no pixel", _UNUSED),
-    ("rle_as_polygon", "crash", "raises", "the masks are RLE, and INPUT.MASK_FORMAT is polygon", "stops; set INPUT.MASK_FORMAT bitmask", "polygons"),
+    ("rle_as_polygon", "harmless", "raises", "the mask is an RLE, which INPUT.MASK_FORMAT polygon cannot hold", "trains all masks as bitmaps, and says so"),
     # keypoints
     ("keypoints_absent", "crash", "raises", "this object has no keypoints, others in its image have", _DROP, "raw keypoints"),
     ("keypoints_malformed", "crash", "raises", "keypoints is not a list of numbers", _DROP),

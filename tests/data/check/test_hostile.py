@@ -10,7 +10,7 @@ from good_data import GoodData
 
 from nonlocal_det.data.check import check_dataset, report_json, report_text, write_clean
 
-PARTS = frozenset({"masks", "polygons", "keypoints", "raw keypoints", "evaluation"})
+PARTS = frozenset({"masks", "keypoints", "raw keypoints", "evaluation"})
 VALUES: list[Any] = [
     *(None, True, -1, 0, 1.5, 10**30, 10**400, float("nan"), float("inf"), "", "x", "\ud800"),
     *([], {}, [[]], [None], [1], [[1, 2]], {"id": 1}, [10**400] * 8, [[10**400] * 8], [True] * 9),
