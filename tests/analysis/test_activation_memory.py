@@ -31,10 +31,10 @@ def block(**options):
     [
         # x, theta, phi, g and y; and the softmax, P numbers a position
         ("embedded_gaussian", "dense", C + 4 * CI + P),
-        # ... but of a large softmax its log-sum-exp alone
-        ("embedded_gaussian", "chunked", C + 4 * CI + 1),
+        # ... but nothing of a large softmax
+        ("embedded_gaussian", "chunked", C + 4 * CI),
         # x is theta and phi
-        ("gaussian", "chunked", C + 2 * CI + 1),
+        ("gaussian", "chunked", C + 2 * CI),
     ],
 )
 def test_what_a_block_keeps(pairwise, kernel, maps, monkeypatch):

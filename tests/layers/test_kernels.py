@@ -63,6 +63,55 @@ def test_gradcheck(pairwise, kernel):
 
 
 @pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
+@pytest.mark.parametrize(
+    ("spread", "tolerance"),  # rounding: a weight's error is that of its score
+    [(1e2, {torch.float64: 1e-13, torch.float32: 1e-4}),
+     (1e4, {torch.float64: 1e-11, torch.float32: 1e-2}),
+     (1e8, {torch.float64: 1e-9, torch.float32: 1e-2})],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_one_hot_softmax_has_the_gradients_of_the_reference(
+    pairwise, kernel, dtype, spread, tolerance
+):
+    p, q, ci = 24, 20, 16
+    theta, phi, g, w_f = operands(pairwise, p=p, q=q, ci=ci, cg=ci)
+    theta *= spread / ci**0.5
+    assert torch.matmul(theta, phi.transpose(1, 2)).std() == pytest.approx(spread, rel=0.3)
+    upstream, results = torch.randn(2, p, ci), []
+    for name, kind in ((kernel, dtype), ("dense", torch.float64)):
+        inputs = [t.to(kind).requires_grad_() for t in (theta, phi, g, w_f)]
+        y = compute(pairwise, name, *inputs)
+        grads = torch.autograd.grad((y * upstream).sum(), inputs, allow_unused=True)
+        results.append([y, *(grad for grad in grads if grad is not None)])
+    # the gradients of a one-hot softmax are 0 up to what they are sums of
+    sizes = [0.0] * len(results[0])
+    if pairwise in SOFTMAX:
+        weights = compute(pairwise, "dense", theta, phi, torch.eye(q).double().expand(2, q, q), w_f)
+        assert (weights.max(2).values > 0.99).double().mean() > 0.8
+        products = torch.matmul(upstream.double(), g.transpose(1, 2)).abs().max()
+        sizes = [0.0, products * phi.abs().max(), products * theta.abs().max(), 0.0]
+    for actual, expected, size in zip(*results, sizes, strict=True):
+        size = max(float(size), float(expected.detach().abs().max()))
+        assert (actual.double() - expected).abs().max() <= tolerance[dtype] * size
+
+
+@pytest.mark.parametrize("chunk", [5, 24])
+def test_equal_scores_have_equal_weights_however_large_they_are(chunk):
+    theta, phi, g, _ = operands("gaussian", n=1, p=24, q=4, dtype=torch.float32)
+    theta, phi = (theta * 1e4).round(), phi.round().repeat(1, 3, 1)  # every key three times
+    g = g.repeat(1, 3, 1)
+    inputs = [t.requires_grad_() for t in (theta, phi, g)]
+    results = []
+    for y in (
+        chunked(Operands(*inputs, "gaussian"), chunk),
+        compute("gaussian", "dense", *inputs, None),
+    ):
+        results.append([y, torch.autograd.grad(y.square().sum(), g)[0]])
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize(("pairwise", "kernel"), FORMS)
 def test_second_derivative_is_right_or_refused(pairwise, kernel):
     inputs = operands(pairwise, n=1, p=4, q=3, ci=2, cg=2, grad=True)
 

@@ -23,8 +23,8 @@ KEEP_BYTES = 32 * 2**20
 def chunked(operands: Operands, chunk: int | None = None) -> Tensor:
     """The response a block of queries at a time, recomputed in the backward pass.
 
-    The softmax forms keep only the log-sum-exp of each query beside y, or the matrix itself where
-    it is small; the others run `dense` on each block under torch's checkpointing.
+    The softmax forms keep the matrix only where it is small; the others run `dense` on each block
+    under torch's checkpointing.
 
     Args:
         operands: see `response`.

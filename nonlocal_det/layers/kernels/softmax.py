@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -23,8 +22,9 @@ class ChunkedSoftmax(torch.autograd.Function):
     With w the softmax and t the upstream gradient: ``dg = w^T t``,
     ``ds = w * (t g^T - sum(t * y))``, ``dtheta = scale * ds phi``, ``dphi = scale * ds^T theta``.
 
-    Where one block covers all queries, w is kept for the backward pass; else only the log-sum-exp
-    of each query is, and w is computed again.
+    Where one block covers all queries, w is kept for the backward pass; else it is computed again,
+    from its scores. Their log-sum-exp would save a pass, but has few digits where they are large:
+    at 1e4, weights would be wrong by 1e-3.
     """
 
     @staticmethod
@@ -40,17 +40,11 @@ class ChunkedSoftmax(torch.autograd.Function):
         """The response, `chunk` queries at a time."""
         queries = theta.shape[1]
         y = theta.new_empty(theta.shape[0], g.shape[2], queries)  # (N, Cg, P)
-        lse, kept = theta.new_empty(*theta.shape[:2], 1), None
         for part in parts(queries, chunk):
-            scores = _scores(theta[:, part], phi, scale, key_mask)
-            if chunk >= queries:
-                weights = kept = _flush_(scores.softmax(dim=2))
-            else:
-                lse[:, part] = torch.logsumexp(scores, dim=2, keepdim=True)
-                weights = _softmax_(scores, lse[:, part])
+            weights = _weights(theta[:, part], phi, scale, key_mask)
             # (N, Cg, Q) @ (N, Q, p) -> (N, Cg, p)
             y[:, :, part].baddbmm_(g.transpose(1, 2), weights.transpose(1, 2), beta=0)
-        ctx.save_for_backward(theta, phi, g, y, lse if kept is None else None, kept)
+        ctx.save_for_backward(theta, phi, g, y, weights if chunk >= queries else None)
         ctx.scale, ctx.key_mask, ctx.chunk = scale, key_mask, chunk
         return y.transpose(1, 2)
 
@@ -61,15 +55,14 @@ class ChunkedSoftmax(torch.autograd.Function):
             raise RuntimeError(
                 "kernel='chunked' has no second derivative in the softmax forms; use kernel='dense'"
             )
-        theta, phi, g, y, lse, kept = ctx.saved_tensors
+        theta, phi, g, y, kept = ctx.saved_tensors
         grad_theta = _channels_first(theta)
         grad_phi, grad_g = _channels_first(phi).zero_(), _channels_first(g).zero_()
         for part in parts(theta.shape[1], ctx.chunk):
             queries, upstream = theta[:, part], t[:, part]
             weights = kept
             if weights is None:
-                scores = _scores(queries, phi, ctx.scale, ctx.key_mask)
-                weights = _softmax_(scores, lse[:, part])
+                weights = _weights(queries, phi, ctx.scale, ctx.key_mask)
             grad_g.baddbmm_(upstream.transpose(1, 2), weights)  # (N, Cg, p) @ (N, p, Q)
             inner = (upstream * y.transpose(1, 2)[:, part]).sum(-1, keepdim=True)
             grad_scores = torch.matmul(upstream, g.transpose(1, 2)).sub_(inner).mul_(weights)
@@ -90,24 +83,15 @@ def _channels_first(x: Tensor) -> Tensor:
     return x.new_empty(x.shape[0], x.shape[2], x.shape[1])
 
 
-def _scores(theta: Tensor, phi: Tensor, scale: float, key_mask: Tensor | None) -> Tensor:
+def _weights(theta: Tensor, phi: Tensor, scale: float, key_mask: Tensor | None) -> Tensor:
+    """Compute the softmax (N, p, Q), with weights below the smallest normal number as 0.
+
+    They are far below the rounding of what they are added to, and a CPU multiplies such numbers
+    many times slower: the un-embedded gaussian, whose softmax is steep, is full of them.
+    """
     if scale != 1:
         theta = theta * scale
     scores = torch.matmul(theta, phi.transpose(1, 2))  # (N, p, Ci) @ (N, Ci, Q)
     if key_mask is not None:
         scores.masked_fill_(~key_mask.unsqueeze(1), float("-inf"))
-    return scores
-
-
-def _softmax_(scores: Tensor, lse: Tensor) -> Tensor:
-    """In place: the softmax by its log-sum-exp."""
-    return _flush_(scores.sub_(lse).exp_())
-
-
-def _flush_(weights: Tensor) -> Tensor:
-    """In place: weights below the smallest normal number become 0.
-
-    They are far below the rounding of what they are added to, and a CPU multiplies such numbers
-    many times slower: the un-embedded gaussian, whose softmax is steep, is full of them.
-    """
-    return F.threshold(weights, torch.finfo(weights.dtype).tiny, 0.0, inplace=True)
+    return torch.threshold_(scores.softmax(dim=2), torch.finfo(scores.dtype).tiny, 0.0)
