@@ -1,6 +1,7 @@
 """How far the runs are, and what the rest will cost: hours from measured iterations, and disk."""
 
 import json
+from collections import defaultdict
 from datetime import timedelta
 from statistics import fmean
 
@@ -12,10 +13,8 @@ from nonlocal_det.model_zoo.rows import load_rows
 
 from .datasets import missing_data
 from .plan import Plan
-from .resources import Resources, shell_line
-from .run import Run
-
-_TAIL = 1 << 16  # bytes; a line of metrics.json has about 1 KiB
+from .resources import Resources
+from .run import Run, last_lines
 
 
 def describe(plan: Plan, resources: Resources) -> str:
@@ -24,7 +23,7 @@ def describe(plan: Plan, resources: Resources) -> str:
     for number, run in enumerate(plan.runs):
         slot = resources.slots[number % len(resources.slots)]
         lines.append(f"# run {number + 1} of {len(plan.runs)}: {run.name}, {run.status()}")
-        lines.append(shell_line(resources.command(run), resources.variables(slot)))
+        lines.append(resources.shell_line(resources.command(run), slot))
     lines += ["", f"# hours: {_hours(plan, resources)}", f"# disk: {_disk(plan)}"]
     lines += [f"# {line}" for line in missing_data(plan).splitlines()]
     return "\n".join(lines)
@@ -73,12 +72,7 @@ def checkpoint_bytes(cfg: CfgNode) -> int:
 
 def last_metrics(run: Run) -> tuple[int, float | None]:
     """Read iterations done and seconds for one from the end of Detectron2's ``metrics.json``."""
-    path = run.folder / "metrics.json"
-    if not path.is_file():
-        return 0, None
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        lines = file.read().decode(errors="replace").split("\n")
+    lines = last_lines(run.folder / "metrics.json")
     for line in reversed(lines[:-1]):  # after the last newline is a line that is not yet whole
         if line.startswith("{") and line.endswith("}") and '"iteration"' in line:
             content = json.loads(line)
@@ -88,14 +82,13 @@ def last_metrics(run: Run) -> tuple[int, float | None]:
 
 def seconds_per_iteration(plan: Plan) -> dict[str, float]:
     """Average the measured seconds by config: of its finished runs, else of those under way."""
-    finished: dict[str, list[float]] = {}
-    running: dict[str, list[float]] = {}
+    finished, running = defaultdict(list), defaultdict(list)
     for run in plan.runs:
         result = run.result()
         if result and result["s_per_iter"]:
-            finished.setdefault(run.config, []).append(result["s_per_iter"])
+            finished[run.config].append(result["s_per_iter"])
         elif not result and (seconds := last_metrics(run)[1]):
-            running.setdefault(run.config, []).append(seconds)
+            running[run.config].append(seconds)
     return {name: fmean(values) for name, values in {**running, **finished}.items()}
 
 
@@ -104,10 +97,6 @@ def progress_line(plan: Plan, at_a_time: int = 1) -> str:
 
     A model that has not been measured counts as the mean of those that have; what a failed or
     interrupted run need not do again is at most what it has logged.
-
-    Args:
-        plan: its folders are read.
-        at_a_time: runs that go on at the same time.
     """
     measured = seconds_per_iteration(plan)
     parts, finished, seconds = [], 0, 0.0

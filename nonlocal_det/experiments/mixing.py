@@ -38,20 +38,6 @@ def find_mixed(plan: Plan, *, training: bool) -> list[str]:
     ]
 
 
-def refuse_mixed(plan: Plan, *, training: bool) -> None:
-    """Stop before numbers that do not compare come into one table.
-
-    Raises:
-        ValueError: there are such; names each with what was expected.
-    """
-    if mixed := find_mixed(plan, training=training):
-        raise ValueError(
-            "these cannot stand in one table: " + "; ".join(mixed) + ". Choose another --output, "
-            "go back to that commit, config or data, or mix them with --force, which the report "
-            "will say"
-        )
-
-
 def _origins(run: Run) -> list[tuple[str, Json]]:
     """Where the run's weights and numbers come from: each start that left something, the result."""
     result = run.result()

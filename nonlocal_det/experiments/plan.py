@@ -19,14 +19,14 @@ from .suites import SCHEDULES, Suite, find_suite
 RATE = "SOLVER.BASE_LR"
 GRID = "0.01,0.02,0.04"
 CHOOSING_SEED = 1000  # no learning rate is chosen under a seed of the test
-# The suite sets these itself, or a model and its baseline differ by them.
+_PAIR = "a model and its baseline differ by it"
 RESERVED = {
     "SEED": "use --seeds",
     "OUTPUT_DIR": "use --output",
     "TEST.EXPECTED_RESULTS": "a suite measures, it does not judge",
-    "MODEL.META_ARCHITECTURE": "a model and its baseline differ by it",
-    "MODEL.BACKBONE.NAME": "a model and its baseline differ by it",
-    "MODEL.ROI_KEYPOINT_HEAD.NAME": "a model and its baseline differ by it",
+    "MODEL.META_ARCHITECTURE": _PAIR,
+    "MODEL.BACKBONE.NAME": _PAIR,
+    "MODEL.ROI_KEYPOINT_HEAD.NAME": _PAIR,
 }
 
 
@@ -73,21 +73,15 @@ class Plan:
         )
 
     def _run(self, name: str, seed: int, rate: float | None) -> Run:
-        cfg, options = self.configs[name].clone(), self.options[name]
+        cfg, options = self.configs[name], self.options[name]
         folder = self.output / name.split("/")[-1]
         if rate is not None:
+            cfg = cfg.clone()
             cfg.SOLVER.BASE_LR = rate
             options = (*options, RATE, f"{rate:g}")
             folder /= f"lr{rate:g}"
-        return Run(
-            config=name,
-            seed=seed,
-            folder=folder / f"seed{seed}",
-            options=options,
-            iterations=cfg.SOLVER.MAX_ITER,
-            config_hash=config_hash(cfg),
-            rate=rate,
-        )
+        folder /= f"seed{seed}"
+        return Run(name, seed, folder, options, cfg.SOLVER.MAX_ITER, config_hash(cfg), rate)
 
     @property
     def command(self) -> str:
@@ -116,7 +110,7 @@ def make_plan(
     """Decide every run of a suite; only configs are read, nothing is written.
 
     Args:
-        suite: "table5", "table6", "quick" or "long-range".
+        suite: one of `nonlocal_det.experiments.suites.SUITES`.
         seeds: how many ("3", the default, is 1, 2, 3) or which ("1,5,7"; "5," is the one seed 5).
         schedule: "1x" (the default) or "3x"; only of the paper's tables.
         output: by default ``output/reproduce/SUITE-SCHEDULE``.
@@ -131,9 +125,9 @@ def make_plan(
             none, a key in `RESERVED`, or options that exclude each other.
     """
     selected = find_suite(suite, only)
-    schedule = _schedule(selected, schedule)
     _check_overrides(overrides)
-    _check_choice(selected, choose_lr, seeds, lr_grid, overrides)
+    _check_options(selected, schedule, choose_lr, seeds, lr_grid, overrides)
+    schedule = schedule or ("1x" if selected.has_schedules else "")
     standard = {k: v for k, v in SCHEDULES.get(schedule, {}).items() if k not in overrides[::2]}
     common = (*chain(*standard.items()), *overrides, "TEST.EXPECTED_RESULTS", "[]")
     options = dict.fromkeys(selected.configs, common)
@@ -155,20 +149,6 @@ def make_plan(
     )
 
 
-def _schedule(suite: Suite, schedule: str | None) -> str:
-    if schedule and not suite.has_schedules:
-        raise ValueError(
-            f"--schedule {schedule!r} with --suite {suite.name}, which has a schedule of its own; "
-            "leave it out, or override SOLVER.MAX_ITER and SOLVER.STEPS"
-        )
-    schedule = schedule or ("1x" if suite.has_schedules else "")
-    if schedule and schedule not in SCHEDULES:
-        raise ValueError(
-            f"--schedule {schedule!r}: unknown; expected one of {', '.join(SCHEDULES)}"
-        )
-    return schedule
-
-
 def _check_overrides(overrides: Sequence[str]) -> None:
     for word in overrides:
         if word.startswith("--"):
@@ -180,30 +160,52 @@ def _check_overrides(overrides: Sequence[str]) -> None:
             raise ValueError(f"{key} cannot be overridden in a suite: {RESERVED[key]}")
 
 
-def _check_choice(
-    suite: Suite, choose_lr: bool, seeds: str | None, grid: str | None, overrides: Sequence[str]
+def _check_options(
+    suite: Suite,
+    schedule: str | None,
+    choose_lr: bool,
+    seeds: str | None,
+    grid: str | None,
+    overrides: Sequence[str],
 ) -> None:
-    if not choose_lr:
-        if grid:
-            raise ValueError(f"--lr-grid {grid!r} without --choose-lr; give both, or neither")
-        if suite.has_val and CHOOSING_SEED in parse_seeds(seeds or "3"):
-            raise ValueError(
-                f"--seeds {seeds!r}: the learning rates were chosen under seed {CHOOSING_SEED}; "
-                "test under others"
-            )
-        return
-    if not suite.has_val:
-        raise ValueError(
+    """Refuse options that exclude each other, or that the suite does not have."""
+    tested = () if choose_lr else parse_seeds(seeds or "3")
+    for is_wrong, message in (
+        (
+            schedule and not suite.has_schedules,
+            f"--schedule {schedule!r} with --suite {suite.name}, which has a schedule of its own; "
+            "leave it out, or override SOLVER.MAX_ITER and SOLVER.STEPS",
+        ),
+        (
+            schedule and schedule not in SCHEDULES,
+            f"--schedule {schedule!r}: unknown; expected one of {', '.join(SCHEDULES)}",
+        ),
+        (
+            grid and not choose_lr,
+            f"--lr-grid {grid!r} without --choose-lr; give both, or neither",
+        ),
+        (
+            suite.has_val and CHOOSING_SEED in tested,
+            f"--seeds {seeds!r}: the learning rates were chosen under seed {CHOOSING_SEED}; test "
+            "under others",
+        ),
+        (
+            choose_lr and not suite.has_val,
             f"--choose-lr with --suite {suite.name}, which has no split to choose learning rates "
-            "on; it is for --suite long-range"
-        )
-    if seeds:
-        raise ValueError(
-            f"--seeds {seeds!r} with --choose-lr, which uses only seed {CHOOSING_SEED}, so that "
-            "no rate is chosen under a seed of the test; leave it out"
-        )
-    if RATE in overrides[::2]:
-        raise ValueError(f"{RATE} with --choose-lr, which sets it; give the rates as --lr-grid")
+            "on; it is for --suite long-range",
+        ),
+        (
+            choose_lr and seeds,
+            f"--seeds {seeds!r} with --choose-lr, which uses only seed {CHOOSING_SEED}; leave it "
+            "out",
+        ),
+        (
+            choose_lr and RATE in overrides[::2],
+            f"{RATE} with --choose-lr, which sets it; give the rates as --lr-grid",
+        ),
+    ):
+        if is_wrong:
+            raise ValueError(message)
 
 
 def parse_grid(text: str) -> tuple[float, ...]:
@@ -236,13 +238,12 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         ((1, 2, 3), (1, 5, 7), (5,))
     """
     words = [word.strip() for word in text.removesuffix(",").split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise ValueError(f"--seeds {text!r}; expected a count as 3, or different numbers as 1,5,7")
-    seeds = tuple(int(word) for word in words)
-    if "," not in text:
+    seeds = tuple(int(word) for word in words if word.isascii() and word.isdigit())
+    if len(seeds) == 1 and "," not in text:
         seeds = tuple(range(1, seeds[0] + 1))
-    if not seeds or len(set(seeds)) < len(seeds) or max(seeds) >= 2**31:
+    if not seeds or len(set(seeds)) < len(words) or max(seeds) >= 2**31:
         raise ValueError(
-            f"--seeds {text!r}; expected a count from 1, or different numbers below 2^31 as 1,5,7"
+            f"--seeds {text!r}; expected a count from 1 as 3, or different numbers below 2^31 as "
+            "1,5,7"
         )
     return seeds

@@ -34,23 +34,26 @@ def render_results(results: Json) -> str:
     """Render the whole document from the content of ``results.json``."""
     schedule = f", schedule {results['schedule']}" if results["schedule"] else ""
     finished = sum(run["status"] == "finished" for run in results["runs"])
-    parts = [f"# Suite {results['suite']}{schedule}", "", INTRO, ""]
+    parts = [f"# Suite {results['suite']}{schedule}", INTRO]
     if results["mixed"]:
-        parts += ["**MIXED: these numbers are not all comparable.**"]
-        parts += [*(f"- {line}" for line in results["mixed"]), ""]
+        lines = (f"- {line}" for line in results["mixed"])
+        parts.append("\n".join(["**MIXED: these numbers are not all comparable.**", *lines]))
     if results["overrides"]:
-        parts += [f"Not the configs as they are: `{' '.join(results['overrides'])}`.", ""]
-    parts += [f"{finished} of {len(results['runs'])} runs have finished.", ""]
-    parts += ["## Paired differences", "", _pairs(results["pairs"]), ""]
-    parts += ["## Models", "", _models(results["models"]), ""]
+        parts.append(f"Not the configs as they are: `{' '.join(results['overrides'])}`.")
+    parts.append(f"{finished} of {len(results['runs'])} runs have finished.")
+    parts += ["## Paired differences", _pairs(results["pairs"])]
+    parts += ["## Models", _models(results["models"])]
     if with_distances := [model for model in results["models"] if model["by_distance"]]:
-        parts += ["## Accuracy against distance", "", DISTANCE, "", _distances(with_distances), ""]
-        parts += [_distance_pairs(results["distance_pairs"]), ""]
-    parts += ["## Runs", "", _runs(results["runs"]), "", f"- command: `{results['command']}`"]
-    parts += [f"- {key}: {'; '.join(results[key]) or '-'}" for key in ("commit", "versions")]
-    parts += [f"- hardware: {'; '.join(results['hardware']) or '-'}"]
-    parts += [f"- data, sha256 of the annotations: {'; '.join(results['data']) or '-'}"]
-    return "\n".join(parts) + "\n"
+        parts += ["## Accuracy against distance", DISTANCE, _distances(with_distances)]
+        parts.append(_distance_pairs(results["distance_pairs"]))
+    origin = [f"- command: `{results['command']}`"]
+    for key, what in (
+        *((key, key) for key in ("commit", "versions", "hardware")),
+        ("data", "data, sha256 of the annotations"),
+    ):
+        origin.append(f"- {what}: {'; '.join(results[key]) or '-'}")
+    parts += ["## Runs", _runs(results["runs"]), "\n".join(origin)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _pairs(pairs: Sequence[Json]) -> str:

@@ -10,13 +10,13 @@ from nonlocal_det.training.process_group import usable_cores
 from .datasets import prepare_data
 from .estimate import describe
 from .learning_rates import write_grid_report
-from .mixing import find_mixed, refuse_mixed
+from .mixing import find_mixed
 from .plan import Plan
 from .report import write_report
 from .resources import TRAIN, Resources, parse_gpus, threads_per_job
-from .runner import Runner
+from .runner import Runner, say
 
-_MANY = 1024  # GPUs
+_MANY = 1024  # GPUs: a dry run may plan for another machine
 Mode = Literal["train", "report", "dry-run"]
 
 
@@ -50,30 +50,28 @@ def reproduce(
         ValueError: GPUs or jobs that are not there, or results that cannot stand in one table.
         FileNotFoundError: a data set is not there.
     """
-    # a dry run may plan for another machine
-    available = _MANY if mode == "dry-run" else torch.cuda.device_count()
     threads = threads_per_job(jobs, gpus, usable_cores())
+    available = _MANY if mode == "dry-run" else torch.cuda.device_count()
     slots = parse_gpus(gpus, gpus_per_run, available) * (jobs or 1)
     resources = Resources(slots, gpus_per_run, threads, train)
     if mode == "dry-run":
-        _print(describe(plan, resources))
+        say(describe(plan, resources))
         return 0
     training = mode == "train"
     for line in prepare_data(plan) if training else ():
-        _print(line)
-    if force:
-        for line in find_mixed(plan, training=training):
-            _print(f"mixed: {line}")
-    else:
-        refuse_mixed(plan, training=training)
+        say(line)
+    mixed = find_mixed(plan, training=training)
+    if mixed and not force:
+        raise ValueError(
+            "these cannot stand in one table: " + "; ".join(mixed) + ". Choose another --output, "
+            "go back to that commit, config or data, or mix them with --force, which the report "
+            "will say"
+        )
+    for line in mixed:
+        say(f"mixed: {line}")
     write = write_grid_report if plan.grid else write_report
-    runner = Runner(plan, resources, say=_print, after_each=lambda: write(plan))
-    status = runner.run() if training else 0
-    _print(write(plan))
+    status = Runner(plan, resources, after_each=lambda: write(plan)).run() if training else 0
+    say(write(plan))
     names = "learning_rates.md" if plan.grid else "results.json and results.md"
-    _print(f"written: {plan.output}/{names}")
+    say(f"written: {plan.output}/{names}")
     return status
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)

@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .run import Run
@@ -44,11 +44,11 @@ class Resources:
         gpus = {"CUDA_VISIBLE_DEVICES": ",".join(slot)} if slot else {}
         return gpus | ({"OMP_NUM_THREADS": str(self.threads)} if self.threads else {})
 
-
-def shell_line(command: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Join a command and its environment variables for a user to repeat."""
-    words = ["python" if word == sys.executable else word for word in command]
-    return "".join(f"{key}={value} " for key, value in variables.items()) + shlex.join(words)
+    def shell_line(self, command: Sequence[str], slot: Slot) -> str:
+        """Join a command and its environment variables for a user to repeat."""
+        words = ["python" if word == sys.executable else word for word in command]
+        variables = (f"{key}={value} " for key, value in self.variables(slot).items())
+        return "".join(variables) + shlex.join(words)
 
 
 def parse_gpus(text: str, gpus_per_run: int, available: int) -> list[Slot]:

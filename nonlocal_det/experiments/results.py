@@ -4,7 +4,8 @@ All in AP points or percent; None where nothing was measured.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from statistics import fmean
 
 from scipy import stats
@@ -29,9 +30,12 @@ RIGHT = "right "
 
 def collect_results(plan: Plan) -> Json:
     """Collect the content of ``results.json`` from what has finished by now."""
-    finished = [result for run in plan.runs if (result := run.result())]
-    values = measured_values(plan)
+    results = {run: result for run in plan.runs if (result := run.result())}
+    values = measured_values(plan, results)
     costs = {} if plan.overrides else {row["config"]: row["cost"]["total"] for row in load_rows()}
+    metrics = {config: _metrics(plan, config) for config in plan.configs}
+    ranges = {config: _first_by_distance(config, results) for config in plan.configs}
+    finished = results.values()
     return {
         "suite": plan.suite.name,
         "schedule": plan.schedule,
@@ -48,33 +52,72 @@ def collect_results(plan: Plan) -> Json:
         "data": _distinct(
             f"{name} {digest}" for result in finished for name, digest in result["data"].items()
         ),
-        "models": [_model(plan, values, name, costs.get(name, {})) for name in plan.suite.configs],
-        "pairs": list(_pairs(plan, values)),
-        "distance_pairs": list(_distance_pairs(plan, values)),
-        "runs": [_run(run) for run in plan.runs],
+        "models": [
+            {
+                "config": config,
+                "metrics": {m: summarize(_by_seed(values, config, m)) for m in metrics[config]},
+                "learning_rate": plan.configs[config].SOLVER.BASE_LR,
+                "parameters": costs.get(config, {}).get("parameters"),
+                "multiply_adds": costs.get(config, {}).get("multiply_adds"),
+                "by_distance": _by_distance(values, config, ranges[config]),
+                **_times([r for run, r in results.items() if run.config == config]),
+            }
+            for config in plan.suite.configs
+        ],
+        "pairs": [
+            {
+                **paired_difference(values, pair.baseline, pair.config, metric),
+                "metric": metric,
+                "baseline_value": summarize(_by_seed(values, pair.baseline, metric)),
+                "config_value": summarize(_by_seed(values, pair.config, metric)),
+                "paper_difference": pair.paper.get(metric),
+            }
+            for pair in plan.suite.pairs
+            for metric in metrics[pair.config]
+        ],
+        "distance_pairs": [
+            {
+                **paired_difference(values, pair.baseline, pair.config, RIGHT + label),
+                "range": label,
+            }
+            for pair in plan.suite.pairs
+            for label in _ranges(ranges[pair.config])
+        ],
+        "runs": [
+            {
+                "config": run.config,
+                "seed": run.seed,
+                "status": run.status(),
+                "error": run.error(),
+                "by_distance": results.get(run, {}).get("by_distance"),
+                "result": results.get(run),
+            }
+            for run in plan.runs
+        ],
     }
 
 
-def measured_values(plan: Plan) -> pd.DataFrame:
-    """List what the finished runs have measured.
+def measured_values(plan: Plan, results: dict[Run, Json]) -> pd.DataFrame:
+    """Tabulate what the finished runs have measured.
+
+    Args:
+        plan: of the runs.
+        results: the ``result.json`` of each finished run.
 
     Returns:
-        A row for each ``config``, ``seed`` and ``metric`` ("box AP", "right 0-0.25") with its
-        ``value`` in AP points or percent; none where COCO has no number or nothing was detected.
+        A row for each seed and a column for each (config, metric), as "box AP" or "right 0-0.25",
+        in AP points or percent; nan where COCO has no number or nothing was detected.
     """
-    rows = []
-    for run in plan.runs:
-        result = run.result()
-        if not result:
-            continue
-        for task in _tasks(plan, run.config):
-            for metric in METRICS:
-                value = result["metrics"].get(TASKS[task], {}).get(metric)
-                rows.append((run.config, run.seed, f"{task} {metric}", value))
+    columns: dict[tuple[str, str], dict[int, float | None]] = defaultdict(dict)
+    for run, result in results.items():
+        for metric in _metrics(plan, run.config):
+            task, name = metric.split()
+            value = result["metrics"].get(TASKS[task], {}).get(name)
+            columns[run.config, metric][run.seed] = value
         for label, row in _ranges(result.get("by_distance")).items():
             value = None if row["accuracy"] is None else 100 * row["accuracy"]
-            rows.append((run.config, run.seed, RIGHT + label, value))
-    return pd.DataFrame(rows, columns=["config", "seed", "metric", "value"]).dropna()
+            columns[run.config, RIGHT + label][run.seed] = value
+    return pd.DataFrame(columns, index=plan.seeds, dtype=float)
 
 
 def summarize(values: pd.Series) -> Json:
@@ -99,6 +142,12 @@ def summarize(values: pd.Series) -> Json:
 def paired_difference(values: pd.DataFrame, baseline: str, config: str, metric: str) -> Json:
     """Subtract the baseline's value from the model's for each seed that both have.
 
+    Args:
+        values: of `measured_values`.
+        baseline: name of a config.
+        config: name of the model's.
+        metric: the second part of a column's name.
+
     Returns:
         ``baseline``, ``config``, ``difference`` (see `summarize`) and ``by_seed``.
     """
@@ -112,55 +161,18 @@ def paired_difference(values: pd.DataFrame, baseline: str, config: str, metric: 
 
 
 def _by_seed(values: pd.DataFrame, config: str, metric: str) -> pd.Series:
-    chosen = values[(values["config"] == config) & (values["metric"] == metric)]
-    return chosen.set_index("seed")["value"].astype(float)
+    return values.get((config, metric), pd.Series(dtype=float)).dropna()
 
 
-def _pairs(plan: Plan, values: pd.DataFrame) -> Iterator[Json]:
-    for pair in plan.suite.pairs:
-        for metric in _metrics(plan, pair.config):
-            yield {
-                **paired_difference(values, pair.baseline, pair.config, metric),
-                "metric": metric,
-                "baseline_value": summarize(_by_seed(values, pair.baseline, metric)),
-                "config_value": summarize(_by_seed(values, pair.config, metric)),
-                "paper_difference": pair.paper.get(metric),
-            }
+def _times(results: list[Json]) -> Json:
+    """Means of the measured seconds, and the most memory, of one model's runs."""
+    seconds = {key: [r[key] for r in results if r[key]] for key in ("s_per_iter", "s_per_image")}
+    means = {key: fmean(values) if values else None for key, values in seconds.items()}
+    return {**means, "memory_mib": max((r["memory_mib"] for r in results), default=None)}
 
 
-def _distance_pairs(plan: Plan, values: pd.DataFrame) -> Iterator[Json]:
-    for pair in plan.suite.pairs:
-        for label in _ranges(_first_by_distance(plan, pair.config)):
-            row = paired_difference(values, pair.baseline, pair.config, RIGHT + label)
-            yield {**row, "range": label}
-
-
-def _model(plan: Plan, values: pd.DataFrame, config: str, cost: Json) -> Json:
-    """Mean and spread of one model over its seeds; costs of an inference."""
-    results = [r for run in plan.runs if run.config == config and (r := run.result())]
-
-    def mean(key: str) -> float | None:
-        values = [r[key] for r in results if r[key]]
-        return fmean(values) if values else None
-
-    return {
-        "config": config,
-        "metrics": {
-            metric: summarize(_by_seed(values, config, metric)) for metric in _metrics(plan, config)
-        },
-        "learning_rate": plan.configs[config].SOLVER.BASE_LR,
-        "parameters": cost.get("parameters"),
-        "multiply_adds": cost.get("multiply_adds"),
-        "by_distance": _by_distance(plan, values, config),
-        "s_per_iter": mean("s_per_iter"),
-        "s_per_image": mean("s_per_image"),
-        "memory_mib": max((r["memory_mib"] for r in results), default=None),
-    }
-
-
-def _by_distance(plan: Plan, values: pd.DataFrame, config: str) -> Json | None:
+def _by_distance(values: pd.DataFrame, config: str, first: Json | None) -> Json | None:
     """What is counted, the chance level and each range's accuracy, in percent."""
-    first = _first_by_distance(plan, config)
     if not first:
         return None
     bins = [
@@ -174,10 +186,10 @@ def _by_distance(plan: Plan, values: pd.DataFrame, config: str) -> Json | None:
     return {"of": first["of"], "unit": first["unit"], "chance": 100 * first["chance"], "bins": bins}
 
 
-def _first_by_distance(plan: Plan, config: str) -> Json | None:
+def _first_by_distance(config: str, results: dict[Run, Json]) -> Json | None:
     """The first finished run's, see `nonlocal_det.evaluation.accuracy_by_distance`."""
-    results = (run.result() for run in plan.runs if run.config == config)
-    return next((r["by_distance"] for r in results if r and r.get("by_distance")), None)
+    contents = (r.get("by_distance") for run, r in results.items() if run.config == config)
+    return next(filter(None, contents), None)
 
 
 def _ranges(by_distance: Json | None) -> dict[str, Json]:
@@ -191,27 +203,11 @@ def _ranges(by_distance: Json | None) -> dict[str, Json]:
     return ranges
 
 
-def _tasks(plan: Plan, config: str) -> list[str]:
-    """The suite's tasks that the model has a head for."""
+def _metrics(plan: Plan, config: str) -> list[str]:
+    """The metrics of the suite's tasks that the model has a head for, as "box AP"."""
     node = plan.configs[config].MODEL
     has = {"box": True, "mask": node.MASK_ON, "keypoint": node.KEYPOINT_ON}
-    return [task for task in plan.suite.tasks if has[task]]
-
-
-def _metrics(plan: Plan, config: str) -> list[str]:
-    return [f"{task} {metric}" for task in _tasks(plan, config) for metric in METRICS]
-
-
-def _run(run: Run) -> Json:
-    starts, result = run.starts(), run.result()
-    return {
-        "config": run.config,
-        "seed": run.seed,
-        "status": run.status(),
-        "error": starts[-1]["error"] if starts else "",
-        "by_distance": (result or {}).get("by_distance"),
-        "result": result,
-    }
+    return [f"{task} {metric}" for task in plan.suite.tasks if has[task] for metric in METRICS]
 
 
 def _distinct(values: Iterable[str]) -> list[str]:

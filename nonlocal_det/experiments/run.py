@@ -57,10 +57,9 @@ class Run:
             return "finished"
         if self.is_locked():
             return "running"
-        starts = self.starts()
-        if starts and starts[-1]["error"]:
+        if self.error():
             return "failed"
-        return "interrupted" if starts or self.has_checkpoint() else "new"
+        return "interrupted" if self.starts() or self.has_checkpoint() else "new"
 
     def result(self) -> Json | None:
         """Read ``result.json``; None before the run has finished.
@@ -74,6 +73,11 @@ class Run:
         """Read every start that left something: time, commit, config hash, data, command, error."""
         content = _read(self.folder / "run.json", needed="starts")
         return content["starts"] if content else []
+
+    def error(self) -> str:
+        """Read how the last start failed; "" if it did not, or there was none."""
+        starts = self.starts()
+        return str(starts[-1]["error"]) if starts else ""
 
     def has_checkpoint(self) -> bool:
         """Tell whether Detectron2 can continue."""
@@ -109,9 +113,10 @@ class Run:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise ValueError(self.in_use()) from error
+            raise ValueError(self.in_use) from error
         return descriptor
 
+    @property
     def in_use(self) -> str:
         """Say that another process trains it."""
         return f"{self.folder} is being trained by another process; wait for it, or end it"
@@ -138,3 +143,12 @@ def _read(path: Path, needed: str) -> Json | None:
     if needed not in content:
         raise ValueError(f"{path} has no {needed!r}, so it is not ours; move its folder away")
     return content
+
+
+def last_lines(path: Path) -> list[str]:
+    """Read the end of a text file, at most 64 KiB; no lines where there is no file."""
+    if not path.is_file():
+        return []
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 16)))
+        return file.read().decode(errors="replace").split("\n")

@@ -8,18 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from .estimate import progress_line
 from .mixing import current_origin
 from .plan import Plan
-from .resources import Resources, Slot, shell_line
-from .run import Run
+from .resources import Resources, Slot
+from .run import Run, last_lines
 
 POLL = 0.1  # seconds between two looks for a signal
 GRACE = 60.0  # seconds from SIGTERM to SIGKILL: a step, and the checkpoint after it
+PROGRESS = 60.0  # seconds between lines of progress
+
+say = partial(print, flush=True)
 
 
 class Runner:
@@ -28,25 +30,15 @@ class Runner:
     Args:
         plan: what to train.
         resources: how and on what.
-        say: prints a line.
         after_each: called when a run has ended, finished or not.
-        every: seconds between lines of progress.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        resources: Resources,
-        *,
-        say: Callable[[str], None] = print,
-        after_each: Callable[[], object] = lambda: None,
-        every: float = 60.0,
+        self, plan: Plan, resources: Resources, after_each: Callable[[], object] = lambda: None
     ) -> None:
         self.plan = plan
         self.resources = resources
-        self.say = say
         self.after_each = after_each
-        self.every = every
         self._slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         # While a process is in this list its number is its own; the lock keeps that true.
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -62,29 +54,26 @@ class Runner:
         Raises:
             ValueError: another process is training one of them.
         """
-        runs = self.plan.runs
+        runs, slots = self.plan.runs, self.resources.slots
         waiting = [run for run in runs if run.status() != "finished"]
         for run in waiting:
-            if run.status() == "running":
-                raise ValueError(run.in_use())
-        self.say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
-        for slot in self.resources.slots:
+            if run.is_locked():
+                raise ValueError(run.in_use)
+        say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
+        for slot in slots:
             self._slots.put(slot)
-        with (
-            _received_signals() as received,
-            ThreadPoolExecutor(len(self.resources.slots)) as pool,
-        ):
+        with _received_signals() as received, ThreadPoolExecutor(len(slots)) as pool:
             try:
                 pending = {pool.submit(self._train, run) for run in waiting}
-                next_line = time.monotonic() + self.every
+                next_line = time.monotonic() + PROGRESS
                 while pending and not received:
                     done, pending = wait(pending, timeout=POLL, return_when=FIRST_COMPLETED)
                     for future in done:
-                        self.say(future.result())
+                        say(future.result())
                         self.after_each()
                     if time.monotonic() > next_line:
-                        self.say(self._progress())
-                        next_line = time.monotonic() + self.every
+                        say(self._progress())
+                        next_line = time.monotonic() + PROGRESS
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._stop(received)
@@ -108,31 +97,30 @@ class Runner:
         if self._stopping:
             return f"stopped {run.name}"
         console = run.folder / "console.txt"
-        error_line = f"{_reason(code)}: {_last_line(console)}"
+        printed = [line.strip() for line in last_lines(console) if line.strip()]
+        error_line = f"{_reason(code)}: {printed[-1] if printed else '(nothing printed)'}"
         run.note_error(error_line)
         return f"FAILED {run.name}: {error_line} (all of it: {console})"
 
     def _start(self, run: Run, slot: Slot) -> subprocess.Popen[bytes] | None:
-        command, variables = self.resources.command(run), self.resources.variables(slot)
-        number, resumed = (
-            self.plan.runs.index(run) + 1,
-            "" if run.status() == "new" else ", resumed",
-        )
+        number = f"run {self.plan.runs.index(run) + 1} of {len(self.plan.runs)}"
+        resumed = "" if run.status() == "new" else ", resumed"
+        command = self.resources.command(run)
         run_lock = run.lock()
         try:
             with self._lock, open(run.folder / "console.txt", "ab") as console:
                 if self._stopping:
                     return None
-                run.note_start(current_origin(self.plan, run), shell_line(command, variables))
-                self.say(
-                    f"run {number} of {len(self.plan.runs)}: {run.name}{resumed}: {run.folder}"
+                run.note_start(
+                    current_origin(self.plan, run), self.resources.shell_line(command, slot)
                 )
+                say(f"{number}: {run.name}{resumed}: {run.folder}")
                 process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **variables},
+                    env={**os.environ, **self.resources.variables(slot)},
                     pass_fds=(run_lock,),
                     start_new_session=True,  # a Ctrl-C at the terminal reaches only this process
                 )
@@ -149,7 +137,7 @@ class Runner:
             process.wait()
         with self._lock:
             if process.returncode is None:  # not reaped yet: no other process has its number
-                _kill_group(process, signal.SIGKILL)
+                _signal_group(process, signal.SIGKILL)
             self._processes.remove(process)
             return process.wait()
 
@@ -157,41 +145,37 @@ class Runner:
         """End the children and what they have started; they save, and resume exactly there."""
         with self._lock:
             self._stopping = True
-            children = list(self._processes)
             if received:
                 name = signal.Signals(received[0]).name
-                self.say(f"{name}: ending {len(children)} runs")
-            for process in children:
-                _kill_group(process, signal.SIGTERM)
+                say(f"{name}: ending {len(self._processes)} runs")
+            for process in self._processes:
+                _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
         while self._processes and time.monotonic() < deadline:
             time.sleep(POLL)
         with self._lock:
             for process in self._processes:
-                self.say(f"process {process.pid} does not end; killing it")
-                _kill_group(process, signal.SIGKILL)
+                say(f"process {process.pid} does not end; killing it")
+                _signal_group(process, signal.SIGKILL)
 
     def _progress(self) -> str:
         return progress_line(self.plan, len(self.resources.slots))
 
 
-def _kill_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Send a signal to a process that leads a group, and to all that it has started."""
-    try:
+    with suppress(ProcessLookupError):  # all of it has ended
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return  # all of it has ended
 
 
 @contextmanager
 def _received_signals() -> Iterator[list[int]]:
     """Collect the numbers of SIGINT and SIGTERM instead of their usual effect."""
     received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda number, frame: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield received
     finally:
@@ -206,11 +190,3 @@ def _reason(code: int) -> str:
     if code in (128 + signal.SIGTERM, 128 + signal.SIGINT):
         return f"stopped by {signal.Signals(code - 128).name} and saved"
     return f"exit status {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
-
-
-def _last_line(path: Path) -> str:
-    """Read the last line of a log that is not empty."""
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "(nothing printed)")

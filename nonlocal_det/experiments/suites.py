@@ -32,13 +32,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Suite:
-    """The pairs of one table, and the tasks it reports.
-
-    Attributes:
-        name: one of `SUITES`.
-        tasks: keys of `TASKS`.
-        pairs: what is compared.
-    """
+    """The pairs of one table, and the tasks it reports: keys of `TASKS`."""
 
     name: str
     tasks: tuple[str, ...]

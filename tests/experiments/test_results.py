@@ -31,12 +31,7 @@ def test_few_values_say_no_more_than_they_can():
 
 
 def test_only_seeds_of_both_are_paired():
-    rows = [("a", 5, 38.0), ("a", 1, 40.0), ("a", 9, 1.0)]
-    rows += [("b", 1, 41.0), ("b", 5, 37.5), ("b", 7, 0.0)]
-    values = pd.DataFrame(
-        [(config, seed, "box AP", value) for config, seed, value in rows],
-        columns=["config", "seed", "metric", "value"],
-    )
-    found = paired_difference(values, "a", "b", "box AP")
+    columns = {("a", "box AP"): {5: 38.0, 1: 40.0, 9: 1.0}, ("b", "box AP"): {1: 41.0, 5: 37.5}}
+    found = paired_difference(pd.DataFrame(columns), "a", "b", "box AP")
     assert found["by_seed"] == {"1": 1.0, "5": -0.5}
     assert found["difference"]["mean"] == 0.25

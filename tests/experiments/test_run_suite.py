@@ -132,13 +132,11 @@ def test_a_killed_suite_leaves_its_training_alone_and_no_second_one_starts(suite
     assert names(suite.calls()) == [(BASE, 1), (NL, 1), (BASE, 2), (NL, 2)]
 
 
-def test_runs_share_out_the_gpus(suite):
+def test_runs_share_out_the_gpus(suite, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "PROGRESS", 0.3)
     suite.set_faults(seconds=0.4)  # three times that for the non-local model
-    slots = [("0", "1"), ("2", "3")]
-    said: list[str] = []
-    resources = Resources(slots, gpus_per_run=2, train=suite.train)
-    several = Runner(suite.plan(), resources, say=said.append, every=0.3)
-    assert several.run() == 0
+    resources = Resources([("0", "1"), ("2", "3")], gpus_per_run=2, train=suite.train)
+    assert Runner(suite.plan(), resources).run() == 0
     starts, ends = suite.calls(), suite.calls("end")
     assert {call[2] for call in starts} == {"0,1", "2,3"}
     assert starts[1][3] < ends[0][3]  # two at a time
@@ -147,13 +145,12 @@ def test_runs_share_out_the_gpus(suite):
         assert all(start > end for start, end in zip(times[0][1:], times[1], strict=False))
     for call in starts:
         assert call[-1][:2] == ["--num-gpus", "2"]
-    assert any(f"quick/{BASE} seed 1 at iteration 200 of 400" in line for line in said)
+    assert f"quick/{BASE} seed 1 at iteration 200 of 400" in capsys.readouterr().out
 
 
 def test_on_what_is_visible_nothing_is_set(suite, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
-    several = Runner(suite.plan("1"), Resources(train=suite.train), say=lambda line: None)
-    assert several.run() == 0
+    assert Runner(suite.plan("1"), Resources(train=suite.train)).run() == 0
     assert {call[2] for call in suite.calls()} == {"7"}
     assert not any("--num-gpus" in call[-1] for call in suite.calls())
 
