@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nonlocal_det.experiments.long_range.data import field_of_config
+from nonlocal_det.experiments.datasets import field_of_config
 from nonlocal_det.synthetic.long_range import DATA_SETS, find_set, make_long_range
 
 from .errors import one_line_errors

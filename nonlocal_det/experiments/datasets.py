@@ -1,13 +1,17 @@
 """The data of a suite: drawn where the package draws it, else its expected tree printed."""
 
+import json
 import os
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from nonlocal_det.analysis import ReceptiveField, receptive_fields
+from nonlocal_det.model_zoo.models import build_config
+from nonlocal_det.synthetic.dataset_folder import RECORD
+from nonlocal_det.synthetic.long_range import VERSIONS, find_set, make_long_range
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
-from .long_range.data import prepare_long_range
 from .plan import Plan
 
 
@@ -60,3 +64,59 @@ def prepare_data(plan: Plan) -> list[str]:
     if message := missing_data(plan):
         raise FileNotFoundError(message)
     return [line for line in lines if line]
+
+
+def prepare_long_range(out: Path, name: str) -> str:
+    """Draw ``out``/long_range/``name`` if it is not there; else check that it is this version's.
+
+    Other sizes and counts than ours are the user's choice; another version of the drawing, or
+    distances in the unit of another backbone, are not.
+
+    Args:
+        out: the folder of all data sets.
+        name: of `DATA_SETS`.
+
+    Returns:
+        A sentence if it was drawn, else "".
+
+    Raises:
+        ValueError: what is there does not fit; says what differs.
+    """
+    data = find_set(name)
+    output, field = field_of_config(data.config)
+    record = Path(out) / "long_range" / name / RECORD
+    if not record.parent.exists():
+        target = make_long_range(out, name, receptive_field=field.size)
+        return f"drawn: {target} (receptive field of {output}: {field.size} px)"
+    recorded = json.loads(record.read_text()) if record.is_file() else {}
+    wanted = {"level": data.level, "version": VERSIONS[data.level], "receptive_field": field.size}
+    differing = [
+        f"{key} {recorded.get(key)}, not {value}"
+        for key, value in wanted.items()
+        if recorded.get(key) != value
+    ]
+    if differing:
+        raise ValueError(
+            f"{record}: {'; '.join(differing)}: results on it would not compare; draw it again "
+            f"with `python tools/make_long_range.py {name} {out} --force`, or move it away"
+        )
+    return ""
+
+
+def field_of_config(config: str) -> tuple[str, ReceptiveField]:
+    """Find the largest theoretical receptive field of a config's ResNet, and that output's name.
+
+    It is the unit of the drawn distances. The FPN is left out: its lateral and output convolutions
+    add a little, its levels differ.
+
+    Args:
+        config: a path, or the name of a packaged config.
+
+    Raises:
+        FileNotFoundError: there is no such config.
+        ValueError: see `receptive_fields`.
+    """
+    backbone = build_config(config, device="meta").backbone
+    fields = receptive_fields(getattr(backbone, "bottom_up", backbone))
+    name = max(fields, key=lambda output: fields[output].size)
+    return name, fields[name]

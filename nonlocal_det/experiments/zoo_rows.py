@@ -27,12 +27,8 @@ def refresh_row(row: Row) -> Row:
 def costs_of(row: Row) -> tuple[str, Setting, Cost, Cost]:
     """Return name, setting, total cost and cost of the NL blocks, as a row holds them."""
     cost = row["cost"]
-    return (
-        row["config"],
-        Setting(**cost["setting"]),
-        Cost(**cost["total"]),
-        Cost(**cost["nl_blocks"]),
-    )
+    total, blocks = Cost(**cost["total"]), Cost(**cost["nl_blocks"])
+    return row["config"], Setting(**cost["setting"]), total, blocks
 
 
 def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
@@ -64,8 +60,12 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
                 f"{key}={results[key]}: these results of suite {results['suite']!r} {what} that, "
                 "so they are not those of the zoo's rows; run the suite anew without it"
             )
-    count = len(results["seeds"])
-    finished = {model["config"]: model for model in results["models"] if _count(model) == count}
+    finished = {
+        model["config"]: model
+        for model in results["models"]
+        if len(results["seeds"])
+        == max(value["count"] for key, value in model["metrics"].items() if key.endswith(" AP"))
+    }
     if not finished:
         raise ValueError(
             f"suite {results['suite']!r}: no model is finished under all of the seeds "
@@ -81,17 +81,11 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     ]
 
 
-def _count(model: Json) -> int:
-    """The seeds under which a task was measured."""
-    return max((value["count"] for key, value in model["metrics"].items() if key[-3:] == " AP"))
-
-
 def _measured(row: Row, model: Json, results: Json) -> Json:
-    tasks = [task for task in TASKS if f"{task} AP" in model["metrics"]]
-
     def triples(field: str) -> Json:
-        found = {t: [model["metrics"][f"{t} {m}"][field] for m in METRICS] for t in tasks}
-        return {task: triple for task, triple in found.items() if None not in triple}
+        metrics = {key: value[field] for key, value in model["metrics"].items()}
+        all_tasks = {task: [metrics.get(f"{task} {m}") for m in METRICS] for task in TASKS}
+        return {task: triple for task, triple in all_tasks.items() if None not in triple}
 
     measured = {
         **triples("mean"),
@@ -101,9 +95,7 @@ def _measured(row: Row, model: Json, results: Json) -> Json:
         "by_distance": _by_distance(row, model, results),
         "learning_rate": model.get("learning_rate"),
         "seeds": results["seeds"],
-        "s_per_iter": model.get("s_per_iter"),
-        "s_per_image": model.get("s_per_image"),
-        "memory_mib": model.get("memory_mib"),
+        **{key: model.get(key) for key in ("s_per_iter", "s_per_image", "memory_mib")},
         "command": results["command"],
         "schedule": results.get("schedule"),
         "config_hash": config_hash(load_config(row["config"])),
@@ -115,16 +107,18 @@ def _measured(row: Row, model: Json, results: Json) -> Json:
 def _differences(row: Row, other: str | None, results: Json) -> Json:
     """The difference of AP to another config, by task; empty where there is none."""
     return {
-        pair["metric"].removesuffix(" AP"): _short(pair["difference"])
+        pair["metric"].removesuffix(" AP"): short
         for pair in results["pairs"]
-        if (pair["config"], pair["baseline"]) == (row["config"], other)
-        and pair["metric"].endswith(" AP")
-        and pair["difference"]["count"]
+        if pair["metric"].endswith(" AP") and (short := _difference(pair, row, other))
     }
 
 
-def _short(difference: Json) -> Json:
-    count, ends = difference["count"], difference["interval"]
+def _difference(pair: Json, row: Row, other: str | None) -> Json | None:
+    """Mean, interval and number of seeds if the pair is of these two, and measured."""
+    difference = pair["difference"]
+    if (pair["config"], pair["baseline"]) != (row["config"], other) or not difference["count"]:
+        return None
+    ends, count = difference["interval"], difference["count"]
     return {"mean": difference["mean"], "ci95": ends, "seeds": count}
 
 
@@ -140,10 +134,9 @@ def _by_distance(row: Row, model: Json, results: Json) -> Json:
         }
         for b in content["bins"]
     ]
-    farthest = (row["config"], row.get("control"), bins[-1]["range"])
     measured = {"chance": content["chance"], "bins": bins}
     for pair in results["distance_pairs"]:
-        is_farthest = (pair["config"], pair["baseline"], pair["range"]) == farthest
-        if is_farthest and pair["difference"]["count"]:
-            measured["farthest_over_control"] = _short(pair["difference"])
+        short = _difference(pair, row, row.get("control"))
+        if short and pair["range"] == bins[-1]["range"]:
+            measured["farthest_over_control"] = short
     return measured

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from nonlocal_det.analysis.cost_tables import summary_table
 from nonlocal_det.model_zoo.rows import Row
 
 from .markdown import markdown_table, number
+from .run import Json
 from .zoo_rows import costs_of
 
 INTRO = """# Model zoo
@@ -54,9 +54,6 @@ SECTIONS = (
     ("quick", "The drawn mini-COCO, two CPU cores", ("box", "mask", "keypoint")),
 )
 MARKER = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-LONG_RANGE_HEAD = (
-    *("config", "what", "rate", "AP", "Δ to baseline", "Δ to control", "right", "Δ far", "s/iter"),
-)
 
 
 def render_zoo(rows: Sequence[Row]) -> str:
@@ -103,38 +100,38 @@ def fill_tables(text: str, rows: Sequence[Row]) -> str:
     return MARKER.sub(fill, text)
 
 
-def _table(rows: Sequence[Row], by_name: dict[str, Row], metrics: tuple[str, ...]) -> str:
+def _table(rows: Sequence[Row], by_name: dict[str, Row], tasks: tuple[str, ...]) -> str:
     head = ["config", "what"]
-    for metric in metrics:
-        head += [f"{metric} AP / AP50 / AP75, paper", "ΔAP, paper"]
-        head += [f"{metric} AP / AP50 / AP75, here", "ΔAP, here"]
+    for task in tasks:
+        head += [f"{task} AP / AP50 / AP75, paper", "ΔAP, paper"]
+        head += [f"{task} AP / AP50 / AP75, here", "ΔAP, here"]
     lines = []
     for row in rows:
         cells = [f"`{row['config']}`", row["note"] or "baseline"]
-        for metric in metrics:
+        for task in tasks:
             for source in ("paper", "measured"):
-                cells += [_triple(row, source, metric), _delta(row, by_name, source, metric)]
+                own = row[source] or {}
+                base = (by_name[row["baseline"]][source] or {}) if row["baseline"] else {}
+                cells += [_triple(own, task), _delta(own, base, task)]
         lines.append(cells)
     return markdown_table(head, lines, left=2)
 
 
-def _triple(row: Row, source: str, metric: str) -> str:
+def _triple(own: Json, task: str) -> str:
     """AP, AP50 and AP75 of a task, with the standard deviations."""
-    values = [f"{value:.1f}" for value in (row[source] or {}).get(metric, [])]
-    if spread := (row[source] or {}).get("std", {}).get(metric):
+    values = [f"{value:.1f}" for value in own.get(task, [])]
+    if spread := own.get("std", {}).get(task):
         values = [f"{value} ± {std:.1f}" for value, std in zip(values, spread, strict=True)]
     return " / ".join(values) or "-"
 
 
-def _delta(row: Row, by_name: dict[str, Row], source: str, metric: str) -> str:
-    if paired := (row[source] or {}).get("paired", {}).get(metric):
+def _delta(own: Json, base: Json, task: str) -> str:
+    if paired := own.get("paired", {}).get(task):
         return _difference(paired)
-    own = (row[source] or {}).get(metric)
-    base = (by_name[row["baseline"]][source] or {}).get(metric) if row["baseline"] else None
-    return f"{own[0] - base[0]:+.1f}" if own and base else "-"
+    return f"{own[task][0] - base[task][0]:+.1f}" if task in own and task in base else "-"
 
 
-def _difference(paired: dict[str, Any] | None) -> str:
+def _difference(paired: Json | None) -> str:
     """A paired difference with its 95 % interval; bold if all of that is below 0."""
     if not paired:
         return "-"
@@ -145,18 +142,14 @@ def _difference(paired: dict[str, Any] | None) -> str:
 
 def _worse(row: Row) -> list[str]:
     """Say which differences are below 0 with all of their interval."""
-    paired = (row["measured"] or {}).get("paired", {})
-    worse = [
-        f"{task} AP {_difference(value)}"
-        for task, value in paired.items()
-        if value["ci95"] and value["ci95"][1] < 0
-    ]
+    measured = row["measured"] or {}
+    differences = {task: _difference(p) for task, p in measured.get("paired", {}).items()}
+    worse = [f"{task} AP {text}" for task, text in differences.items() if text.startswith("**")]
     if not worse:
         return []
-    seeds = len(row["measured"]["seeds"])
     return [
-        f"\n`{row['config']}` is below its baseline, with an interval that excludes 0 over {seeds} "
-        f"seeds, in {' and '.join(worse)}."
+        f"\n`{row['config']}` is below its baseline, with an interval that excludes 0 over "
+        f"{len(measured['seeds'])} seeds, in {' and '.join(worse)}."
     ]
 
 
@@ -180,7 +173,18 @@ def _provenance(row: Row) -> str:
     return f"\n`{row['config']}` here: " + ", ".join([*words, *_changed(row)])
 
 
-def _seeds(measured: dict[str, Any]) -> str:
+def _family_provenance(rows: Sequence[Row]) -> list[str]:
+    """A line for each command, with the models that it has measured."""
+    models: dict[str, list[str]] = {}
+    for row in rows:
+        if m := row["measured"]:
+            words = [f"`{m['command']}`", f"seeds {_seeds(m)}", f"commit {m['commit']}"]
+            words += [m["versions"], m["hardware"], *_changed(row)]
+            models.setdefault(", ".join(words), []).append(f"`{row['config'].split('/')[-1]}`")
+    return [f"\n{', '.join(names)} here: {words}" for words, names in models.items()]
+
+
+def _seeds(measured: Json) -> str:
     return ", ".join(map(str, measured["seeds"]))
 
 
@@ -212,42 +216,26 @@ def _of_sizes(numbers: set[int]) -> str:
 
 
 def _long_range_table(rows: Sequence[Row]) -> str:
-    bins = [b for row in rows for b in _measured_by_distance(row).get("bins", ())]
-    ranges = " / ".join(dict.fromkeys(b["range"] for b in bins))
-    head = [f"right: {ranges}" if h == "right" and ranges else h for h in LONG_RANGE_HEAD]
-    return markdown_table(head, [_long_range_cells(row) for row in rows], left=2)
-
-
-def _long_range_cells(row: Row) -> list[str]:
-    measured, by_distance = row["measured"] or {}, _measured_by_distance(row)
-    task = "keypoint" if "keypoint" in measured else "box"
-    std = measured.get("std", {}).get(task)
-    ap = f"{measured[task][0]:.1f}" if task in measured else "-"
-    right = [number(b["mean"], ".0f") for b in by_distance.get("bins", ())]
-    return [
-        f"`{row['config']}`",
-        row["note"] or "baseline",
-        number(measured.get("learning_rate"), "g"),
-        ap + (f" ± {std[0]:.1f}" if std else ""),
-        _difference(measured.get("paired", {}).get(task)),
-        _difference(measured.get("over_control", {}).get(task)),
-        " / ".join(right) or "-",
-        _difference(by_distance.get("farthest_over_control")),
-        number(measured.get("s_per_iter"), ".2f"),
-    ]
-
-
-def _measured_by_distance(row: Row) -> dict[str, Any]:
-    by_distance: dict[str, Any] = (row["measured"] or {}).get("by_distance", {})
-    return by_distance
-
-
-def _family_provenance(rows: Sequence[Row]) -> list[str]:
-    """A line for each command, with the models that it has measured."""
-    models: dict[str, list[str]] = {}
+    ranges: dict[str, None] = {}
+    lines = []
     for row in rows:
-        if m := row["measured"]:
-            words = [f"`{m['command']}`", f"seeds {_seeds(m)}", f"commit {m['commit']}"]
-            words += [m["versions"], m["hardware"], *_changed(row)]
-            models.setdefault(", ".join(words), []).append(f"`{row['config'].split('/')[-1]}`")
-    return [f"\n{', '.join(names)} here: {words}" for words, names in models.items()]
+        measured = row["measured"] or {}
+        by_distance = measured.get("by_distance", {})
+        bins = by_distance.get("bins", ())
+        ranges |= dict.fromkeys(b["range"] for b in bins)
+        task = "keypoint" if "keypoint" in measured else "box"
+        std = measured.get("std", {}).get(task)
+        ap = f"{measured[task][0]:.1f}" if task in measured else "-"
+        cells = [f"`{row['config']}`", row["note"] or "baseline"]
+        cells += [
+            number(measured.get("learning_rate"), "g"),
+            ap + (f" ± {std[0]:.1f}" if std else ""),
+        ]
+        for key in ("paired", "over_control"):
+            cells.append(_difference(measured.get(key, {}).get(task)))
+        cells.append(" / ".join(number(b["mean"], ".0f") for b in bins) or "-")
+        cells.append(_difference(by_distance.get("farthest_over_control")))
+        lines.append([*cells, number(measured.get("s_per_iter"), ".2f")])
+    right = f"right: {' / '.join(ranges)}" if ranges else "right"
+    head = ["config", "what", "rate", "AP", "Δ to baseline", "Δ to control", right, "Δ far"]
+    return markdown_table([*head, "s/iter"], lines, left=2)

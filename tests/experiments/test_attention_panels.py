@@ -42,12 +42,13 @@ def test_weights_are_drawn_over_their_pixels(tmp_path):
         ("in a region", seen(region, (0, 0, 40, HEIGHT))),  # its last quarter is at 20..40
     ]
     query = Query(tmp_path, 1, (80, 20), (70, 10, 90, 30), 1.5)
-    path = draw_panels(image, query, panels, tmp_path / "a.png", reach=30)
+    path, empty = tmp_path / "a.png", tmp_path / "b.png"
+    draw_panels(image, query, panels, path, 30)
     x, _ = heat(path, 2, 4)
     assert 0.05 < x < 0.2
     x, y = heat(path, 3, 4)
     assert 0.1 < x < 0.3
     assert y > 0.5
-    empty = draw_panels(image, query, panels[:1], tmp_path / "b.png")
+    draw_panels(image, query, panels[:1], empty, 30)
     pixels = np.asarray(Image.open(empty).convert("RGB")).astype(int)
     assert not ((pixels[..., 2] - pixels[..., 1] > 60) & (pixels[..., 0] > 60)).any()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nonlocal_det.experiments import datasets
 from nonlocal_det.experiments.datasets import missing_data, prepare_data
 from nonlocal_det.experiments.plan import make_plan
 from nonlocal_det.experiments.resources import threads_per_job
@@ -12,6 +13,7 @@ from nonlocal_det.experiments.suites import QUESTIONS, find_suite
 from nonlocal_det.experiments.zoo_rows import with_results
 from nonlocal_det.experiments.zoo_tables import fill_tables
 from nonlocal_det.model_zoo.rows import load_rows
+from nonlocal_det.synthetic.register import register_long_range
 from nonlocal_det.training.process_group import usable_cores
 
 BASE, CONTROL, NL = (f"long_range/{role}beacon_R18" for role in ("", "control_", "nl_"))
@@ -161,23 +163,19 @@ def test_jobs_are_checked():
 
 
 def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_data, monkeypatch):
-    from nonlocal_det.experiments.long_range import data as long_range
 
-    monkeypatch.setitem(long_range.VERSIONS, "beacon", 0)
+    monkeypatch.setitem(datasets.VERSIONS, "beacon", 0)
     with pytest.raises(ValueError, match="beacon/made_by.json: version 2, not 0"):
         beacon.run("1", overrides=SAME_RATE)
     assert beacon.calls() == []
 
 
 def test_data_is_drawn_when_it_is_not_there(tmp_path, monkeypatch):
-    from nonlocal_det.experiments.long_range import data as long_range
-    from nonlocal_det.synthetic.register import register_long_range
-
     monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
     register_long_range()
-    real = long_range.make_long_range
+    real = datasets.make_long_range
     few = {"num_train": 1, "num_val": 1, "num_test": 1}
-    monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
+    monkeypatch.setattr(datasets, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
     plan = make_plan("long-range", only="local", overrides=SAME_RATE)
     try:
         assert missing_data(plan) == ""  # a dry run does not ask for it

@@ -10,10 +10,12 @@ from detectron2.data import MetadataCatalog
 from long_range_scenes import recipe
 from tiny_training import run
 
+from nonlocal_det.analysis import detection_reach
 from nonlocal_det.configs import load_config
 from nonlocal_det.evaluation import accuracy_by_distance
-from nonlocal_det.experiments.long_range import data as long_range
-from nonlocal_det.experiments.long_range.data import field_of_config, reach_of_config
+from nonlocal_det.experiments import datasets
+from nonlocal_det.experiments.datasets import field_of_config, prepare_long_range
+from nonlocal_det.model_zoo.models import build_config
 from nonlocal_det.synthetic.long_range import DATA_SETS, split_name
 from nonlocal_det.synthetic.long_range.make import make_long_range
 from nonlocal_det.synthetic.register import register_long_range
@@ -36,9 +38,9 @@ def test_the_unit_is_the_field_of_the_configs_last_stage():
 
 def test_a_detection_of_the_configs_sees_less_than_one_field():
     # so an object one field away from its evidence is beyond the reach of any proposal on it
-    reach = reach_of_config("long_range/nl_beacon_R18", 24, 24).box
+    reach = detection_reach(build_config("long_range/nl_beacon_R18", device="meta"), 24, 24).box
     assert reach == 136.5  # see tests/analysis/test_reach.py
-    side = reach_of_config("long_range/nl_beacon_R18", 48, 24).box + 12
+    side = detection_reach(build_config("long_range/nl_beacon_R18", device="meta"), 48, 24).box + 12
     assert side < 211  # of a proposal of twice the object's size, the object at its end
 
 
@@ -76,10 +78,10 @@ def test_the_last_range_is_beyond_any_detections_sight(name):
     last = data.edges[-2] * field_of_config(data.config)[1].size
     if data.level == "pose":  # the figure's whole length along one side
         side = recipe(name).figure_length * 1.06
-        reach = reach_of_config(data.config, side, side).keypoint
+        reach = detection_reach(build_config(data.config, device="meta"), side, side).keypoint
         assert reach is not None
     else:
-        reach = reach_of_config(data.config, 24, 24).box
+        reach = detection_reach(build_config(data.config, device="meta"), 24, 24).box
     assert reach < last
 
 
@@ -88,24 +90,24 @@ def change(record, **values):
 
 
 def test_data_that_is_there_is_used_if_it_is_of_this_version_and_backbone(tmp_path, monkeypatch):
-    real = long_range.make_long_range
+    real = datasets.make_long_range
     few = {"num_train": 1, "num_val": 1, "num_test": 1}
-    monkeypatch.setattr(long_range, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
-    said = long_range.prepare_long_range(tmp_path, "pose_short")
+    monkeypatch.setattr(datasets, "make_long_range", lambda *a, **k: real(*a, **{**k, **few}))
+    said = prepare_long_range(tmp_path, "pose_short")
     assert said.startswith("drawn: ")
     assert "43 px" in said
     record = tmp_path / "long_range" / "pose_short" / "made_by.json"
     change(record, num_train=7, width=800)  # the user's choice
-    assert long_range.prepare_long_range(tmp_path, "pose_short") == ""
+    assert prepare_long_range(tmp_path, "pose_short") == ""
     for key, value in (("receptive_field", 211), ("version", 0), ("level", "local")):
         kept = record.read_text()
         change(record, **{key: value})
         with pytest.raises(ValueError, match=rf"{key} {value}, not .*pose_short .*--force"):
-            long_range.prepare_long_range(tmp_path, "pose_short")
+            prepare_long_range(tmp_path, "pose_short")
         record.write_text(kept)
     record.unlink()
     with pytest.raises(ValueError, match="version None"):
-        long_range.prepare_long_range(tmp_path, "pose_short")
+        prepare_long_range(tmp_path, "pose_short")
 
 
 def test_a_training_leaves_its_accuracy_by_distance(tmp_path, monkeypatch):

@@ -58,6 +58,11 @@ def find_seeds(suite: Json, comparison: Comparison, folder: Path) -> list[int]:
     ]
 
 
+def _checkpoint(folder: Path, config: str, seed: int) -> Path:
+    """Where `Plan` puts the runs."""
+    return folder / config.rsplit("/", 1)[-1] / f"seed{seed}" / CHECKPOINT
+
+
 def find_query(annotations: Path, images: Path, image_id: int = 0) -> Query:
     """Find the farthest object of an image, or of a figure the farthest joint of a limb.
 
@@ -68,8 +73,14 @@ def find_query(annotations: Path, images: Path, image_id: int = 0) -> Query:
             field from its evidence, else that with the farthest one. So no image is picked by hand.
 
     Raises:
+        FileNotFoundError: the annotations are not there.
         ValueError: no such image, or it has no object.
     """
+    if not annotations.is_file():
+        raise FileNotFoundError(
+            f"{annotations}: no such file; set DETECTRON2_DATASETS to the folder of the data, or "
+            "draw it again by tools/make_long_range.py"
+        )
     content = json.loads(annotations.read_text())
     files = {image["id"]: image["file_name"] for image in content["images"]}
     field = content["info"]["recipe"]["receptive_field"]
@@ -84,9 +95,20 @@ def find_query(annotations: Path, images: Path, image_id: int = 0) -> Query:
             f"{annotations}: no object in image {image_id}; there are the images "
             f"{min(files)} to {max(files)}"
         )
-    beyond = [query for query in queries if query.fields > 1]
-    first = min((query.image_id for query in beyond), default=0)
+    first = min((query.image_id for query in queries if query.fields > 1), default=0)
     return max((q for q in queries if first in (0, q.image_id)), key=lambda query: query.fields)
+
+
+def _farthest(item: Json) -> tuple[tuple[float, float], tuple[float, float, float, float], float]:
+    """Point, box and distance in pixels of one annotation."""
+    x, y, width, height = item["bbox"]
+    box = (x, y, x + width, y + height)
+    if "keypoint_evidence_distances" not in item:
+        return (x + width / 2, y + height / 2), box, item["evidence_distance"]
+    distances = item["keypoint_evidence_distances"]
+    joint = max(LIMB_JOINTS, key=lambda k: float(distances[k]))
+    joint_x, joint_y = item["keypoints"][3 * joint : 3 * joint + 2]
+    return (joint_x + 0.5, joint_y + 0.5), box, distances[joint]
 
 
 def draw_attention(
@@ -95,10 +117,9 @@ def draw_attention(
     seeds: Sequence[int],
     folder: Path,
     path: Path,
-    *,
-    image_id: int = 0,
-    reach: float | None = None,
-) -> Path:
+    image_id: int,
+    reach: float,
+) -> None:
     """Draw the attention of each model's last block, under each seed, at one point of an image.
 
     A model without attention, as the baseline and the control, is drawn once.
@@ -119,7 +140,8 @@ def draw_attention(
     configs = {
         role: load_config(name, suite["overrides"]) for role, name in comparison.configs.items()
     }
-    query = _query_of(next(iter(configs.values())), image_id)
+    metadata = MetadataCatalog.get(next(iter(configs.values())).DATASETS.TEST[0])
+    query = find_query(Path(metadata.json_file), Path(metadata.image_root), image_id)
     image = read_picture(query.file)
     panels = []
     for role, cfg in configs.items():
@@ -133,7 +155,24 @@ def draw_attention(
         f"{query.file.parent.name} image {query.image_id}: the evidence is {query.fields:.2f} "
         "receptive fields away"
     )
-    return draw_panels(image, query, panels, path, reach=reach, title=title)
+    draw_panels(image, query, panels, path, reach, title)
+
+
+def _attention(
+    seed: int, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query
+) -> tuple[str, AttentionMap | None]:
+    """The end of a panel's label, and the map."""
+    detector = Detector(cfg, checkpoint)
+    blocks = nonlocal_blocks(detector.model)
+    if not blocks:
+        return ": no block", None
+    name, block = list(blocks.items())[-1]
+    if isinstance(block, PerPositionBlock):
+        return ": only itself", None
+    with record_attention(detector.model) as maps:
+        (detections,) = detector([image])
+        # a joint may lie a little outside of the box that was detected around the figure
+        return f", seed {seed}", map_at(maps, name, query.point, 0, detections[:1])
 
 
 def draw_panels(
@@ -141,10 +180,9 @@ def draw_panels(
     query: Query,
     panels: Sequence[tuple[str, AttentionMap | None]],
     path: Path,
-    *,
-    reach: float | None = None,
+    reach: float,
     title: str = "",
-) -> Path:
+) -> None:
     """Draw the image, and over it the attention map of each panel on one scale of colours.
 
     Args:
@@ -174,24 +212,18 @@ def draw_panels(
             heat = _draw_weights(axis, attention, highest)
     for axis, label in zip(axes, ["the image", *(label for label, _ in panels)], strict=False):
         axis.set_title(label, fontsize=9, loc="left")
-        _mark(axis, query, reach)
+        dashed = _mark(axis, query, reach)
         axis.set(xlim=(0, width), ylim=(height, 0))
-    if reach is not None:
-        handles = axes[0].patches[-1:]
-        figure.legend(handles=handles, loc="outside lower left", fontsize=8, frameon=False)
+    figure.legend(handles=[dashed], loc="outside lower left", fontsize=8, frameon=False)
     if heat is not None:
         figure.colorbar(heat, ax=list(axes), shrink=0.6, label="weight of a key position, f / C")
     figure.savefig(path, dpi=150)
-    return path
 
 
 def _draw_weights(axis: Axes, attention: AttentionMap, highest: float) -> ScalarMappable:
     height, width = attention.placement.image_size
     if attention.placement.is_roi:
-        x0, y0, x1, y1 = attention.placement.box
-        axis.add_patch(
-            Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=HEAT(1.0), linewidth=0.8)
-        )
+        axis.add_patch(_rectangle(attention.placement.box, color=HEAT(1.0), linewidth=0.8))
     return axis.imshow(
         attention.to_image(),
         extent=(0, width, height, 0),
@@ -201,60 +233,18 @@ def _draw_weights(axis: Axes, attention: AttentionMap, highest: float) -> Scalar
     )
 
 
-def _mark(axis: Axes, query: Query, reach: float | None) -> None:
-    """Mark the query point, the object around it, and what its detection sees without a block."""
+def _mark(axis: Axes, query: Query, reach: float) -> Rectangle:
+    """Mark the query point and its object; return what its detection sees without a block."""
     x, y = query.point
-    x0, y0, x1, y1 = query.box
     axis.plot(x, y, marker="*", markersize=11, color="#F0E442", markeredgecolor="black")
-    axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color="black", linewidth=1.2))
-    if reach is not None:
-        corner, side = (x - reach, y - reach), 2 * reach
-        label = "the farthest that the object's detection sees without a block"
-        axis.add_patch(
-            Rectangle(corner, side, side, fill=False, color="0.2", linestyle="--", label=label)
-        )
+    axis.add_patch(_rectangle(query.box, color="black", linewidth=1.2))
+    label = "the farthest that the object's detection sees without a block"
+    field = (x - reach, y - reach, x + reach, y + reach)
+    dashed = _rectangle(field, color="0.2", linestyle="--", label=label)
+    axis.add_patch(dashed)
+    return dashed
 
 
-def _checkpoint(folder: Path, config: str, seed: int) -> Path:
-    """Where `Plan` puts the runs."""
-    return folder / config.rsplit("/", 1)[-1] / f"seed{seed}" / CHECKPOINT
-
-
-def _farthest(item: Json) -> tuple[tuple[float, float], tuple[float, float, float, float], float]:
-    """Point, box and distance in pixels of one annotation."""
-    x, y, width, height = item["bbox"]
-    box = (x, y, x + width, y + height)
-    if "keypoint_evidence_distances" not in item:
-        return (x + width / 2, y + height / 2), box, item["evidence_distance"]
-    distances = item["keypoint_evidence_distances"]
-    joint = max(LIMB_JOINTS, key=lambda k: float(distances[k]))
-    joint_x, joint_y = item["keypoints"][3 * joint : 3 * joint + 2]
-    return (joint_x + 0.5, joint_y + 0.5), box, distances[joint]
-
-
-def _query_of(cfg: CfgNode, image_id: int) -> Query:
-    metadata: Any = MetadataCatalog.get(cfg.DATASETS.TEST[0])
-    annotations = Path(metadata.json_file)
-    if not annotations.is_file():
-        raise FileNotFoundError(
-            f"{annotations}: no such file; set DETECTRON2_DATASETS to the folder of the data, or "
-            "draw it again by tools/make_long_range.py"
-        )
-    return find_query(annotations, Path(metadata.image_root), image_id)
-
-
-def _attention(
-    seed: int, cfg: CfgNode, checkpoint: Path, image: np.ndarray, query: Query
-) -> tuple[str, AttentionMap | None]:
-    """The end of a panel's label, and the map."""
-    detector = Detector(cfg, checkpoint)
-    blocks = nonlocal_blocks(detector.model)
-    if not blocks:
-        return ": no block", None
-    name, block = list(blocks.items())[-1]
-    if isinstance(block, PerPositionBlock):
-        return ": only itself", None
-    with record_attention(detector.model) as maps:
-        (detections,) = detector([image])
-        # a joint may lie a little outside of the box that was detected around the figure
-        return f", seed {seed}", map_at(maps, name, query.point, 0, detections[:1])
+def _rectangle(box: Sequence[float], **style: Any) -> Rectangle:
+    x0, y0, x1, y1 = box
+    return Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, **style)

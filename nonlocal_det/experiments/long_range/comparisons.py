@@ -49,17 +49,15 @@ def find_comparisons(suite: Json, only: str = "") -> list[Comparison]:
     measured = {run["config"] for run in suite["runs"]}
     roles: dict[str, dict[str, str]] = {}
     for pair in suite["pairs"]:
-        config, baseline = pair["config"], pair["baseline"]
-        name = config.rsplit("/", 1)[-1]
-        rest = name.removeprefix("nl_")
-        if rest == name or only not in name:
-            continue
-        known = {"nl_": config, "gcnet_": config.replace(name, "gcnet_" + rest)}
-        is_control = baseline.rsplit("/", 1)[-1].startswith("control_")
-        roles.setdefault(rest, known)["control_" if is_control else ""] = baseline
+        folder, _, name = pair["config"].rpartition("/")
+        if name.startswith("nl_") and only in name:
+            rest, baseline = name.removeprefix("nl_"), pair["baseline"]
+            known = {"nl_": pair["config"], "gcnet_": f"{folder}/gcnet_{rest}"}
+            is_control = baseline.rpartition("/")[2].startswith("control_")
+            roles.setdefault(rest, known)["control_" if is_control else ""] = baseline
     comparisons = [
-        Comparison(name, {role: found[role] for role in LABELS if found.get(role) in measured})
-        for name, found in roles.items()
+        Comparison(rest, {role: names[role] for role in LABELS if names.get(role) in measured})
+        for rest, names in roles.items()
     ]
     complete = [c for c in comparisons if "nl_" in c.configs and len(c.configs) > 1]
     if not complete:
@@ -83,8 +81,7 @@ def read_suite(path: Path) -> Json:
         )
     try:
         content: Json = json.loads(path.read_text())
-        pairs = list(content["pairs"])
-        runs = [run for run in content["runs"] if run.get("by_distance")]
+        pairs, runs = content["pairs"], [r for r in content["runs"] if r.get("by_distance")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not a suite's results.json ({error!r}); give that of tools/reproduce.py"
@@ -94,8 +91,7 @@ def read_suite(path: Path) -> Json:
             f'{path}: none of its {len(content["runs"])} runs has "by_distance"; give the '
             "results.json of the suite long-range, with a run that has finished"
         )
-    overrides = [str(word) for word in content.get("overrides", ())]
-    return {**content, "pairs": pairs, "runs": runs, "overrides": overrides}
+    return {"pairs": pairs, "runs": runs, "overrides": list(map(str, content.get("overrides", ())))}
 
 
 def same_data(runs: Sequence[Json]) -> Json:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nonlocal_det.analysis import detection_reach
 from nonlocal_det.experiments.run import Json
+from nonlocal_det.model_zoo.models import build_config
 from nonlocal_det.visualization import Curve, draw_accuracy
 
 from .attention import CHECKPOINT, draw_attention, find_seeds
 from .comparisons import LABELS, Comparison, find_comparisons, read_suite, same_data
-from .data import reach_of_config
 
 
 def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0) -> list[str]:
@@ -36,10 +37,23 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
     out.mkdir(parents=True, exist_ok=True)
     lines = []
     for comparison in comparisons:
-        data = same_data(list(chain(*comparison.runs(suite).values())))
+        runs = comparison.runs(suite)
+        data = same_data(list(chain(*runs.values())))
         reach = _reach(suite, comparison, data)
         path = out / f"accuracy_{comparison.name}.png"
-        _draw_accuracy(suite, comparison, data, reach, path)
+        joints = data["of"] == "limb joints"
+        draw_accuracy(
+            [_curve(role, runs_of_role) for role, runs_of_role in runs.items()],
+            path,
+            chance=data["chance"],
+            reach=reach / data["receptive_field"],
+            title=f"{comparison.name}: {data['all']['count']} {data['of']}",
+            ylabel=(
+                "on its own side, of the joints found"
+                if joints
+                else "right category, of those found"
+            ),
+        )
         lines.append(f"accuracy against distance: {path}")
         seeds = find_seeds(suite, comparison, results.parent)
         if not seeds:
@@ -49,35 +63,16 @@ def draw_long_range(results: Path, out: Path, only: str = "", image_id: int = 0)
             )
             continue
         path = out / f"looks_{comparison.name}.png"
-        draw_attention(
-            suite, comparison, seeds, results.parent, path, image_id=image_id, reach=reach
-        )
+        draw_attention(suite, comparison, seeds, results.parent, path, image_id, reach)
         lines.append(f"attention of one query, seeds {', '.join(map(str, seeds))}: {path}")
     return lines
-
-
-def _draw_accuracy(
-    suite: Json, comparison: Comparison, data: Json, reach: float, path: Path
-) -> None:
-    """Draw the finished runs of a comparison; ``reach`` in pixels."""
-    joints = data["of"] == "limb joints"
-    draw_accuracy(
-        [_curve(role, runs) for role, runs in comparison.runs(suite).items()],
-        path,
-        chance=data["chance"],
-        reach=reach / data["receptive_field"],
-        title=f"{comparison.name}: {data['all']['count']} {data['of']}",
-        ylabel=(
-            "on its own side, of the joints found" if joints else "right category, of those found"
-        ),
-    )
 
 
 def _reach(suite: Json, comparison: Comparison, data: Json) -> float:
     """Pixels that a detection sees without a block, in a region of the objects' median size."""
     config = next(iter(comparison.configs.values()))
-    width, height = data["object_size"]
-    reach = reach_of_config(config, width, height, suite["overrides"])
+    model = build_config(config, suite["overrides"], device="meta")
+    reach = detection_reach(model, *data["object_size"])
     return reach.keypoint if data["of"] == "limb joints" and reach.keypoint else reach.box
 
 
