@@ -3,7 +3,6 @@
 import pytest
 
 from nonlocal_det.configs import load_config
-from nonlocal_det.experiments.plan import make_plan, parse_grid
 from nonlocal_det.model_zoo.rows import load_rows
 from nonlocal_det.training.process_group import usable_cores
 
@@ -57,26 +56,3 @@ def test_a_rate_that_diverges_loses_and_one_that_fails_leaves_the_choice_open(be
     beacon.set_faults(ap=APS)
     assert choose(beacon) == 0
     assert f"| `{CONTROL}` | box AP | 61.00 | 61.00 | 60.00 | **0.01** |" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"suite": "quick", "choose_lr": True}, "--suite quick, which has no split"),
-        ({"choose_lr": True, "seeds": "3"}, "--seeds '3' with --choose-lr, which uses only seed"),
-        ({"lr_grid": "0.1"}, "--lr-grid '0.1' without --choose-lr"),
-        ({"choose_lr": True, "overrides": ["SOLVER.BASE_LR", "1"]}, "give the rates as --lr-grid"),
-        ({"seeds": "1,1000"}, "chosen under seed 1000"),
-        ({"schedule": "1x"}, "--suite long-range, which has a schedule of its own"),
-    ],
-)
-def test_options_that_exclude_each_other_are_refused(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        make_plan(**{"suite": "long-range", **arguments})
-
-
-def test_the_grid_is_a_list_of_rates():
-    assert parse_grid("0.04,0.01") == (0.01, 0.04)
-    for text in ("", "a", "0", "-1", "0.1,0.1", "nan", "inf"):
-        with pytest.raises(ValueError, match="--lr-grid"):
-            parse_grid(text)

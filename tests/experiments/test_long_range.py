@@ -8,7 +8,6 @@ import pytest
 from nonlocal_det.experiments import datasets
 from nonlocal_det.experiments.datasets import missing_data, prepare_data
 from nonlocal_det.experiments.plan import make_plan
-from nonlocal_det.experiments.resources import threads_per_job
 from nonlocal_det.experiments.suites import QUESTIONS, find_suite
 from nonlocal_det.experiments.zoo_rows import with_results
 from nonlocal_det.experiments.zoo_tables import fill_tables
@@ -22,24 +21,19 @@ LONG_RANGE = Path(__file__).parents[2] / "docs" / "long_range.md"
 
 
 def pairs(only: str) -> list[tuple[str, str]]:
-    short = (p.removeprefix("long_range/") for s in find_suite("long-range", only).pairs
-             for p in (s.baseline, s.config))  # fmt: skip
-    return list(zip(short, short, strict=False))
-
-
-def test_the_question_beacon_is_baseline_control_and_block():
-    assert pairs("beacon") == [
-        ("beacon_R18", "control_beacon_R18"),
-        ("beacon_R18", "nl_beacon_R18"),
-        ("control_beacon_R18", "nl_beacon_R18"),
-    ]
-    assert find_suite("long-range", "beacon").configs == (BASE, CONTROL, NL)
+    pairs = find_suite("long-range", only).pairs
+    return [tuple(n.removeprefix("long_range/") for n in (p.baseline, p.config)) for p in pairs]
 
 
 def test_every_question_has_its_arms_and_the_others_go_by_name():
     assert QUESTIONS == (
         *("beacon", "functions", "stages", "blocks", "pairs", "local", "pose", "pose-short"),
     )
+    assert pairs("beacon") == [
+        ("beacon_R18", "control_beacon_R18"),
+        ("beacon_R18", "nl_beacon_R18"),
+        ("control_beacon_R18", "nl_beacon_R18"),
+    ]
     assert {
         ("control_beacon_deep_R50_10blocks", "nl_beacon_deep_R50_10blocks"),
         ("beacon_deep_R50", "nl_beacon_deep_R50_5blocks"),
@@ -150,16 +144,6 @@ def test_runs_at_a_time_share_the_cores(beacon, capsys):
     assert (beacon.output / "threads.txt").read_text() == str(each)
     line = json.loads((beacon.folder("nl_beacon_R18", 1) / "run.json").read_text())["starts"][0]
     assert line["command"].startswith(f"OMP_NUM_THREADS={each} python ")
-
-
-def test_jobs_are_checked():
-    assert [threads_per_job(jobs, "", 8) for jobs in (None, 1, 3, 8)] == [0, 8, 2, 1]
-    with pytest.raises(ValueError, match="--jobs 9: there are 8 cores"):
-        threads_per_job(9, "", 8)
-    with pytest.raises(ValueError, match="--jobs 0"):
-        threads_per_job(0, "", 8)
-    with pytest.raises(ValueError, match="--jobs 2 with --gpus '0-1'"):
-        threads_per_job(2, "0-1", 8)
 
 
 def test_data_of_another_version_is_refused_before_anything_runs(beacon, beacon_data, monkeypatch):

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nonlocal_det.experiments.plan import make_plan, parse_seeds
+from nonlocal_det.configs import load_config
+from nonlocal_det.experiments.plan import make_plan, parse_grid, parse_seeds
 from nonlocal_det.experiments.suites import find_suite
 
 
@@ -25,22 +26,24 @@ def test_table_5_and_6_have_the_papers_models_and_differences():
     assert all(pair.paper == {} for pair in find_suite("quick").pairs)
 
 
-def test_only_keeps_a_pair_with_its_baseline():
-    assert find_suite("table5", only="R101").configs == ("mask_rcnn_R101", "nl_mask_rcnn_R101")
-    assert find_suite("table6", only="head").configs[0] == "keypoint_rcnn_R101"
-
-
-def test_only_takes_several_and_a_whole_name_means_only_that_model():
-    short = [
-        n.removeprefix("long_range/") for n in find_suite("long-range", "nl_beacon_R18").configs
-    ]
-    assert short == ["beacon_R18", "nl_beacon_R18", "control_beacon_R18"]  # and none in res2
-    whole = find_suite("long-range", "long_range/gcnet_beacon_R18,nl_beacon_R18").configs
-    assert [n.removeprefix("long_range/") for n in whole] == [*short, "gcnet_beacon_R18"]
-    beacon, local, both = (
-        set(find_suite("long-range", only).configs) for only in ("beacon", "local", "beacon,local")
-    )
-    assert both == beacon | local
+@pytest.mark.parametrize(
+    ("suite", "only", "configs"),
+    [
+        ("table5", "R101", ["mask_rcnn_R101", "nl_mask_rcnn_R101"]),
+        ("table6", "head", ["keypoint_rcnn_R101", "nl_keypoint_rcnn_R101_head"]),
+        # a whole name is only that model, and none in res2
+        ("long-range", "nl_beacon_R18", ["beacon_R18", "nl_beacon_R18", "control_beacon_R18"]),
+        (
+            "long-range",
+            "long_range/gcnet_pairs_R18,nl_beacon_R18",
+            ["beacon_R18", "nl_beacon_R18", "control_beacon_R18", "pairs_R18", "gcnet_pairs_R18"],
+        ),
+        ("long-range", "beacon", ["beacon_R18", "control_beacon_R18", "nl_beacon_R18"]),
+    ],
+)
+def test_only_keeps_names_or_a_question_with_their_baselines(suite, only, configs):
+    found = find_suite(suite, only).configs
+    assert [name.removeprefix("long_range/") for name in found] == configs
 
 
 def test_runs_go_seed_by_seed_next_to_their_baselines():
@@ -60,20 +63,20 @@ def test_runs_go_seed_by_seed_next_to_their_baselines():
 
 
 @pytest.mark.parametrize(
-    ("schedule", "iterations", "steps"),
-    [("1x", 90000, (60000, 80000)), ("3x", 270000, (210000, 250000))],  # Detectron2's
+    ("suite", "schedule", "iterations", "steps"),
+    [
+        ("table6", "1x", 90000, (60000, 80000)),  # Detectron2's
+        ("table6", "3x", 270000, (210000, 250000)),
+        ("quick", None, 400, (290, 365)),  # its own
+    ],
 )
-def test_a_schedule_changes_only_iterations_and_steps(schedule, iterations, steps):
-    cfg = make_plan("table6", schedule=schedule).configs["nl_keypoint_rcnn_R101"]
-    assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS) == (iterations, steps)
-    assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH) == (0.02, 16)
-    assert cfg.TEST.EXPECTED_RESULTS == []
-
-
-def test_quick_keeps_its_own_schedule_and_has_no_floors():
-    cfg = make_plan("quick").configs["quick/nl_mask_keypoint_rcnn_R18"]
-    assert cfg.SOLVER.MAX_ITER == 400
-    assert cfg.TEST.EXPECTED_RESULTS == []
+def test_a_schedule_changes_only_iterations_and_steps(suite, schedule, iterations, steps):
+    plan = make_plan(suite, schedule=schedule)
+    for name, cfg in plan.configs.items():
+        assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS) == (iterations, steps)
+        own = load_config(name).SOLVER
+        assert (cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH) == (own.BASE_LR, own.IMS_PER_BATCH)
+        assert cfg.TEST.EXPECTED_RESULTS == []
 
 
 def test_the_users_options_win_and_change_the_hash():
@@ -90,16 +93,33 @@ def test_the_users_options_win_and_change_the_hash():
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", (1, 2, 3)), ("1,5,7", (1, 5, 7)), ("5,", (5,)), ("0, 2", (0, 2))]
+    ("parse", "text", "values"),
+    [
+        *((parse_seeds, "3", (1, 2, 3)), (parse_seeds, "1,5,7", (1, 5, 7))),
+        *((parse_seeds, "5,", (5,)), (parse_seeds, "0, 2", (0, 2))),
+        *((parse_grid, "0.04,0.01", (0.01, 0.04)), (parse_grid, "1", (1.0,))),
+    ],
 )
-def test_seeds_are_a_count_or_a_list(text, seeds):
-    assert parse_seeds(text) == seeds
+def test_seeds_are_a_count_or_a_list_and_rates_a_list(parse, text, values):
+    assert parse(text) == values
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1,1", "a", "1,,2", "1.5", ",", "1,2147483648"])
-def test_bad_seeds_are_refused(text):
-    with pytest.raises(ValueError, match=f"--seeds {re.escape(repr(text))}; expected"):
-        parse_seeds(text)
+@pytest.mark.parametrize(
+    ("parse", "option", "text"),
+    [
+        *(
+            (parse_seeds, "--seeds", text)
+            for text in ("", "0", "-1", "1,1", "a", "1,,2", "1.5", ",", "1,2147483648")
+        ),
+        *(
+            (parse_grid, "--lr-grid", text)
+            for text in ("", "a", "0", "-1", "0.1,0.1", "nan", "inf")
+        ),
+    ],
+)
+def test_bad_seeds_and_rates_are_refused(parse, option, text):
+    with pytest.raises(ValueError, match=f"{option} {re.escape(repr(text))}; expected"):
+        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -110,22 +130,25 @@ def test_bad_seeds_are_refused(text):
         ({"suite": "table5", "only": "R50,R18"}, ["--only 'R18'", "nl_mask_rcnn_X152"]),
         ({"suite": "table5", "only": "R50,"}, ["--only ''", "nl_mask_rcnn_X152"]),
         ({"suite": "table5", "schedule": "2x"}, ["--schedule '2x'", "1x, 3x"]),
-        ({"suite": "quick", "schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),
-        ({"suite": "quick", "overrides": ["SEED", "4"]}, ["SEED cannot", "--seeds"]),
-        ({"suite": "quick", "overrides": ["MODEL.BACKBONE.NAME", "x"]}, ["its baseline differ"]),
+        ({"schedule": "1x"}, ["--suite quick", "SOLVER.MAX_ITER"]),
+        ({"overrides": ["SEED", "4"]}, ["SEED cannot", "--seeds"]),
+        ({"overrides": ["MODEL.BACKBONE.NAME", "x"]}, ["its baseline differ"]),
+        ({"overrides": ["SOLVER.MAX_ITERS", "4"]}, ["did you mean SOLVER.MAX_ITER,"]),
+        ({"overrides": ["SOLVER.MAX_ITER"]}, ["'SOLVER.MAX_ITER' has no partner"]),
+        ({"overrides": ["SOLVER.MAX_ITER", "x y"]}, ["the command line"]),
+        ({"overrides": ["SEED", "--dry-run"]}, ["--dry-run comes after"]),
+        ({"choose_lr": True}, ["--suite quick", "no split to choose"]),
+        ({"lr_grid": "0.1"}, ["--lr-grid '0.1' without --choose-lr"]),
+        ({"suite": "long-range", "schedule": "1x"}, ["--suite long-range", "schedule of its own"]),
+        ({"suite": "long-range", "seeds": "1,1000"}, ["chosen under seed 1000"]),
+        ({"suite": "long-range", "choose_lr": True, "seeds": "3"}, ["--seeds '3' with --choose"]),
         (
-            {"suite": "quick", "overrides": ["SOLVER.MAX_ITERS", "4"]},
-            ["did you mean SOLVER.MAX_ITER,"],
+            {"suite": "long-range", "choose_lr": True, "overrides": ["SOLVER.BASE_LR", "1"]},
+            ["give the rates as --lr-grid"],
         ),
-        (
-            {"suite": "quick", "overrides": ["SOLVER.MAX_ITER"]},
-            ["'SOLVER.MAX_ITER' has no partner"],
-        ),
-        ({"suite": "quick", "overrides": ["SOLVER.MAX_ITER", "x y"]}, ["the command line"]),
-        ({"suite": "quick", "overrides": ["SEED", "--dry-run"]}, ["--dry-run comes after"]),
     ],
 )
 def test_bad_requests_are_refused_before_anything_runs(arguments, words):
     with pytest.raises(ValueError) as error:
-        make_plan(**arguments)
+        make_plan(**{"suite": "quick", **arguments})
     assert all(word in str(error.value) for word in words), str(error.value)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from nonlocal_det.experiments.resources import parse_gpus
+from nonlocal_det.experiments.resources import parse_gpus, threads_per_job
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,10 @@ def test_numbers_count_what_a_scheduler_lets_us_see(monkeypatch):
 def test_bad_gpus_are_refused(text, each, available, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         parse_gpus(text, each, available)
+
+
+def test_jobs_share_the_cores():
+    assert [threads_per_job(jobs, "", 8) for jobs in (None, 1, 3, 8)] == [0, 8, 2, 1]
+    for jobs, gpus, words in ((9, "", "8 cores"), (0, "", "8 cores"), (2, "0-1", "--gpus '0-1'")):
+        with pytest.raises(ValueError, match=f"--jobs {jobs}.* {words}"):
+            threads_per_job(jobs, gpus, 8)

@@ -14,14 +14,6 @@ def test_the_interval_is_students_of_a_table():
     assert found["interval"] == pytest.approx((2 - half, 2 + half), abs=1e-3)
 
 
-def test_the_recorded_intervals_come_out_again():
-    # quick's keypoint AP, seed by seed: the differences of which zoo.json has mean and interval
-    mean, low, high = -4.111165551270619, -6.833, -1.389
-    spread = (high - low) / 2 / 4.302652729696144 * math.sqrt(3)
-    values = pd.Series([mean - spread, mean, mean + spread])
-    assert summarize(values)["interval"] == pytest.approx((low, high), abs=1e-3)
-
-
 def test_few_values_say_no_more_than_they_can():
     empty = {"count": 0, "mean": None, "std": None, "interval": None}
     assert summarize(pd.Series([], dtype=float)) == empty
