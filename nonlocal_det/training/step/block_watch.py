@@ -1,27 +1,39 @@
-"""What each non-local block adds to its map: a block that does nothing is a silent failure."""
+"""What each non-local block does in training: one that adds nothing would be a silent failure."""
 
 import logging
 from functools import partial
+from typing import TypeGuard
 
 import torch
 from detectron2.engine import HookBase
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from nonlocal_det.layers import InsertedBlock
+from nonlocal_det.layers import InsertedBlock, NonLocalBlock, PerPositionBlock
+from nonlocal_det.layers.pairwise import SOFTMAX
+from nonlocal_det.layers.precision import autocast_off
 
 logger = logging.getLogger("nonlocal_det")
 
 PATIENCE = 500
 """After so many iterations a block should have begun to learn."""
 
+QUERIES = 16
+"""So many query positions of a map are looked at."""
+
+ONE_HOT = 0.8
+"""A share of queries with a key that has over 0.9 of the weight: above it comes a warning."""
+
 
 class BlockWatch(HookBase):
-    """Log ``||w_z y|| / ||x||`` of every block when the metrics are written.
+    """Log what every block does when the metrics are written.
 
-    In the other iterations no hook is registered. With a norm in the block it is
-    ``||norm(w_z y)||``: what is added to x in any case. It has to come before the hooks that save
-    and write.
+    It is ``||w_z y|| / ||x||`` (with a norm in the block ``||norm(w_z y)||``: what is added to x in
+    any case), and of a softmax, at `QUERIES` positions of each map, the standard deviation of a
+    query's scores and the entropy of its weights: 0 where one key has all, 1 where all are equal.
+
+    In the other iterations no hook is registered. It has to come before the hooks that save and
+    write.
 
     Args:
         blocks: by their names.
@@ -32,29 +44,34 @@ class BlockWatch(HookBase):
         self.blocks = blocks
         self.period = period
         self._sums: dict[str, Tensor] = {}
+        self._softmax_sums: dict[str, Tensor] = {}
         self._handles: list[RemovableHandle] = []
         self._warned: set[str] = set()
+        self._warned_one_hot = False
 
     def before_step(self) -> None:
         """Register the hooks, if this iteration is written."""
         done = self.trainer.iter + 1
         if done % self.period == 0 or done == self.trainer.max_iter:
-            self._sums = {}
+            self._sums, self._softmax_sums = {}, {}
             self._handles = [
                 block.register_forward_hook(partial(self._add, name))
                 for name, block in self.blocks.items()
             ]
 
-    def _add(self, name: str, _: nn.Module, args: tuple[Tensor, ...], z: Tensor) -> None:
-        """Add the squares; a step may call a block several times."""
+    def _add(self, name: str, block: nn.Module, args: tuple[Tensor, ...], z: Tensor) -> None:
+        """Add the sums; a step may call a block several times."""
         x, z = args[0].detach(), z.detach()
         added, base = (
             torch.linalg.vector_norm(t, dtype=torch.float32).square() for t in (z - x, x)
         )
         self._sums[name] = self._sums.get(name, 0) + torch.stack([added, base])
+        if _has_softmax(block):
+            sums = softmax_sums(block, x)
+            self._softmax_sums[name] = self._softmax_sums.get(name, 0) + sums
 
     def after_step(self) -> None:
-        """Write the ratios and remove the hooks."""
+        """Write what was seen and remove the hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -65,15 +82,28 @@ class BlockWatch(HookBase):
             added, base = sums.sqrt().tolist()
             if base:  # a head without a region has no map
                 ratios[name] = added / base
-                self.trainer.storage.put_scalar(
-                    f"nl_response/{name}", ratios[name], smoothing_hint=False
-                )
-        self._sums = {}
+        softmax = {
+            name: [value / count for value in values]
+            for name, (*values, count) in ((n, s.tolist()) for n, s in self._softmax_sums.items())
+            if count
+        }
+        self._sums, self._softmax_sums = {}, {}
+        self._put("nl_response", ratios)
+        self._put("nl_score_spread", {name: spread for name, (spread, _, _) in softmax.items()})
+        self._put("nl_entropy", {name: entropy for name, (_, entropy, _) in softmax.items()})
         text = ", ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items())
         logger.info(f"non-local blocks, ||w_z y|| / ||x||: {text or 'no map was seen'}")
-        self._warn([name for name, ratio in ratios.items() if ratio == 0])
+        if softmax:
+            text = ", ".join(f"{n} {spread:.3g} / {e:.2f}" for n, (spread, e, _) in softmax.items())
+            logger.info(f"non-local blocks, spread of the scores / entropy of the softmax: {text}")
+        self._warn_dead([name for name, ratio in ratios.items() if ratio == 0])
+        self._warn_one_hot({n: share for n, (_, _, share) in softmax.items() if share > ONE_HOT})
 
-    def _warn(self, dead: list[str]) -> None:
+    def _put(self, group: str, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.trainer.storage.put_scalar(f"{group}/{name}", value, smoothing_hint=False)
+
+    def _warn_dead(self, dead: list[str]) -> None:
         new = [name for name in dead if name not in self._warned]
         if not new or self.trainer.iter + 1 < PATIENCE:
             return
@@ -83,3 +113,58 @@ class BlockWatch(HookBase):
             "its map: it has learnt nothing. Is the learning rate 0, is it left out of the "
             "optimizer or frozen, or was a checkpoint loaded in which both w_z and its norm are 0?"
         )
+
+    def _warn_one_hot(self, shares: dict[str, float]) -> None:
+        """Warn once, of all blocks together."""
+        if not shares or self._warned_one_hot:
+            return
+        self._warned_one_hot = True
+        scaled = all(block.scale for name, block in self.blocks.items() if name in shares)
+        logger.warning(
+            f"iteration {self.trainer.iter + 1}: the softmax is one-hot for nearly all queries ("
+            + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            + "): each receives from a single key, and theta and phi hardly learn; "
+            + ("lower SOLVER.BASE_LR" if scaled else "set MODEL.NONLOCAL.SCALE True")
+        )
+
+
+def _has_softmax(block: nn.Module) -> TypeGuard[NonLocalBlock]:
+    return (
+        isinstance(block, NonLocalBlock)
+        and not isinstance(block, PerPositionBlock)  # its keys are no positions
+        and block.pairwise in SOFTMAX
+    )
+
+
+@torch.no_grad()
+def softmax_sums(block: NonLocalBlock, x: Tensor) -> Tensor:
+    """Sum over query positions of a map x (N, C, *S) how its softmax looks at the keys.
+
+    Args:
+        block: of a softmax form.
+        x: the map that goes into it.
+
+    Returns:
+        (4): the standard deviations of the scores; the entropies, as shares of the largest
+        possible; how many queries have a weight above 0.9; and how many there are. Padding and
+        images with a single key are left out.
+    """
+    rows = block.rows(x)
+    at = torch.linspace(0, rows.theta.shape[1] - 1, QUERIES, device=x.device).long().unique()
+    theta, phi = rows.theta[:, at].float() * rows.scale, rows.phi.float()
+    mask = None if block.padding_of_batch is None else block.padding_of_batch.mask(x)
+    keys = rows.key_mask
+    real = phi.new_ones(phi.shape[:2]).bool() if keys is None else keys
+    real = real.unsqueeze(1)  # (N, Q) -> (N, 1, Q)
+    counts = real.sum(2)  # (N, 1)
+    valid = (counts > 1).expand(-1, len(at))  # (N, B)
+    if mask is not None:
+        valid = valid & mask.flatten(2)[:, 0, at]  # (N, 1, *S) -> (N, B)
+    with autocast_off(x.device):
+        scores = torch.matmul(theta, phi.transpose(1, 2))  # (N, B, Ci) @ (N, Ci, Q)
+    mean = (scores * real).sum(2, keepdim=True) / counts.unsqueeze(1)
+    spread = (((scores - mean) * real).square().sum(2) / counts).sqrt()
+    weights = scores.masked_fill(~real, float("-inf")).softmax(2)
+    entropy = torch.special.entr(weights).sum(2) / counts.clamp(min=2).log()
+    one_hot = (weights.amax(2) > 0.9).float()
+    return torch.stack([(v * valid).sum() for v in (spread, entropy, one_hot, valid.float())])

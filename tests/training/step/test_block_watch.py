@@ -1,6 +1,7 @@
 """What a block adds to its map is logged when metrics are; a block that adds nothing is named."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from tiny_training import run
 from torch import nn
 
 from nonlocal_det.layers import GlobalContextBlock, NonLocalBlock, PerPositionBlock
+from nonlocal_det.layers.padding import Padding
 from nonlocal_det.training.checks import check_blocks_learn
 from nonlocal_det.training.step import BlockWatch
 
@@ -37,8 +39,54 @@ def test_the_ratio_is_that_of_the_equation(messages):
     got = watched(BlockWatch({"res4.nl4": block}), 19, lambda: block(x))
     with torch.no_grad():
         expected = block.w_z(block.respond(x)).norm() / x.norm()
-    assert got == {"nl_response/res4.nl4": pytest.approx(float(expected), rel=1e-4)}
-    assert f"||w_z y|| / ||x||: res4.nl4 {expected:.3g}" in messages()[-1]
+    assert got["nl_response/res4.nl4"] == pytest.approx(float(expected), rel=1e-4)
+    assert f"||w_z y|| / ||x||: res4.nl4 {expected:.3g}" in messages()[-2]
+
+
+@pytest.mark.parametrize("sizes", [None, [(5, 6), (3, 4), (1, 1)]])
+@pytest.mark.parametrize("options", [{}, {"pairwise": "gaussian"}, {"subsample": "none"}])
+def test_spread_and_entropy_are_those_of_the_scores(options, sizes, messages):
+    block, x = NonLocalBlock(16, norm="", **options), torch.randn(3, 16, 5, 6)
+    if sizes:
+        block.padding_of_batch = Padding(sizes, (5, 6))
+    got = watched(BlockWatch({"nl": block}), 19, lambda: block(x))
+    theta, phi, _, keys = (None if t is None else t.detach() for t in block.project(x))
+    spreads, entropies = [], []
+    for i, queries in enumerate(theta.double()):
+        mask = torch.ones(len(phi[i])).bool() if keys is None else keys[i]
+        if mask.sum() == 1:  # an image with a single key
+            continue
+        for at in torch.linspace(0, 29, 16).long().tolist():
+            if sizes and (at // 6 >= sizes[i][0] or at % 6 >= sizes[i][1]):
+                continue
+            scores = phi[i][mask].double() @ queries[at]
+            weights = scores.softmax(0)
+            spreads.append(scores.std(correction=0))
+            entropies.append(-(weights * weights.log()).sum() / math.log(len(scores)))
+    mean = [float(torch.stack(values).mean()) for values in (spreads, entropies)]
+    assert got["nl_score_spread/nl"] == pytest.approx(mean[0], rel=1e-4)
+    assert got["nl_entropy/nl"] == pytest.approx(mean[1], rel=1e-4)
+    assert messages()[-1].endswith(f"of the softmax: nl {mean[0]:.3g} / {mean[1]:.2f}")
+
+
+def test_a_one_hot_softmax_is_warned_of_once_with_the_key(messages):
+    blocks = {"steep": NonLocalBlock(512, norm=""), "flat": NonLocalBlock(512, scale=True)}
+    x, watch = 2 * torch.randn(2, 512, 6, 6), BlockWatch(blocks)
+    for iteration in (19, 39):
+        got = watched(watch, iteration, lambda: [block(x) for block in blocks.values()])
+    assert got["nl_entropy/steep"] < 0.05 < 0.2 < got["nl_entropy/flat"]
+    (warned,) = [text for text in messages() if "one-hot" in text]
+    assert warned.startswith("iteration 20: the softmax is one-hot for nearly all queries (steep ")
+    assert "flat" not in warned
+    assert warned.endswith("set MODEL.NONLOCAL.SCALE True")
+
+
+def test_a_form_without_a_softmax_has_no_entropy():
+    blocks = {p: NonLocalBlock(16, pairwise=p) for p in ("dot_product", "concatenation")}
+    blocks |= {"control": PerPositionBlock(16), "context": GlobalContextBlock(16)}
+    x = torch.randn(2, 16, 5, 6)
+    got = watched(BlockWatch(blocks), 19, lambda: [block(x) for block in blocks.values()])
+    assert set(got) == {f"nl_response/{name}" for name in blocks}
 
 
 @pytest.mark.parametrize("kind", [NonLocalBlock, PerPositionBlock, GlobalContextBlock])
@@ -83,6 +131,10 @@ def test_a_training_writes_it_everywhere(mini_coco, tmp_path, messages):
     lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
     (last,) = [line for line in lines if "total_loss" in line]
     names = [name for name in last if name.startswith("nl_response/")]
+    for group in ("nl_score_spread", "nl_entropy"):
+        assert {name.split("/")[1] for name in last if name.startswith(group)} == {
+            name.split("/")[1] for name in names
+        }
     head = [f"nl_response/roi_heads.keypoint_head.nl{k}" for k in (2, 4, 6, 8)]
     assert "nl_response/backbone.bottom_up.res4.nl0" in names
     assert set(names) <= {"nl_response/backbone.bottom_up.res4.nl0", *head}
@@ -90,6 +142,7 @@ def test_a_training_writes_it_everywhere(mini_coco, tmp_path, messages):
     events = EventAccumulator(str(tmp_path)).Reload()
     assert names[0] in events.Tags()["scalars"]
     assert any("||w_z y|| / ||x||: backbone" in one for one in messages())
+    assert any("entropy of the softmax: backbone" in one for one in messages())
 
 
 def sgd_of(module, **options):
