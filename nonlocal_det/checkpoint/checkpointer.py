@@ -15,6 +15,7 @@ from torch import nn
 from nonlocal_det.files import remove_partial
 
 from . import folder
+from .block_form import describe_other_form
 from .errors import CheckpointError
 from .folder import BEST
 from .reading import Checkpoint, read_checkpoint
@@ -206,6 +207,11 @@ class SafeCheckpointer(DetectionCheckpointer):
             rest: dict[str, Any] = super().load(path, checkpointables)
         finally:
             self._parsed_url_during_load = None  # Detectron2's main leaves it after an error
+        if other := describe_other_form(rest.get("made_by") or {}, self.model):
+            logger.warning(
+                f"{path} was trained with another form of the non-local blocks than the model "
+                f"has; give {other} for the numbers of the training"
+            )
         return rest
 
     def _load_file(self, filename: str) -> Checkpoint:
