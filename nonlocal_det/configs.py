@@ -32,6 +32,9 @@ NOT_THE_MODEL = (
 def load_config(name: str, options: Sequence[str] = (), device: str = "") -> CfgNode:
     """Load a config: Detectron2's defaults, this project's, the file, then the options.
 
+    The keys of the video models are there if the file has the node ``MODEL.VIDEO``; a detector's
+    config has none of them.
+
     Args:
         name: a path, or the name of a packaged config as ``"nl_mask_rcnn_R50"``.
         options: KEY VALUE pairs, merged last.
@@ -53,7 +56,7 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
     add_nonlocal_config(cfg)
     cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
     path = find_config(name)
-    _merge(cfg, lambda: cfg.merge_from_file(path, allow_unsafe=False), path)
+    _merge(cfg, lambda: _merge_file(cfg, path), path)
     _merge(cfg, lambda: cfg.merge_from_list(list(options)), "the command line")
     if device:
         cfg.MODEL.DEVICE = device
@@ -63,8 +66,8 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
 def config_names() -> list[str]:
     """List the packaged configs, as ``"nl_mask_rcnn_R50"``, ``"quick/mask_keypoint_rcnn_R18"``."""
     root = _root()
-    names = (path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
-    return sorted(name for name in names if not name.startswith("Base-"))
+    paths = (path for path in root.rglob("*.yaml") if not path.name.startswith("Base-"))
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in paths)
 
 
 def find_config(name: str) -> str:
@@ -123,6 +126,13 @@ def _suggest(name: str) -> str:
     return "model_zoo.md lists the names"
 
 
+def _merge_file(cfg: CfgNode, path: str) -> None:
+    values = CfgNode.load_yaml_with_base(path, allow_unsafe=False)
+    if "VIDEO" in values.get("MODEL", {}):
+        add_video_config(cfg)
+    cfg.merge_from_file(path, allow_unsafe=False)  # also brings older versions up to date
+
+
 def _merge(cfg: CfgNode, merge: Callable[[], None], source: str) -> None:
     try:
         merge()
@@ -149,4 +159,8 @@ def config_leaves(node: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
         if isinstance(value, CfgNode):
             yield from config_leaves(value, f"{prefix}{key}.")
         else:
-            yield prefix + key, list(value) if isinstance(value, tuple) else value
+            yield prefix + key, _as_lists(value)
+
+
+def _as_lists(value: Any) -> Any:
+    return [*map(_as_lists, value)] if isinstance(value, tuple | list) else value

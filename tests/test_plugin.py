@@ -24,9 +24,10 @@ cfg.merge_from_file(model_zoo.get_config_file("quick/nl_mask_keypoint_rcnn_R18")
 cfg.MODEL.DEVICE = "cpu"
 names = [name for name, _ in build_model(cfg).named_modules() if name.split(".")[-1][:2] == "nl"]
 assert len(names) == 5, names
-assert len(model_zoo.config_names()) == EXPECTED
+configs = model_zoo.config_names()
+assert len(configs) == EXPECTED
 from nonlocal_det.model_zoo.rows import load_rows
-assert len(load_rows()) == EXPECTED
+assert len(load_rows()) == sum(not name.startswith("video/") for name in configs)
 print("plugin works")
 """
 

@@ -87,7 +87,8 @@ def cost_document(args: argparse.Namespace) -> str:
 
 
 def _document_of_all(setting: dict[str, Any], style: str) -> str:
-    costs = [detector_costs(load_config(name), name, **setting) for name in config_names()]
+    names = [name for name in config_names() if not name.startswith("video/")]
+    costs = [detector_costs(load_config(name), name, **setting) for name in names]
     variants = []
     for name, pairwise, subsample in product(VERDICT_CONFIGS, PAIRWISE, SUBSAMPLE):
         cfg = load_config(

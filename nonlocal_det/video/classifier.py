@@ -12,6 +12,8 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .resnet import VideoResNet
+
 LOSSES = ("softmax", "sigmoid")
 """One class a video (cross entropy), or any number of them (binary cross entropy per class)."""
 
@@ -62,10 +64,12 @@ class VideoClassifier(nn.Module):
         dropout: see `VideoHead`.
         loss: one of `LOSSES`.
         pixel_mean, pixel_std: per channel, in the range of 0 to 255.
+        input_format: the channel order of mean, deviation and weights, ``"RGB"`` or ``"BGR"``;
+            clips are always RGB.
         views_per_batch: views of a video that are computed at once in evaluation; 0: all of them.
 
     Raises:
-        ValueError: the loss is not among its names.
+        ValueError: the loss or the format is not among its names.
     """
 
     @configurable
@@ -79,11 +83,15 @@ class VideoClassifier(nn.Module):
         loss: str = "softmax",
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
+        input_format: str = "RGB",
         views_per_batch: int = 0,
     ) -> None:
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"MODEL.VIDEO.LOSS={loss!r}; expected one of {', '.join(LOSSES)}")
+        if input_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT={input_format!r}; expected RGB or BGR")
+        self.input_format = input_format
         self.backbone, self.in_features = backbone, in_features
         self.num_classes, self.loss, self.views_per_batch = num_classes, loss, views_per_batch
         self.head = VideoHead(backbone.output_shape()[in_features].channels, num_classes, dropout)
@@ -95,15 +103,29 @@ class VideoClassifier(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        """Translate a config to the arguments of the constructor."""
+        """Translate a config to the arguments of the constructor.
+
+        Raises:
+            ValueError: the config has no video keys, or its clips are smaller than the strides.
+        """
+        if "VIDEO" not in cfg.MODEL:
+            raise ValueError(
+                "the config has no node MODEL.VIDEO; call nonlocal_det.video.add_video_config(cfg) "
+                "right after get_cfg(), or let its file have the node"
+            )
+        backbone = build_backbone(cfg)
+        sizes = cfg.INPUT.VIDEO
+        if isinstance(backbone, VideoResNet):
+            backbone.check_size(sizes.FRAMES, sizes.CROP, min(sizes.CROP, sizes.TEST_SIZE))
         return {
-            "backbone": build_backbone(cfg),
+            "backbone": backbone,
             "in_features": cfg.MODEL.RESNETS.OUT_FEATURES[0],
             "num_classes": cfg.MODEL.VIDEO.NUM_CLASSES,
             "dropout": cfg.MODEL.VIDEO.DROPOUT,
             "loss": cfg.MODEL.VIDEO.LOSS,
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
+            "input_format": cfg.INPUT.FORMAT,
             "views_per_batch": cfg.TEST.VIEWS_PER_BATCH,
         }
 
@@ -114,8 +136,10 @@ class VideoClassifier(nn.Module):
         return device
 
     def normalise(self, clips: Tensor) -> Tensor:
-        """Move clips (N, 3, T, H, W) of any type to the device and normalise each channel."""
+        """Move RGB clips (N, 3, T, H, W) to the device, order and normalise their channels."""
         clips = clips.to(self.device, non_blocking=True)
+        if self.input_format == "BGR":
+            clips = clips.flip(1)
         return (clips - self.pixel_mean) / self.pixel_std
 
     def logits(self, clips: Tensor) -> Tensor:

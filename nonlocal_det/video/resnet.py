@@ -49,6 +49,11 @@ class Stem:
     pool1_pad: int
     pool2: tuple[int, int]
 
+    @property
+    def time_stride(self) -> int:
+        """Input frames for each time step of res3 to res5."""
+        return self.conv1_stride * self.pool1[1] * 2
+
 
 STEMS = {
     "paper_text": Stem(conv1_stride=2, pool1=(3, 2, 1), pool1_pad=1, pool2=(3, 1)),
@@ -203,6 +208,7 @@ class VideoResNet(Backbone):
         inflate: one of `INFLATE`.
         stem: a name of `STEMS`.
         norm: a name of `NORMS`.
+        width: channels of the stem and of the inner convolutions of res2; the other widths follow.
         stride_in_1x1: the spatial stride of a bottleneck is in its first convolution.
         freeze_at: freeze the stem (1), and res2 (2), res3 (3), ... ; 0 freezes nothing.
         out_features: which of ``res2``, ..., ``res5`` `forward` returns.
@@ -221,6 +227,7 @@ class VideoResNet(Backbone):
         inflate: str = "",
         stem: str = "paper_code",
         norm: str = "BN",
+        width: int = 64,
         stride_in_1x1: bool = False,
         freeze_at: int = 0,
         out_features: Sequence[str] = ("res5",),
@@ -236,22 +243,23 @@ class VideoResNet(Backbone):
             if value not in known:
                 expected = ", ".join(map(repr, known))
                 raise ValueError(f"{key}={value!r}; expected one of {expected}")
-        self.stem = VideoStem(STEMS[stem], 5 if inflate else 1, norm)
+        self._time_stride = STEMS[stem].time_stride
+        self.stem = VideoStem(STEMS[stem], 5 if inflate else 1, norm, width)
         kernel, padding = STEMS[stem].pool2
         self.pool2 = nn.MaxPool3d((kernel, 1, 1), (2, 1, 1), (padding, 0, 0))
         self._out_features = list(out_features)
         self._out_feature_channels: dict[str, int] = {}
         self._out_feature_strides: dict[str, int] = {}
-        channels, basic = 64, depth < 50
+        channels, basic = width, depth < 50
         for place, (name, count) in enumerate(zip(STAGES, BLOCKS_PER_STAGE[depth], strict=True)):
-            width = 64 * 2**place
+            inner = width * 2**place
             stage = nn.Sequential()
             for index in range(count):
                 time = 3 if inflate and reaches_over_time(name, index) else 1
                 block = ResidualBlock(
                     channels,
-                    width if basic else 4 * width,
-                    None if basic else width,
+                    inner if basic else 4 * inner,
+                    None if basic else inner,
                     stride=2 if place and not index else 1,
                     conv1_time=time if inflate == "3x1x1" else 1,
                     conv2_time=time if inflate == "3x3x3" else 1,
@@ -286,6 +294,7 @@ class VideoResNet(Backbone):
         """Compute the features of clips (N, 3, T, H, W)."""
         if x.dim() != 5 or x.shape[1] != 3:
             raise ValueError(f"clips have shape {tuple(x.shape)}; expected (N, 3, T, H, W)")
+        self.check_size(*x.shape[2:])
         outputs = {}
         x = self.stem(x)
         for name, stage in self.stages.items():
@@ -295,6 +304,24 @@ class VideoResNet(Backbone):
             if name == "res2":
                 x = self.pool2(x)
         return outputs
+
+    def check_size(self, frames: int, height: int, width: int) -> None:
+        """Refuse clips of which no position would be left.
+
+        Raises:
+            ValueError: they have fewer frames or pixels than the network's strides.
+        """
+        side = self._out_feature_strides[STAGES[-1]]
+        if frames < self._time_stride:
+            raise ValueError(
+                f"a clip of {frames} frames, and the stem subsamples time by {self._time_stride}; "
+                f"set INPUT.VIDEO.FRAMES to at least {self._time_stride}, or MODEL.VIDEO.STEM fast"
+            )
+        if min(height, width) < side:
+            raise ValueError(
+                f"frames of {width}x{height} pixels, and the network's stride is {side}; set "
+                f"INPUT.VIDEO.CROP and INPUT.VIDEO.TEST_SIZE to at least {side}"
+            )
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Return the channels and the spatial stride of each feature that `forward` returns."""
@@ -343,6 +370,7 @@ def _from_config(cfg: CfgNode) -> VideoResNet:
         inflate=video.INFLATE,
         stem=video.STEM,
         norm=resnets.NORM,
+        width=resnets.WIDTH_PER_GROUP,
         stride_in_1x1=resnets.STRIDE_IN_1X1,
         freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT,
         out_features=resnets.OUT_FEATURES,

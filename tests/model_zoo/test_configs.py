@@ -10,7 +10,7 @@ from nonlocal_det import model_zoo
 from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.model_zoo.rows import load_rows
 
-NAMES = model_zoo.config_names()
+NAMES = [name for name in model_zoo.config_names() if not name.startswith("video/")]
 RES4 = {
     "R50": "backbone.bottom_up.res4.nl4",
     "R101": "backbone.bottom_up.res4.nl21",

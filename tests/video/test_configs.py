@@ -1,0 +1,119 @@
+"""The configs of the video models: the paper's tables, by parameters, places and recipe."""
+
+import math
+
+import pytest
+import torch
+from detectron2.config import CfgNode, get_cfg
+from detectron2.modeling import build_model
+
+from nonlocal_det.configs import config_hash, config_leaves, config_names, load_config
+from nonlocal_det.detection import add_nonlocal_config
+from nonlocal_det.layers import nonlocal_blocks
+
+NAMES = [name.removeprefix("video/") for name in config_names() if name.startswith("video/")]
+KINETICS = [name for name in NAMES if not name.startswith(("charades", "quick"))]
+FIVE = {"R50": ["res3.nl1", "res3.nl3", "res4.nl1", "res4.nl3", "res4.nl5"]}
+FIVE["R101"] = ["res3.nl1", "res3.nl3", "res4.nl6", "res4.nl13", "res4.nl20"]
+TEN = {"R50": [f"res3.nl{k}" for k in range(4)] + [f"res4.nl{k}" for k in range(6)]}
+TEN["R101"] = TEN["R50"][:4] + [f"res4.nl{k}" for k in (2, 6, 10, 14, 18, 22)]
+ONE = {"res2": "res2.nl1", "res3": "res3.nl2", "res5": "res5.nl1"}
+PARAMETERS = {  # computed by hand: baseline, and with 1, 5 and 10 blocks
+    "c2d_R50": (24_327_632, 26_428_368, 31_682_000, 39_036_368),
+    "i3d_R50": (28_043_472, 30_144_208, 35_397_840, 42_752_208),
+    "c2d_R101": (43_319_760, 45_420_496, 50_674_128, 58_028_496),
+    "i3d_R101": (51_754_192, 53_854_928, 59_108_560, 66_462_928),
+}
+PARAMETERS_3X3X3 = {50: 33_433_808, 101: 63_042_768}
+
+
+def on_meta(cfg: CfgNode) -> torch.nn.Module:
+    cfg.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        return build_model(cfg)
+
+
+def blocks_of(name: str) -> list[str]:
+    if "nl_" not in name:
+        return []
+    depth = "R101" if "R101" in name else "R50"
+    for stage, place in ONE.items():
+        if name.endswith(stage):
+            return [place]
+    if name.endswith("10blocks"):
+        return TEN[depth]
+    if name.endswith(("1block", "gaussian", "dot_product", "concatenation")):
+        return ["res4.nl4" if depth == "R50" else "res4.nl21"]
+    return FIVE[depth]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("quick/")])
+def test_every_config_builds_with_the_blocks_its_name_says(name):
+    model = on_meta(load_config(f"video/{name}"))
+    assert list(nonlocal_blocks(model)) == [f"backbone.{place}" for place in blocks_of(name)]
+
+
+@pytest.mark.parametrize("name", [name for name in KINETICS if name.endswith(("2x2", "blocks"))])
+def test_parameters_are_those_counted_by_hand(name):
+    model = on_meta(load_config(f"video/{name}"))
+    column = (0, 1, None, None, None, 2, *[None] * 4, 3)[len(blocks_of(name))]
+    expected = PARAMETERS["_".join(name.removeprefix("nl_").split("_")[:2])][column]
+    assert sum(p.numel() for p in model.parameters()) == expected
+
+
+@pytest.mark.parametrize("depth", [50, 101])
+def test_a_3x3x3_inflation_has_the_parameters_counted_by_hand(depth):
+    model = on_meta(load_config("video/i3d_R101_32x2_3x3x3", ["MODEL.RESNETS.DEPTH", str(depth)]))
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS_3X3X3[depth]
+
+
+@pytest.mark.parametrize("name", KINETICS)
+def test_clips_and_recipe_are_what_the_name_says(name):
+    cfg = load_config(f"video/{name}")
+    frames, stride = next(p for p in name.split("_") if p[0].isdigit() and "x" in p).split("x")[:2]
+    assert [cfg.INPUT.VIDEO.FRAMES, cfg.INPUT.VIDEO.STRIDE] == [int(frames), int(stride)]
+    assert cfg.MODEL.VIDEO.STEM == ("fast" if name.endswith(("8x8", "32x4")) else "paper_code")
+    frozen = name.endswith(("128x1", "32x4"))
+    assert cfg.MODEL.RESNETS.NORM == ("FrozenBN" if frozen else "BN")
+    assert cfg.TEST.PRECISE_BN.ENABLED is not frozen
+    batch, rate = (16, 0.0025) if frozen else (64, 0.01)
+    assert (cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.BASE_LR) == (batch, rate)
+    assert cfg.SOLVER.NESTEROV
+    assert cfg.SOLVER.WEIGHT_DECAY_NORM == 0
+    if "nl_" in name:
+        assert cfg.MODEL.NONLOCAL.NORM == ("" if frozen else "BN")
+
+
+def test_charades_has_its_classes_and_its_larger_crop():
+    for name in NAMES:
+        if not name.startswith("charades"):
+            continue
+        cfg = load_config(f"video/{name}")
+        video, model = cfg.INPUT.VIDEO, cfg.MODEL.VIDEO
+        assert (model.NUM_CLASSES, model.LOSS, cfg.TEST.MERGE_VIEWS) == (157, "sigmoid", "max")
+        assert (video.CROP, video.TEST_SIZE, video.FRAMES) == (288, 320, 128)
+        for size, of_kinetics in ((video.MIN_SIZE_TRAIN, 256), (video.MAX_SIZE_TRAIN, 320)):
+            assert math.isclose(size, of_kinetics * 288 / 224, abs_tol=0.6)
+        assert cfg.MODEL.WEIGHTS == f"output/{name.removeprefix('charades_')}/model_final.pth"
+
+
+def test_a_dumped_config_is_loaded_again(tmp_path):
+    cfg = load_config("video/nl_i3d_R50_32x2", ["INPUT.VIDEO.FRAMES", "16"])
+    (tmp_path / "config.yaml").write_text(cfg.dump())
+    again = load_config(str(tmp_path / "config.yaml"))
+    assert dict(config_leaves(again)) == dict(config_leaves(cfg))
+    assert config_hash(again) == config_hash(cfg)
+
+
+def test_the_video_keys_are_those_of_video_files_only(tmp_path):
+    cfg = load_config("nl_mask_rcnn_R50")
+    assert "VIDEO" not in cfg.MODEL
+    assert "VIDEO" not in cfg.INPUT
+    (tmp_path / "config.yaml").write_text(cfg.dump())
+    plain = get_cfg()
+    add_nonlocal_config(plain)
+    plain.merge_from_file(str(tmp_path / "config.yaml"))
+    with pytest.raises(ValueError, match=r"the command line: there is no config key INPUT\.VIDEO"):
+        load_config("nl_mask_rcnn_R50", ["INPUT.VIDEO.FRAMES", "8"])
+    with pytest.raises(ValueError, match=r"did you mean INPUT\.VIDEO\.STRIDE"):
+        load_config("video/c2d_R50_32x2", ["INPUT.VIDEO.STRIDES", "8"])
