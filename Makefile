@@ -5,10 +5,13 @@ BIN := .venv/bin
 JOBS ?= 2
 READY := .venv/.ready
 
-.PHONY: quickstart figures test check format zoo bench
+.PHONY: quickstart quickstart-video figures test check format zoo bench
 
 quickstart: $(READY)
 	$(BIN)/python tools/quickstart.py $(ARGS)
+
+quickstart-video: $(READY)
+	$(BIN)/python tools/quickstart_video.py $(ARGS)
 
 figures: $(READY)
 	$(BIN)/python tools/draw_figures.py $(ARGS)

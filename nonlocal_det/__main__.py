@@ -23,6 +23,7 @@ VERBS = {
     "draw-long-range": ("cli.draw_long_range", "figures of a long-range suite"),
     "replay": ("cli.replay", "run a saved training step again, one that went wrong"),
     "quickstart": ("cli.quickstart", "draw data, train a small model, evaluate, draw pictures"),
+    "quickstart-video": ("cli.quickstart_video", "the same with a network for video files"),
     "make-mini-coco": ("cli.make_mini_coco", "draw the mini data set in COCO's layout"),
     "make-long-range": ("cli.make_long_range", "draw a long-range data set"),
     "draw-figures": ("cli.draw_figures", "draw the README's figure"),

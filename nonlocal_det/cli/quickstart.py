@@ -54,23 +54,45 @@ def quickstart(options: list[str] | None = None) -> dict[str, Any]:
     Returns:
         The metrics of each task, and under ``"paths"`` the pictures.
     """
-    options = options or []
-    make_mini_coco(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
-    args = build_argument_parser().parse_args(["--config-file", CONFIG, *options])
-    floors = expected_results(load_config(CONFIG, args.opts))
+    make_mini_coco(datasets_folder())
+    cfg, results = train_and_evaluate(CONFIG, options or [])
+    paths = draw(cfg)
+    for task, title in TASKS.items():
+        if task in results:
+            print(table(title, results[task]))
+    show_paths(paths)
+    return {**results, "paths": paths}
+
+
+def datasets_folder() -> Path:
+    """Return the folder of all data sets, Detectron2's."""
+    return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
+
+
+def train_and_evaluate(config: str, options: Sequence[str]) -> tuple[CfgNode, dict[str, Any]]:
+    """Train as the command does, evaluate, and print how long it took.
+
+    Args:
+        config: the name of a packaged config.
+        options: KEY VALUE pairs that override it.
+
+    Returns:
+        The run's config, and the metrics of each task.
+    """
+    args = build_argument_parser().parse_args(["--config-file", config, *options])
+    floors = expected_results(load_config(config, args.opts))
     args.opts = [*args.opts, "TEST.EXPECTED_RESULTS", str(floors)]
     start = time.perf_counter()
     results = run(args)
     minutes = (time.perf_counter() - start) / 60
-    cfg = config_from_arguments(args)
-    paths = draw(cfg)
     print(f"\ntraining and evaluation took {minutes:.1f} minutes\n")
-    for task, title in TASKS.items():
-        if task in results:
-            print(table(title, results[task]))
+    return config_from_arguments(args), results
+
+
+def show_paths(paths: dict[str, Path]) -> None:
+    """Print what each picture shows, and where it is."""
     for what, path in paths.items():
         print(f"{what}: {path}")
-    return {**results, "paths": paths}
 
 
 def expected_results(cfg: CfgNode) -> list[list[Any]]:
@@ -81,11 +103,14 @@ def expected_results(cfg: CfgNode) -> list[list[Any]]:
 
 def table(title: str, metrics: dict[str, float]) -> str:
     """Format a task's metrics as a small table; AR and per-category rows are in the log."""
-    names = [name for name in metrics if name.startswith("AP") and "-" not in name]
-    head = " | ".join(f"{name:>5}" for name in names)
+    names = [name for name in metrics if not name.startswith("AR") and "-" not in name]
     # nan: no such object in the data, as large ones (over 96 x 96 pixels) in small images
-    values = ("-" if math.isnan(metrics[name]) else f"{metrics[name]:.1f}" for name in names)
-    line = " | ".join(f"{value:>5}" for value in values)
+    values = ["-" if math.isnan(metrics[name]) else f"{metrics[name]:.1f}" for name in names]
+    widths = [max(5, len(name)) for name in names]
+    head, line = (
+        " | ".join(f"{word:>{width}}" for word, width in zip(words, widths, strict=True))
+        for words in (names, values)
+    )
     return f"{title:>8} | {head}\n{'':8} | {line}\n"
 
 

@@ -76,6 +76,21 @@ def make_moving_clips(
     return make_folder(Path(out) / "moving_clips", recipe, write, "make_moving_clips", force)
 
 
+def clip_records(folder: Path) -> list[dict[str, Any]]:
+    """List the drawn files of a split, as a video data set's records; class k is `CLASSES` [k].
+
+    Raises:
+        FileNotFoundError: the folder is not there; says how to draw it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no {folder}; `make quickstart-video` draws it")
+    return [
+        {"file_name": str(path), "video_id": path.stem, "label": label}
+        for label, name in enumerate(CLASSES)
+        for path in sorted((folder / name).iterdir())
+    ]
+
+
 def draw_moving_clip(name: str, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Draw the frames (H, W, 3) of a clip, uint8 RGB.
 

@@ -1,7 +1,10 @@
 """Register the drawn data sets as Detectron2 registers its own: by name, without a file."""
 
 import os
+from functools import partial
+from pathlib import Path
 
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 from detectron2.data.datasets.builtin_meta import (
     COCO_PERSON_KEYPOINT_FLIP_MAP,
@@ -10,10 +13,13 @@ from detectron2.data.datasets.builtin_meta import (
 )
 
 from nonlocal_det.data.coco_data import forget
+from nonlocal_det.video.datasets import check_video_data
+from nonlocal_det.video.mapper import VideoMapper
 
 from .long_range.recipe import CATEGORIES, SPLITS
 from .long_range.sets import DATA_SETS
 from .mini_coco import CATEGORY_IDS
+from .moving_clips import CLASSES, clip_records
 
 KEYPOINT_METADATA = {
     "keypoint_names": COCO_PERSON_KEYPOINT_NAMES,
@@ -74,6 +80,26 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
             forget(name)
             json_file = os.path.join(folder, "annotations", f"{split}.json")
             register_coco_instances(name, metadata, json_file, os.path.join(folder, split))
+
+
+def register_moving_clips(root: str | os.PathLike[str] | None = None) -> None:
+    """Register ``moving_clips_{train,val}``, whose files may be made later (`make_moving_clips`).
+
+    Args:
+        root: the folder that holds ``moving_clips/``; see `register_mini_coco`.
+    """
+    for split in ("train", "val"):
+        name = f"moving_clips_{split}"
+        forget(name)
+        DatasetCatalog.register(
+            name, partial(clip_records, Path(_folder(root, "moving_clips")) / split)
+        )
+        MetadataCatalog.get(name).set(
+            evaluator_type="video",
+            build_mapper=VideoMapper,
+            check_data=check_video_data,
+            thing_classes=list(CLASSES),
+        )
 
 
 def _folder(root: str | os.PathLike[str] | None, name: str) -> str:

@@ -11,6 +11,7 @@ from .attention_figures import (
 )
 from .attention_maps import PLACES, STATISTICS, AttentionMap, describe_map, query_independence
 from .attention_recorder import AttentionMaps, record_attention
+from .clip_figures import draw_clip_attention, draw_clips
 from .curves import Curve, draw_accuracy, draw_losses, read_metrics
 from .detection_figures import draw_instances, draw_predictions, draw_training_images
 from .figure import new_figure
@@ -29,6 +30,8 @@ __all__ = [
     "describe_map",
     "draw_accuracy",
     "draw_attention",
+    "draw_clip_attention",
+    "draw_clips",
     "draw_instances",
     "draw_losses",
     "draw_predictions",

@@ -1,11 +1,16 @@
-"""The network against Table 1 and numbers computed by hand."""
+"""The network against Table 1, the 2D network, and what time means to it."""
 
 import pytest
 import torch
+from detectron2.modeling.backbone.resnet import BasicStem, ResNet
+from torch import nn
 
-from nonlocal_det.video.resnet import VideoResNet
+from nonlocal_det.layers import BlockOptions, insert_blocks, nonlocal_blocks
+from nonlocal_det.video import VideoResNet, inflate_weight
+from nonlocal_det.video.resnet import STEMS
 
 FEATURES = ("res2", "res3", "res4", "res5")
+INFLATE = ["", "3x1x1", "3x3x3"]
 
 
 def shapes(frames, side=224, **options):
@@ -16,37 +21,151 @@ def shapes(frames, side=224, **options):
         ]
 
 
-@pytest.mark.parametrize("inflate", ["", "3x1x1", "3x3x3"])
 @pytest.mark.parametrize(
-    ("stem", "frames", "res2", "time"),
+    ("stem", "inflate", "frames", "res2", "time"),
     [
-        ("paper_text", 32, (8, 56, 56), 4),  # Table 1
-        ("paper_code", 32, (8, 55, 55), 4),
-        ("paper_code", 128, (32, 55, 55), 16),
-        ("fast", 8, (8, 55, 55), 4),
-        ("fast", 32, (32, 55, 55), 16),
-        ("slowfast", 8, (8, 56, 56), 4),
-        ("mmaction2", 32, (8, 56, 56), 4),
+        ("paper_text", "", 32, (8, 56, 56), 4),  # Table 1
+        ("paper_text", "3x3x3", 32, (8, 56, 56), 4),
+        ("paper_code", "3x1x1", 32, (8, 55, 55), 4),
+        ("paper_code", "", 128, (32, 55, 55), 16),
+        ("fast", "3x1x1", 8, (8, 55, 55), 4),
+        ("fast", "", 32, (32, 55, 55), 16),
+        ("slowfast", "", 8, (8, 56, 56), 4),
+        ("mmaction2", "", 32, (8, 56, 56), 4),
     ],
 )
-def test_maps_have_the_sizes_of_table_1(inflate, stem, frames, res2, time):
+def test_maps_have_the_sizes_of_table_1(stem, inflate, frames, res2, time):
     expected = [(256, *res2), (512, time, 28, 28), (1024, time, 14, 14), (2048, time, 7, 7)]
     assert shapes(frames, stem=stem, inflate=inflate) == expected
 
 
+@pytest.mark.parametrize(("depth", "channels"), [(18, 512), (34, 512), (101, 2048), (152, 2048)])
+def test_other_depths_have_their_blocks(depth, channels):
+    with torch.device("meta"):
+        net = VideoResNet(depth, inflate="3x1x1")
+        last = net(torch.empty(1, 3, 16, 64, 64))["res5"]
+    assert last.shape[1] == channels == net.output_shape()["res5"].channels
+    layers = 2 if depth < 50 else 3  # convolutions of a residual block
+    assert 2 + layers * sum(map(len, net.stages.values())) == depth
+
+
+def lively(net: nn.Module) -> nn.Module:
+    """Give norms and blocks something to do, with activations that stay of one size."""
+    generator = torch.Generator().manual_seed(1)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            for value in (module.weight, module.running_var):
+                value.data.uniform_(0.8, 1.2, generator=generator)
+            for value in (module.bias, module.running_mean):
+                value.data.uniform_(-0.1, 0.1, generator=generator)
+    return net.eval()
+
+
+def small(**options) -> nn.Module:
+    torch.manual_seed(0)
+    return lively(VideoResNet(50, width=8, stem="slowfast", **options))
+
+
+def with_blocks(net: nn.Module) -> nn.Module:
+    insert_blocks(net.stages, [[], [1, 3], [1, 3, 5], []], BlockOptions(), ndim=3)
+    return lively(net)
+
+
+@pytest.mark.parametrize("inflate", INFLATE)
+def test_a_still_clip_gives_what_the_2d_network_gives(inflate):
+    """Of a C2D at all time steps, of an I3D in the middle: the ends see the padding over time."""
+    stages = ResNet.make_default_stages(18, norm="BN")
+    flat = lively(ResNet(BasicStem(norm="BN"), stages, out_features=["res5"]))
+    net = VideoResNet(18, stem="slowfast", inflate=inflate).eval()
+    target = net.state_dict()
+    net.load_state_dict(
+        {
+            name: inflate_weight(value, target[name].shape) if value.dim() == 4 else value
+            for name, value in flat.state_dict().items()
+        }
+    )
+    image = torch.randn(1, 3, 64, 64)
+    frames = 32 if inflate else 4  # an I3D's output reaches over 11 frames to each side
+    with torch.no_grad():
+        expected = flat(image)["res5"]
+        features = net(image.unsqueeze(2).expand(-1, -1, frames, -1, -1))["res5"]
+    assert features.shape[2] == frames // 2
+    errors = (features - expected.unsqueeze(2)).abs().amax(dim=(0, 1, 3, 4)) / expected.max()
+    assert errors[6:10].max() < 1e-5 if inflate else errors.max() < 1e-5
+    if inflate:
+        assert errors[0] > 1e-3
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_stem_gives_each_time_step_of_a_still_c2d_the_same(stem):
+    torch.manual_seed(0)
+    net = lively(VideoResNet(18, width=8, stem=stem))
+    clip = torch.randn(1, 3, 1, 64, 64).expand(-1, -1, 16, -1, -1)
+    with torch.no_grad():
+        first, *others = net(clip)["res5"].unbind(2)
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("inflate", INFLATE)
+def test_only_an_i3d_can_tell_a_clip_from_its_reverse(inflate, blocks):
+    net = small(inflate=inflate)
+    if blocks:
+        with_blocks(net)
+    clip = torch.randn(1, 3, 8, 64, 64)
+    with torch.no_grad():
+        forward, backward = (
+            net(x)["res5"].mean(dim=(2, 3, 4)) for x in (clip, clip.flip(2))
+        )
+        still = net(clip[:, :, :1].expand_as(clip))["res5"].mean(dim=(2, 3, 4))
+    difference = (forward - backward).abs().max() / (forward - still).abs().max()
+    assert difference < 1e-4 if not inflate else difference > 1e-2
+
+
+@pytest.mark.parametrize("norm", ["", "BN"])
+@pytest.mark.parametrize("over", ["spacetime"])
+@pytest.mark.parametrize("inflate", ["", "3x1x1"])
+def test_twins_are_identical_at_the_start(inflate, over, norm):
+    net, twin = small(inflate=inflate), small(inflate=inflate)
+    insert_blocks(twin.stages, [[0], [1, 3], [1, 3, 5], [-2]], BlockOptions(norm=norm), ndim=3)
+    assert len(nonlocal_blocks(twin)) == 7
+    clip = torch.randn(2, 3, 6, 32, 40)
+    for mode in (net.train, net.eval):
+        mode()
+        twin.train(net.training)
+        with torch.no_grad():
+            assert torch.equal(net(clip)["res5"], twin(clip)["res5"])
+
+
 @pytest.mark.parametrize(
-    ("depth", "inflate", "millions"),
+    ("stem", "shape", "message"),
     [
-        (50, "", 24_327_632),
-        (50, "3x1x1", 28_043_472),
-        (50, "3x3x3", 33_433_808),
-        (101, "", 43_319_760),
-        (101, "3x1x1", 51_754_192),
-        (101, "3x3x3", 63_042_768),
+        ("paper_code", (4, 64, 64), "a clip of 4 frames, .* by 8; set INPUT.VIDEO.FRAMES to at l"),
+        ("fast", (1, 64, 64), "a clip of 1 frames, .* by 2"),
+        ("fast", (8, 64, 16), "frames of 16x64 pixels, .* stride is 32; set INPUT.VIDEO.CROP"),
     ],
 )
-def test_parameters_are_those_counted_by_hand(depth, inflate, millions):
-    with torch.device("meta"):
-        net = VideoResNet(depth, inflate=inflate)
-    classifier = 2048 * 400 + 400
-    assert sum(p.numel() for p in net.parameters()) + classifier == millions
+def test_clips_below_the_strides_are_refused(stem, shape, message):
+    with pytest.raises(ValueError, match=message):
+        VideoResNet(18, width=8, stem=stem)(torch.zeros(1, 3, *shape))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"inflate": "3x3x1"}, "MODEL.VIDEO.INFLATE='3x3x1'; expected one of '', '3x1x1', '3x3x3'"),
+        ({"stem": "slow"}, "MODEL.VIDEO.STEM='slow'; expected one of 'paper_text', 'paper_code'"),
+        ({"norm": "LN"}, "MODEL.RESNETS.NORM='LN'; expected one of 'BN', 'SyncBN'"),
+        ({"depth": 26}, "MODEL.RESNETS.DEPTH=26; expected one of 18, 34, 50, 101, 152"),
+        ({"out_features": ["res6"]}, "MODEL.RESNETS.OUT_FEATURES='res6'; expected one of 'res2'"),
+    ],
+)
+def test_an_unknown_architecture_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        VideoResNet(**options)
+
+
+def test_clips_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"clips have shape \(2, 3, 64, 64\); expected \(N, 3"):
+        VideoResNet(18, width=8)(torch.zeros(2, 3, 64, 64))

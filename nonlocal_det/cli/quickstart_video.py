@@ -1,0 +1,125 @@
+"""Draw clips, train a small non-local I3D from the video files, evaluate, write pictures."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.modeling import build_model
+from torch import Tensor, nn
+
+from nonlocal_det.checkpoint import load_weights
+from nonlocal_det.layers import InsertedBlock, nonlocal_blocks
+from nonlocal_det.synthetic.moving_clips import make_moving_clips
+from nonlocal_det.video.mapper import VideoMapper
+from nonlocal_det.visualization import draw_clip_attention, draw_clips, draw_losses, read_metrics
+
+from .errors import one_line_errors
+from .quickstart import datasets_folder, show_paths, table, train_and_evaluate
+
+CONFIG = "video/quick/nl_i3d_R18"
+SHOWN = 16
+"""Validation clips on the contact sheet."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run the quickstart."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
+    with one_line_errors():
+        quickstart(parser.parse_args(argv).opts)
+
+
+def quickstart(options: list[str] | None = None) -> dict[str, Any]:
+    """Draw 400 clips, train the small non-local I3D, evaluate 3 clips of each video, draw.
+
+    The floors of ``TEST.EXPECTED_RESULTS`` in the config end the process with status 1 if the
+    trained model does not reach them.
+
+    Args:
+        options: KEY VALUE pairs that override the config.
+
+    Returns:
+        The metrics, and under ``"paths"`` the pictures.
+    """
+    make_moving_clips(datasets_folder())
+    cfg, results = train_and_evaluate(CONFIG, options or [])
+    paths = draw(cfg)
+    print(table("video", results["video"]))
+    show_paths(paths)
+    return {**results, "paths": paths}
+
+
+def draw(cfg: CfgNode) -> dict[str, Path]:
+    """Draw the quickstart's pictures, from the last checkpoint of a finished run."""
+    out, name = Path(cfg.OUTPUT_DIR), cfg.DATASETS.TEST[0]
+    model = build_model(cfg).eval()
+    load_weights(model, out / "model_final.pth")
+    records, mapper = DatasetCatalog.get(name), VideoMapper(cfg, is_train=False)
+    classes = MetadataCatalog.get(name).thing_classes
+    shown = [mapper(record) for record in records[:: max(1, len(records) // SHOWN)][:SHOWN]]
+    clips = []
+    for sample in shown:
+        with torch.no_grad():
+            guess = int(model([sample])[0]["scores"].mean(0).argmax())
+        truth = sample["label"]
+        said = classes[guess] if guess == truth else f"{classes[guess]}, but it is {classes[truth]}"
+        clips.append((_frames(sample["video"][0]), said, guess == truth))
+    paths = {
+        "predictions": draw_clips(clips, out / "predictions.png"),
+        "losses": draw_losses(read_metrics(out / "metrics.json"), out / "losses.png"),
+    }
+    blocks = nonlocal_blocks(model)
+    if blocks:
+        block_name, block = next(iter(blocks.items()))
+        sample = next((s for s, clip in zip(shown, clips, strict=True) if clip[2]), shown[0])
+        paths["attention"] = _draw_attention(
+            model, block, sample["video"][:1], out / "attention.png", block_name
+        )
+    return paths
+
+
+def _frames(clip: Tensor) -> np.ndarray:
+    """Turn a clip (3, T, H, W) into frames (T, H, W, 3)."""
+    return clip.permute(1, 2, 3, 0).numpy()
+
+
+def _draw_attention(
+    model: nn.Module, block: InsertedBlock, clip: Tensor, path: Path, name: str
+) -> Path:
+    """Draw where a block attends from the place that moves, in the middle of the clip."""
+    maps: list[Tensor] = []
+    handle = block.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
+    with torch.no_grad():
+        model([{"video": clip}])
+    handle.remove()
+    (x,) = maps
+    frames = _frames(clip[0])
+    time = x.shape[2] // 2
+    y, x_ = moving_place(frames, (time + 0.5) / x.shape[2])
+    query = (time, int(y * x.shape[3]), int(x_ * x.shape[4]))
+    with torch.no_grad():
+        weights = block.attention(x, query)[0]  # (T', Kh, Kw)
+    title = f"{name.removeprefix('backbone.')}: from the dot, with each time step's share"
+    return draw_clip_attention(frames, weights.abs().numpy(), (time, y, x_), path, title)
+
+
+def moving_place(frames: np.ndarray, time: float) -> tuple[float, float]:
+    """Find what moves in a clip: where a frame differs most from the median of all frames.
+
+    Args:
+        frames: RGB (T, H, W, 3).
+        time: of the frame, as a share of the clip.
+
+    Returns:
+        y and x, as shares of height and width: the mean of the places that differ.
+    """
+    still = np.median(frames, axis=0)
+    change = np.abs(frames[int(time * len(frames))] - still).sum(-1)  # (H, W)
+    rows, columns = np.nonzero(change >= change.max() / 2)
+    height, width = change.shape
+    return float((np.median(rows) + 0.5) / height), float((np.median(columns) + 0.5) / width)
