@@ -115,9 +115,7 @@ def test_only_an_i3d_can_tell_a_clip_from_its_reverse(inflate, blocks):
         with_blocks(net)
     clip = torch.randn(1, 3, 8, 64, 64)
     with torch.no_grad():
-        forward, backward = (
-            net(x)["res5"].mean(dim=(2, 3, 4)) for x in (clip, clip.flip(2))
-        )
+        forward, backward = (net(x)["res5"].mean(dim=(2, 3, 4)) for x in (clip, clip.flip(2)))
         still = net(clip[:, :, :1].expand_as(clip))["res5"].mean(dim=(2, 3, 4))
     difference = (forward - backward).abs().max() / (forward - still).abs().max()
     assert difference < 1e-4 if not inflate else difference > 1e-2
