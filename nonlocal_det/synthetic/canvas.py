@@ -7,8 +7,6 @@ import numpy as np
 
 from nonlocal_det.data.opencv import import_cv2
 
-cv2 = import_cv2()
-
 SUBPIXEL_BITS = 4
 SHAPE_CORNERS = {"circle": 32, "square": 4, "triangle": 3, "star": 10}
 # Shapes are cold, people wear warm colours (person.py), the background is nearly grey. All BGR.
@@ -73,7 +71,6 @@ class Canvas:
     """
 
     def __init__(self, image: np.ndarray) -> None:
-        """Start from a background picture (H, W, 3)."""
         self.image = image
         self.owner: np.ndarray = np.full(image.shape[:2], -1, np.int32)
         self.part: np.ndarray = np.zeros(image.shape[:2], np.int32)
@@ -83,16 +80,21 @@ class Canvas:
         mask = np.zeros(self.owner.shape, np.uint8)
         # OpenCV counts from the centre of the first pixel, hence the half.
         points = np.round((polygon - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32)
-        cv2.fillPoly(mask, [points], 1, shift=SUBPIXEL_BITS)
+        import_cv2().fillPoly(mask, [points], 1, shift=SUBPIXEL_BITS)
         inside = mask > 0
         self.image[inside] = np.clip(color, 0, 255)
         self.owner[inside] = owner
         self.part[inside] = part
 
+    def fill_hull(self, points: np.ndarray, color: np.ndarray, owner: int, part: BodyPart) -> None:
+        """Fill the convex hull of points (n, 2)."""
+        hull = import_cv2().convexHull(points.astype(np.float32))[:, 0]
+        self.fill(hull, color, owner, part)
+
     def with_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Return the picture, blurred a little and with noise, (H, W, 3) uint8."""
         noise = rng.normal(0, 6, self.image.shape)
-        blurred = cv2.GaussianBlur(self.image, (3, 3), 0.5)
+        blurred = import_cv2().GaussianBlur(self.image, (3, 3), 0.5)
         noisy: np.ndarray = np.clip(blurred + noise, 0, 255).astype(np.uint8)
         return noisy
 
@@ -123,6 +125,7 @@ def draw_background(
 
     It is grey up to ``tint`` levels in each channel.
     """
+    cv2 = import_cv2()
     image = np.full((height, width, 3), rng.uniform(70, 180)) + rng.uniform(-tint, tint, 3)
     for cells, strength in ((4, 22), (16, 12)):
         coarse = rng.normal(0, strength, (cells, cells, 1)).astype(np.float32)

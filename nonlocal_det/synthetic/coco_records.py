@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_util
 
 from nonlocal_det.data.opencv import import_cv2
 
-if TYPE_CHECKING:  # a scene is drawn, so its module needs OpenCV; these records do not
-    from .canvas import Scene, SceneObject
+from .canvas import Scene, SceneObject
 
 # COCO's, counted from 1.
 SKELETON = (
@@ -22,7 +21,7 @@ Records = list[dict[str, Any]]
 
 
 def write_images(
-    folder: Path, scenes: Iterable["Scene"], category_ids: dict[str, int], receptive_field: int = 1
+    folder: Path, scenes: Iterable[Scene], category_ids: dict[str, int], receptive_field: int = 1
 ) -> tuple[Records, Records]:
     """Write the images of a split, and return COCO's records of them and of their objects.
 
@@ -49,7 +48,7 @@ def write_images(
     return images, annotations
 
 
-def annotation_record(item: "SceneObject", receptive_field: int = 1) -> dict[str, Any]:
+def annotation_record(item: SceneObject, receptive_field: int = 1) -> dict[str, Any]:
     """Describe one object as COCO does, without ids, in plain Python numbers.
 
     Beyond COCO, where the object has evidence: ``evidence_distance`` in pixels,

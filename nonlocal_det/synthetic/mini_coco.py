@@ -8,6 +8,7 @@ from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_NAMES
 
 from .coco_records import LICENSES, SKELETON, write_images
 from .dataset_folder import make_folder, write_json
+from .scene import draw_scene
 
 # Raise it whenever the same parameters give other bytes: older data is then refused, not mixed in.
 VERSION = 1
@@ -61,8 +62,6 @@ def make_mini_coco(
 
 def _write_split(root: Path, split: str, count: int, size: int, seed: tuple[int, int]) -> None:
     """Draw one split: its images and both of its json files."""
-    from .scene import draw_scene  # draws, so it needs OpenCV
-
     scenes = (
         draw_scene(np.random.default_rng([*seed, index]), size, _kind(index))
         for index in range(count)

@@ -2,12 +2,8 @@
 
 import numpy as np
 
-from nonlocal_det.data.opencv import import_cv2
-
 from .canvas import BodyPart, Canvas
 from .pose import HEAD_RADII, JOINT, Pose
-
-cv2 = import_cv2()
 
 SKINS = ((170, 200, 240), (120, 160, 220), (70, 110, 170), (50, 75, 115))
 CLOTHES = ((40, 40, 200), (30, 120, 235), (40, 200, 240), (120, 100, 230), (35, 50, 110))
@@ -24,7 +20,6 @@ class PersonPainter:
     """
 
     def __init__(self, canvas: Canvas, rng: np.random.Generator, pose: Pose, owner: int) -> None:
-        """Choose the clothes; nothing is drawn yet."""
         self.canvas, self.pose, self.owner = canvas, pose, owner
         self.skin = np.array(SKINS[rng.integers(len(SKINS))])
         shirt, trousers = rng.choice(len(CLOTHES), 2, replace=False)
@@ -37,9 +32,8 @@ class PersonPainter:
 
     def draw(self) -> None:
         """Draw the whole person."""
-        for side in self.sides:
-            if self.arm_behind[side]:
-                self._arm(side)
+        for side in filter(self.arm_behind.get, self.sides):
+            self._arm(side)
         for side in self.sides:
             self._leg(side)
         self._torso()
@@ -60,8 +54,7 @@ class PersonPainter:
     ) -> None:
         """Fill the hull of two discs; radii in body units."""
         discs = [self._ellipse(end, (r, r)) for end, r in zip(ends, radii, strict=True)]
-        hull = cv2.convexHull(np.concatenate(discs).astype(np.float32))[:, 0]
-        self.canvas.fill(hull, color, self.owner, part)
+        self.canvas.fill_hull(np.concatenate(discs), color, self.owner, part)
 
     def _ellipse(
         self, centre: np.ndarray, radii: tuple[float, float], start: float = 0, stop: float = 1
@@ -101,9 +94,8 @@ class PersonPainter:
         neck = (self._joint("left_shoulder") + self._joint("right_shoulder")) / 2
         self._capsule((neck, self.pose.head), (0.045, 0.045), self.skin * 0.85, BodyPart.TORSO)
         corners = [self._joint(f"{side}_{j}") for side in self.sides for j in ("shoulder", "hip")]
-        discs = [self._ellipse(corner, (0.04, 0.04)) for corner in corners]
-        hull = cv2.convexHull(np.concatenate(discs).astype(np.float32))[:, 0]
-        self.canvas.fill(hull, self.shirt, self.owner, BodyPart.TORSO)
+        discs = np.concatenate([self._ellipse(corner, (0.04, 0.04)) for corner in corners])
+        self.canvas.fill_hull(discs, self.shirt, self.owner, BodyPart.TORSO)
 
     def _head(self) -> None:
         # The head turns towards one ear, which goes behind it; the other comes to the front.
@@ -141,11 +133,9 @@ def visible_keypoints(canvas: Canvas, pose: Pose, owner: int) -> np.ndarray:
     return result
 
 
-def _carriers(joint: str) -> tuple[BodyPart, ...]:
+def _carriers(joint: str) -> set[BodyPart]:
     """The parts on which a joint is seen, e.g. an elbow on both halves of its own arm."""
-    if joint == "nose" or joint.endswith("eye"):
-        return (BodyPart.HEAD,)
-    side, name = joint.upper().split("_")
+    side, _, name = joint.upper().partition("_")
     own = {
         "EAR": ("EAR",),
         "SHOULDER": ("UPPER_ARM",),
@@ -154,6 +144,8 @@ def _carriers(joint: str) -> tuple[BodyPart, ...]:
         "HIP": ("THIGH",),
         "KNEE": ("THIGH", "SHIN"),
         "ANKLE": ("SHIN",),
-    }[name]
-    shared = (BodyPart.TORSO,) if name in ("SHOULDER", "HIP") else ()
-    return shared + tuple(BodyPart[f"{side}_{part}"] for part in own)
+    }.get(name)
+    if own is None:  # nose and eyes
+        return {BodyPart.HEAD}
+    shared = {BodyPart.TORSO} if name in ("SHOULDER", "HIP") else set()
+    return shared | {BodyPart[f"{side}_{part}"] for part in own}

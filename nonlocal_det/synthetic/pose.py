@@ -10,8 +10,11 @@ JOINT = {name: index for index, name in enumerate(COCO_PERSON_KEYPOINT_NAMES)}
 # Lengths in body units: an upright person is about one unit tall. The head is a little larger than
 # life, so that eyes and nose are still separate pixels in a small picture.
 HEAD_RADII = (0.085, 0.105)
-SHOULDER, HIP = (0.115, -0.30), (0.065, 0.0)
-UPPER_ARM, FOREARM, THIGH, SHIN = 0.17, 0.16, 0.24, 0.23
+LIMBS = {
+    # joints: where the first one is, length and angles of the first bone, of the second
+    ("shoulder", "elbow", "wrist"): ((0.115, -0.30), 0.17, (-5, 145), 0.16, (-100, 100)),
+    ("hip", "knee", "ankle"): ((0.065, 0.0), 0.24, (-12, 35), 0.23, (-35, 15)),
+}
 MARGIN = 0.05  # half a limb's width, a hand or a foot beyond the outermost joint
 
 
@@ -55,19 +58,9 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     """Draw a random pose in body units, pelvis at the origin, y downwards."""
     joints = np.zeros((len(JOINT), 2))
     for side, sign in (("left", 1), ("right", -1)):
-        shoulder, elbow, wrist = _chain(
-            rng, SHOULDER, sign, UPPER_ARM, (-5, 145), FOREARM, (-100, 100)
-        )
-        hip, knee, ankle = _chain(rng, HIP, sign, THIGH, (-12, 35), SHIN, (-35, 15))
-        for name, point in (
-            ("shoulder", shoulder),
-            ("elbow", elbow),
-            ("wrist", wrist),
-            ("hip", hip),
-            ("knee", knee),
-            ("ankle", ankle),
-        ):
-            joints[JOINT[f"{side}_{name}"]] = point
+        for names, sizes in LIMBS.items():
+            for name, point in zip(names, _limb(rng, sign, *sizes), strict=True):
+                joints[JOINT[f"{side}_{name}"]] = point
     tilt, yaw = rng.uniform(-0.3, 0.3), rng.uniform(-0.7, 0.7)
     head = np.array([0.0, -0.345]) + 0.095 * _direction(np.pi + tilt, -1)
     face = _face(yaw) @ _rotation(tilt).T + head
@@ -77,10 +70,10 @@ def sample_pose(rng: np.random.Generator) -> Pose:
     return Pose(joints @ rotation.T, rotation @ head, tilt + turn, yaw)
 
 
-def _chain(
+def _limb(
     rng: np.random.Generator,
-    start: tuple[float, float],
     sign: int,
+    start: tuple[float, float],
     first: float,
     angles: tuple[float, float],
     second: float,

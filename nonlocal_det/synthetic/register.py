@@ -16,8 +16,7 @@ from nonlocal_det.data.coco_data import forget
 from nonlocal_det.video.datasets import check_video_data
 from nonlocal_det.video.mapper import VideoMapper
 
-from .long_range.recipe import CATEGORIES, SPLITS
-from .long_range.sets import DATA_SETS
+from .long_range.recipe import CATEGORIES, DATA_SETS, SPLITS
 from .mini_coco import CATEGORY_IDS
 from .moving_clips import CLASSES, clip_records
 

@@ -13,10 +13,11 @@ PAIRS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
 
 
 def recipe(level: str = "beacon", **changes: object) -> Recipe:
-    height, width = DATA_SETS[level].height, DATA_SETS[level].width
+    data = DATA_SETS[level]
     given = {
-        **{"level": level, "num_train": 4, "num_val": 2, "num_test": 3, "height": height},
-        **{"width": width, "object_size": 24, "receptive_field": FIELD, "seed": 0},
+        **{"level": data.level, "num_train": 4, "num_val": 2, "num_test": 3},
+        **{"height": data.height, "width": data.width, "object_size": 24},
+        **{"receptive_field": FIELD, "seed": 0},
     }
     return Recipe(**{**given, **changes})
 

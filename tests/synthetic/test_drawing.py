@@ -102,13 +102,6 @@ def test_people_face_the_viewer_so_that_left_and_right_can_be_told() -> None:
             assert joints[JOINT[f"left_{joint}"], 0] > joints[JOINT[f"right_{joint}"], 0]
 
 
-def test_a_crowd_is_one_object_and_an_empty_scene_has_none() -> None:
-    crowd = [o for o in draw_scene(np.random.default_rng(1), 96, "crowd").objects if o.is_crowd]
-    assert len(crowd) == 1
-    assert not crowd[0].keypoints.any()
-    assert draw_scene(np.random.default_rng(1), 96, "empty").objects == ()
-
-
 @pytest.mark.parametrize(
     ("limit", "value"),
     [

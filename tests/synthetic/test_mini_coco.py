@@ -39,20 +39,6 @@ def test_an_image_does_not_depend_on_the_number_of_images(tmp_path: Path) -> Non
     assert len({few[name] for name in images}) == 4  # training and validation differ, too
 
 
-def test_layout_is_that_of_coco(mini_coco: Path) -> None:
-    names = set(digests(mini_coco))
-    assert {f"train2017/{i:012d}.png" for i in range(1, 17)} <= names
-    assert {f"val2017/{i:012d}.png" for i in range(1, 9)} <= names
-    assert {name for name in names if not name.endswith(".png")} == {
-        "made_by.json",
-        *(
-            f"annotations/{kind}_{split}2017.json"
-            for kind in ("instances", "person_keypoints")
-            for split in ("train", "val")
-        ),
-    }
-
-
 def test_data_of_the_same_parameters_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

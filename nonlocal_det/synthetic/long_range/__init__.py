@@ -1,9 +1,17 @@
 """Drawn data whose objects can only be told by what lies far away from them."""
 
-from .figure import LIMB_JOINTS
 from .make import draw_image, make_long_range
-from .recipe import CATEGORIES, LEVELS, SPLITS, VERSIONS, Recipe
-from .sets import DATA_SETS, find_set, split_name
+from .pose_level import LIMB_JOINTS
+from .recipe import (
+    CATEGORIES,
+    DATA_SETS,
+    LEVELS,
+    SPLITS,
+    VERSIONS,
+    Recipe,
+    find_set,
+    split_name,
+)
 
 __all__ = [
     "CATEGORIES",

@@ -1,20 +1,20 @@
 """Draw a long-range data set and write it in COCO's format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from detectron2.data.datasets.builtin_meta import COCO_PERSON_KEYPOINT_NAMES
 
+from nonlocal_det.synthetic.canvas import Scene
 from nonlocal_det.synthetic.coco_records import LICENSES, SKELETON, write_images
 from nonlocal_det.synthetic.dataset_folder import make_folder, write_json
 
-from .recipe import CATEGORIES, LEVELS, SPLITS, VERSIONS, Recipe, check
-from .sets import find_set
+from .bar_levels import draw_beacon, draw_local, draw_pairs
+from .draft import Draft, NoRoom
+from .pose_level import draw_pose
+from .recipe import CATEGORIES, LEVELS, SPLITS, VERSIONS, Recipe, find_set
 
-if TYPE_CHECKING:
-    from nonlocal_det.synthetic.canvas import Scene
-
+DRAW = {"beacon": draw_beacon, "pairs": draw_pairs, "pose": draw_pose, "local": draw_local}
 _ARRANGEMENTS = 100
 
 
@@ -62,18 +62,15 @@ def make_long_range(
             receptive field), with the numbers; or the folder was made with other parameters.
     """
     data = find_set(name)
+    given = {"num_train": num_train, "num_test": num_test, "height": height, "width": width}
     recipe = Recipe(
         level=data.level,
-        num_train=data.num_train if num_train is None else num_train,
         num_val=num_val,
-        num_test=data.num_test if num_test is None else num_test,
-        height=data.height if height is None else height,
-        width=data.width if width is None else width,
         object_size=object_size,
         receptive_field=receptive_field,
         seed=seed,
+        **{key: getattr(data, key) if value is None else value for key, value in given.items()},
     )
-    check(recipe)
 
     def write(made: Path) -> None:
         (made / "annotations").mkdir()
@@ -84,22 +81,17 @@ def make_long_range(
     return make_folder(target, recipe.as_dict(), write, "make_long_range", force)
 
 
-def draw_image(recipe: Recipe, split: str, index: int) -> "Scene":
+def draw_image(recipe: Recipe, split: str, index: int) -> Scene:
     """Draw image ``index`` of a split.
 
     Raises:
         ValueError: no arrangement of the things was found.
     """
-    from .bar_levels import draw_beacon, draw_local, draw_pairs  # these draw, so they need OpenCV
-    from .draft import Draft, NoRoom
-    from .pose_level import draw_pose
-
-    draw = {"beacon": draw_beacon, "pairs": draw_pairs, "pose": draw_pose, "local": draw_local}
     seeds = [recipe.seed, LEVELS.index(recipe.level), SPLITS.index(split), index]
     rng = np.random.default_rng(seeds)
     for _ in range(_ARRANGEMENTS):
         try:
-            return draw[recipe.level](Draft(rng, recipe, split == "train"))
+            return DRAW[recipe.level](Draft(rng, recipe, split == "train"))
         except NoRoom:
             continue
     raise ValueError(

@@ -2,26 +2,24 @@
 
 import numpy as np
 
-from nonlocal_det.data.opencv import import_cv2
 from nonlocal_det.synthetic.canvas import BodyPart, Scene, SceneObject
 from nonlocal_det.synthetic.pose import JOINT
 
 from .draft import Draft, contrasting_grey, distance_to
-from .figure import (
-    BONES,
-    DOWN,
-    FACE,
-    HEAD,
-    HEAD_RADIUS,
-    LIMB_JOINTS,
-    MARGIN,
-    NECK,
-    in_picture,
-    sample_figure,
-)
 
-cv2 = import_cv2()
-
+# (along, aside): along the figure from top (0) to toe (1), and away from its axis, in its lengths.
+HEAD, HEAD_RADIUS = 0.1, 0.09
+NECK = (0.03, 0.54)
+FACE = {"nose": (0.125, 0.0), "eye": (0.085, 0.035), "ear": (0.1, 0.09)}
+LIMBS = {
+    **{"shoulder": (0.56, 0.07), "elbow": (0.64, 0.12), "wrist": (0.73, 0.13)},
+    **{"hip": (0.76, 0.05), "knee": (0.87, 0.07), "ankle": (0.98, 0.08)},
+}
+JITTER = 0.018
+MARGIN = 0.03
+DOWN = 0.7  # the farthest that a head sits from the end of the neck: on the hips
+BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+LIMB_JOINTS = tuple(JOINT[f"{side}_{name}"] for name in LIMBS for side in ("left", "right"))
 COLORS = ((50, 135, 250), (225, 125, 25))  # BGR, orange and blue: differ on every background
 FACE_COLOR = (25, 25, 35)
 ORANGE_IN_TRAINING = 0.8
@@ -45,9 +43,9 @@ def draw_pose(draft: Draft) -> Scene:
     orange = rng.random() < (ORANGE_IN_TRAINING if draft.training else 0.5)
     left, colors = rng.choice([1, -1]), np.array(COLORS if orange else COLORS[::-1])
     angle, down = rng.uniform(0, 2 * np.pi), rng.uniform(0, DOWN)
-    joints = sample_figure(rng, left, down)
+    joints = _sample_figure(rng, left, down)
     around = np.concatenate([joints, [[0, -HEAD_RADIUS], [0, HEAD_RADIUS], [1, 0]]])
-    extent = in_picture(around, recipe.figure_length, angle)
+    extent = _in_picture(around, recipe.figure_length, angle)
     margin = MARGIN * recipe.figure_length
     low, high = extent.min(0) - margin, extent.max(0) + margin
     top = np.array(draft.place(*(high - low))) - low
@@ -55,6 +53,40 @@ def draw_pose(draft: Draft) -> Scene:
     painter.body(joints, np.full(3, contrasting_grey(rng, draft.brightness)), colors)
     painter.head(colors[0])
     return draft.finish([_item(draft, painter.at(joints))])
+
+
+def _sample_figure(rng: np.random.Generator, left: int, down: float) -> np.ndarray:
+    """Random joints (17, 2) as (along, aside); positive is to the right with the head up.
+
+    Args:
+        rng: the only source of chance.
+        left: the sign of the side on which the left joints are: 1 seen from the front, else -1.
+        down: of the head along the figure, from the end of the neck.
+    """
+    joints = np.zeros((len(JOINT), 2))
+    joints[JOINT["nose"]] = FACE["nose"][0] + down, FACE["nose"][1]
+    for side, sign in (("left", left), ("right", -left)):
+        for name in ("eye", "ear"):
+            along, aside = FACE[name]
+            joints[JOINT[f"{side}_{name}"]] = along + down, sign * aside
+        for name, (along, aside) in LIMBS.items():
+            moved = np.array([along, aside]) + rng.uniform(-JITTER, JITTER, 2)
+            joints[JOINT[f"{side}_{name}"]] = moved * (1, sign)
+    return joints
+
+
+def _in_picture(points: np.ndarray, length: float, angle: float) -> np.ndarray:
+    """Pixels (n, 2), x and y around the figure's top, of points (n, 2) as (along, aside).
+
+    Args:
+        points: see `_sample_figure`.
+        length: of the figure in pixels.
+        angle: by which the figure is turned, in radians; 0 has the head up.
+    """
+    down = np.array([-np.sin(angle), np.cos(angle)])
+    right = np.array([np.cos(angle), np.sin(angle)])
+    placed: np.ndarray = length * (points[:, :1] * down + points[:, 1:] * right)
+    return placed
 
 
 class _Painter:
@@ -66,15 +98,14 @@ class _Painter:
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """Pixels (n, 2) of points (n, 2)."""
-        return in_picture(points, self.length, self.angle) + self.top
+        return _in_picture(points, self.length, self.angle) + self.top
 
     def body(self, joints: np.ndarray, color: np.ndarray, limbs: np.ndarray) -> None:
         """Neck and torso of one colour; ``limbs`` (2, 3) are the left ones' and the right ones'."""
         neck = np.array([[along, 0.0] for along in NECK])
         self._capsule(neck, LIMB_WIDTH, color)
         corners = [JOINT[f"{s}_{j}"] for s in ("left", "right") for j in ("shoulder", "hip")]
-        hull = cv2.convexHull(self.at(joints[corners]).astype(np.float32))[:, 0]
-        self.canvas.fill(hull, color, 0, BodyPart.TORSO)
+        self.canvas.fill_hull(self.at(joints[corners]), color, 0, BodyPart.TORSO)
         for ends in BONES:
             for side, limb in zip(("left", "right"), limbs, strict=True):
                 bone = joints[[JOINT[f"{side}_{end}"] for end in ends]]
@@ -96,8 +127,7 @@ class _Painter:
 
     def _capsule(self, ends: np.ndarray, radius: float, color: np.ndarray) -> None:
         discs = np.concatenate([self.at(_circle(end, radius)) for end in ends])
-        hull = cv2.convexHull(discs.astype(np.float32))[:, 0]
-        self.canvas.fill(hull, color, 0, BodyPart.TORSO)
+        self.canvas.fill_hull(discs, color, 0, BodyPart.TORSO)
 
 
 def _circle(centre: np.ndarray, radius: float) -> np.ndarray:

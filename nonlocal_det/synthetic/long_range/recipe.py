@@ -1,6 +1,6 @@
-"""What a long-range data set is made from, and which recipes no task can come of."""
+"""The named long-range data sets, what each is made from, and recipes no task can come of."""
 
-from collections.abc import Callable
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ POSE_UNITS = 0.5
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the bytes of a data set.
+    """All that decides the bytes of a data set; one that no task can come of is refused.
 
     Args:
         level: one of `LEVELS`.
@@ -35,6 +35,10 @@ class Recipe:
         receptive_field: side of the backbone's theoretical receptive field in pixels, the unit of
             the annotated distances.
         seed: not negative.
+
+    Raises:
+        ValueError: an unknown level, a number out of range, no room for the things, or none of
+            them beyond the receptive field where some must be; says the numbers.
     """
 
     level: str
@@ -78,21 +82,20 @@ class Recipe:
         """The recipe with the version of the drawing."""
         return {**asdict(self), "version": VERSIONS[self.level]}
 
-
-def check(recipe: Recipe) -> None:
-    """Refuse a recipe that no task can come of.
-
-    Raises:
-        ValueError: an unknown level, a number out of range, no room for the things, or none of
-            them beyond the receptive field where some must be; says the numbers.
-    """
-    if recipe.level not in LEVELS:
-        raise ValueError(f"level={recipe.level!r}; expected one of {', '.join(LEVELS)}")
-    least = {"num_train": 1, "num_val": 1, "num_test": 1, "seed": 0, "receptive_field": 1}
-    for key, low in {**least, "object_size": MIN_OBJECT_SIZE, "height": 1, "width": 1}.items():
-        if getattr(recipe, key) < low:
-            raise ValueError(f"{key}={getattr(recipe, key)}; expected at least {low}")
-    _CHECKS[recipe.level](recipe)
+    def __post_init__(self) -> None:
+        """Refuse a recipe that no task can come of."""
+        if self.level not in LEVELS:
+            raise ValueError(f"level={self.level!r}; expected one of {', '.join(LEVELS)}")
+        least = {"num_train": 1, "num_val": 1, "num_test": 1, "seed": 0, "receptive_field": 1}
+        for key, low in {**least, "object_size": MIN_OBJECT_SIZE, "height": 1, "width": 1}.items():
+            if getattr(self, key) < low:
+                raise ValueError(f"{key}={getattr(self, key)}; expected at least {low}")
+        if self.level == "pose":
+            _check_figure(self)
+        else:
+            _check_room(self)
+        if self.level in ("beacon", "pairs"):
+            _check_far_bar(self)
 
 
 def _check_room(recipe: Recipe) -> None:
@@ -117,7 +120,6 @@ def _check_room(recipe: Recipe) -> None:
 
 
 def _check_far_bar(recipe: Recipe) -> None:
-    _check_room(recipe)
     taken = recipe.bar_width + recipe.object_size // 2
     if recipe.width - taken <= recipe.receptive_field:
         raise ValueError(
@@ -145,9 +147,60 @@ def _check_figure(recipe: Recipe) -> None:
         )
 
 
-_CHECKS: dict[str, Callable[[Recipe], None]] = {
-    "beacon": _check_far_bar,
-    "pairs": _check_far_bar,
-    "local": _check_room,
-    "pose": _check_figure,
+@dataclass(frozen=True)
+class DataSet:
+    """What `make_long_range` draws under a name unless it is told otherwise.
+
+    Args:
+        level: one of `LEVELS`.
+        height, width: of every image, in pixels; wider than the backbone's receptive field.
+        config: of a model whose backbone's receptive field is the unit of the distances.
+        num_train: images to learn from.
+        num_test: images on which nothing is chosen.
+        edges: between the ranges of distances that are reported, in receptive fields; the last
+            range is beyond what any detection sees without a block.
+    """
+
+    level: str
+    height: int
+    width: int
+    config: str
+    num_train: int = 600
+    num_test: int = 300
+    edges: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, math.inf)
+
+
+DATA_SETS = {
+    "beacon": DataSet("beacon", 64, 320, "long_range/beacon_R18"),
+    "pairs": DataSet("pairs", 64, 320, "long_range/pairs_R18", 2000),
+    "pose": DataSet("pose", 160, 160, "long_range/pose_R18", 2000, 600),
+    "local": DataSet("local", 64, 320, "long_range/local_R18"),
+    "beacon_wide": DataSet("beacon", 64, 640, "long_range/beacon_wide_R18"),
+    "beacon_deep": DataSet("beacon", 64, 448, "long_range/beacon_deep_R50"),
+    "pose_short": DataSet(
+        *("pose", 160, 160, "long_range/pose_short_R18", 2000, 600),
+        edges=(0.0, 0.5, 1.0, 1.85, math.inf),
+    ),
 }
+"""By the name of their folder; each level has one of its own name."""
+
+
+def find_set(name: str) -> DataSet:
+    """Return the data set of a name.
+
+    Raises:
+        ValueError: ``name`` is not in `DATA_SETS`.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(f"level={name!r}; expected one of {', '.join(DATA_SETS)}")
+    return DATA_SETS[name]
+
+
+def split_name(registered: str, split: str) -> str:
+    """Return the registered name of another split of the same data.
+
+    Example:
+        >>> split_name("long_range_beacon_test", "val")
+        'long_range_beacon_val'
+    """
+    return f"{registered.rpartition('_')[0]}_{split}"

@@ -17,7 +17,6 @@ from pycocotools.coco import COCO
 from nonlocal_det.synthetic.long_range import CATEGORIES, LEVELS, SPLITS
 from nonlocal_det.synthetic.long_range import recipe as recipes
 from nonlocal_det.synthetic.long_range.make import make_long_range
-from nonlocal_det.synthetic.long_range.recipe import check
 from nonlocal_det.synthetic.register import register_long_range
 
 COUNTS = {"num_train": 4, "num_val": 2, "num_test": 3}
@@ -106,22 +105,6 @@ def test_equal_parameters_give_equal_bytes_and_other_seeds_others(tmp_path, root
     assert all(first[name] == more[name] for name in images)
 
 
-def test_data_of_another_recipe_or_version_is_refused(tmp_path, monkeypatch):
-    def make(**changes):
-        options = {"receptive_field": 150, "num_train": 1, "num_val": 1, "num_test": 1}
-        return make_long_range(tmp_path, "beacon", **{**options, **changes})
-
-    first = files(make())
-    assert files(make()) == first
-    with pytest.raises(ValueError, match=r"'receptive_field': 150.*'receptive_field': 99.*--force"):
-        make(receptive_field=99)
-    monkeypatch.setitem(recipes.VERSIONS, "beacon", 3)
-    with pytest.raises(ValueError, match=r"'version': 2.*'version': 3"):
-        make()
-    monkeypatch.undo()
-    assert files(make(seed=2, force=True)) != first
-
-
 @pytest.mark.parametrize(
     ("level", "changes", "words"),
     [
@@ -155,10 +138,10 @@ def test_what_cannot_be_is_refused_with_the_numbers(tmp_path, level, changes, wo
     ],
 )
 def test_the_size_that_a_refusal_recommends_is_enough(level, least):
-    check(recipe(level, **least))
+    recipe(level, **least)
     smaller = {key: value - 1 for key, value in least.items() if key in ("height", "width")}
     with pytest.raises(ValueError, match="at least"):
-        check(recipe(level, **{**least, **smaller}))
+        recipe(level, **{**least, **smaller})
 
 
 def test_names_are_registered_and_load(root):
