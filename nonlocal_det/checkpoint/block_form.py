@@ -1,6 +1,5 @@
 """What the blocks of a checkpoint compute, which no name or shape of its tensors shows."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -13,24 +12,33 @@ FORM = ("pairwise", "subsample", "scale")
 """The fields of `BlockOptions` that change a block's numbers and none of its tensors."""
 
 
-def describe_other_form(made_by: Mapping[str, Any], model: nn.Module) -> str:
+def describe_other_form(made_by: Any, model: nn.Module) -> str:
     """Compare the form of a model's blocks with that of the training that made a checkpoint.
 
     Args:
-        made_by: of the checkpoint; its ``config`` is the training's, as text.
+        made_by: of the checkpoint, perhaps another project's; its ``config`` is the training's, as
+            text.
         model: as it was built.
 
     Returns:
         The keys and values of the training, as "MODEL.NONLOCAL.SCALE False"; "" where nothing
         differs, or the checkpoint does not say.
     """
-    config = yaml.safe_load(made_by.get("config") or "") or {}
-    node = (config.get("MODEL") or {}).get("NONLOCAL")
     blocks = [module for module in model.modules() if isinstance(module, NonLocalBlock)]
-    if not node or not blocks:
-        return ""
     keys = {f.name: f.metadata["key"] for f in fields(BlockOptions) if "key" in f.metadata}
-    trained = BlockOptions(**{name: node.get(key.split(".")[-1]) for name, key in keys.items()})
+    try:
+        node = yaml.safe_load(made_by["config"])["MODEL"]["NONLOCAL"]
+        trained = BlockOptions(**{name: node[key.split(".")[-1]] for name, key in keys.items()})
+    except (
+        AttributeError,
+        TypeError,
+        KeyError,
+        ValueError,
+        yaml.YAMLError,
+    ):  # no config of this package
+        return ""
+    if not blocks:
+        return ""
     built = blocks[0].options
     return " ".join(
         f"{keys[name]} {getattr(trained, name)}"

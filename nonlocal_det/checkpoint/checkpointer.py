@@ -207,7 +207,7 @@ class SafeCheckpointer(DetectionCheckpointer):
             rest: dict[str, Any] = super().load(path, checkpointables)
         finally:
             self._parsed_url_during_load = None  # Detectron2's main leaves it after an error
-        if other := describe_other_form(rest.get("made_by") or {}, self.model):
+        if other := describe_other_form(rest.get("made_by"), self.model):
             logger.warning(
                 f"{path} was trained with another form of the non-local blocks than the model "
                 f"has; give {other} for the numbers of the training"
