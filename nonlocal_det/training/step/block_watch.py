@@ -66,7 +66,7 @@ class BlockWatch(HookBase):
             torch.linalg.vector_norm(t, dtype=torch.float32).square() for t in (z - x, x)
         )
         self._sums[name] = self._sums.get(name, 0) + torch.stack([added, base])
-        if _has_softmax(block):
+        if has_softmax(block):
             sums = softmax_sums(block, x)
             self._softmax_sums[name] = self._softmax_sums.get(name, 0) + sums
 
@@ -128,7 +128,8 @@ class BlockWatch(HookBase):
         )
 
 
-def _has_softmax(block: nn.Module) -> TypeGuard[NonLocalBlock]:
+def has_softmax(block: nn.Module) -> TypeGuard[NonLocalBlock]:
+    """Tell whether a block's weights are a softmax over the positions of its map."""
     return (
         isinstance(block, NonLocalBlock)
         and not isinstance(block, PerPositionBlock)  # its keys are no positions
