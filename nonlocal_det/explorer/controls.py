@@ -11,46 +11,30 @@ from nonlocal_det.visualization import STYLES, TOP_K
 from .explorer import Explorer, ExplorerModel, MapOptions
 
 NOTHING = -1
+# The concatenation needs a trained w_f, which other blocks do not have.
 FUNCTIONS = {
     "": "as trained",
-    "embedded_gaussian": "if embedded_gaussian",
-    "dot_product": "if dot_product",
+    **{name: f"if {name}" for name in ("embedded_gaussian", "dot_product")},
 }
-"""The concatenation needs a trained w_f, which other blocks do not have."""
 
 Change = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Handlers:
-    """The functions of the page that are called when a control changes.
+    """The functions of the page that are called when a control changes."""
 
-    Args:
-        image: another image of the folder is chosen, by its index.
-        upload: a file has arrived.
-        refused: the browser has refused a file.
-        models: other models are chosen.
-        threshold: fewer or more detections are shown.
-        attention: other blocks, styles or arrows.
-        download: the figure is to be downloaded.
-    """
-
-    image: Callable[[int], Awaitable[None]]
+    image: Callable[[int], Awaitable[None]]  # another one of the folder, by its index
     upload: Callable[[events.UploadEventArguments], Awaitable[None]]
-    refused: Callable[[], None]
+    refused: Callable[[], None]  # by the browser: a file
     models: Change
     threshold: Change
-    attention: Change
+    attention: Change  # other blocks, styles or arrows
     download: Change
 
 
 class Controls:
-    """The controls and their values; built where this is made.
-
-    Args:
-        explorer: models and pictures.
-        handlers: of the page.
-    """
+    """The controls and their values; built where this is made."""
 
     def __init__(self, explorer: Explorer, handlers: Handlers) -> None:
         self._explorer, self._handlers = explorer, handlers
@@ -112,16 +96,13 @@ class Controls:
         names = {k: path.name for k, path in enumerate(self._explorer.images)}
         if names:
             with ui.row().classes("w-full items-center no-wrap gap-1"):
-                ui.button(icon="chevron_left", on_click=lambda: self._step(-1)).props(
-                    "flat dense aria-label=previous"
-                )
-                self._image = ui.select(
-                    names, value=0, with_input=True, on_change=self._choose
-                ).classes("grow min-w-0")
+                back = ui.button(icon="chevron_left", on_click=lambda: self._step(-1))
+                back.props("flat dense aria-label=previous")
+                self._image = ui.select(names, value=0, with_input=True, on_change=self._choose)
                 self._image.props("dense outlined options-dense data-testid=image")
-                ui.button(icon="chevron_right", on_click=lambda: self._step(1)).props(
-                    "flat dense aria-label=next"
-                )
+                self._image.classes("grow min-w-0")
+                on = ui.button(icon="chevron_right", on_click=lambda: self._step(1))
+                on.props("flat dense aria-label=next")
         limits = self._explorer.limits
         self.uploader = ui.upload(
             label="or upload one (drop it here)",
@@ -131,9 +112,8 @@ class Controls:
             on_rejected=self._handlers.refused,
         )
         self.uploader.classes("w-full").props('accept="image/*" flat bordered')
-        ui.add_css(
-            ".q-uploader__list, .q-uploader__subtitle { display: none }"
-        )  # one file, at once
+        # one file, at once
+        ui.add_css(".q-uploader__list, .q-uploader__subtitle { display: none }")
         self.uploader.on("failed", self._handlers.refused)
         ui.label(
             f"at most {limits.max_bytes / 2**20:g} MB and {limits.max_pixels / 1e6:g} megapixels; "

@@ -35,12 +35,7 @@ SEEN_JOINT = 0.05
 
 @dataclass(frozen=True)
 class ExplorerModel:
-    """A trained model under a name.
-
-    Args:
-        name: as its config's.
-        detector: the model with its weights.
-    """
+    """A trained model under the name of its config."""
 
     name: str
     detector: Detector
@@ -110,6 +105,13 @@ class Prediction:
         """Draw boxes, masks and skeletons; see `draw_instances`."""
         return draw_instances(self.image, self.above(threshold), self.model.detector.metadata)
 
+    def describe(self, threshold: float) -> str:
+        """Describe in words what was detected, and the functions of the blocks."""
+        count, (height, width) = len(self.above(threshold)), self.image.shape[:2]
+        functions = ", ".join(dict.fromkeys(self.model.blocks.values()))
+        blocks = f"blocks: {functions}" if functions else "no non-local block: it looks nowhere"
+        return f"{count} detection{'s' * (count != 1)} in {width} x {height} pixels; {blocks}"
+
     def pick(self, point: Point, threshold: float, *, snap: bool = True) -> Pick:
         """Find what a click on the picture means: the joint nearby, else the point itself.
 
@@ -125,15 +127,7 @@ class Prediction:
         return joint or Pick(point, title, instance_at(instances, point))
 
     def attention_at(self, pick: Pick, threshold: float, options: MapOptions) -> list[AttentionMap]:
-        """Read the attention from what was clicked.
-
-        Args:
-            pick: of this picture.
-            threshold: that it was made with.
-            options: which blocks, and which function.
-
-        Returns:
-            A map for each block of the backbone, and of the heads if an instance is meant.
+        """Return a map for each block of the backbone, and of the heads if an instance is meant.
 
         Raises:
             ValueError: a block cannot compute the other function.
@@ -177,7 +171,7 @@ def attention_of_click(
 
     Args:
         predictions: the models' of the same picture.
-        clicked: the one that was clicked.
+        clicked: one of them.
         point: (x, y) in pixels of the picture.
         threshold: detections with a lower score are not shown.
         options: which blocks, and how.
@@ -188,27 +182,18 @@ def attention_of_click(
     pick = clicked.pick(point, threshold)
     maps, pngs = [], []
     for prediction in predictions:
-        here = pick
-        if prediction is not clicked:
-            here = prediction.pick(pick.point, threshold, snap=False)
-        maps.append(prediction.attention_at(here, threshold, options))
-        pngs.append(
-            [
-                png_of_maps(prediction.image, [attention], options.styles, options.top_k)
-                for attention in maps[-1]
-            ]
-        )
+        is_clicked = prediction is clicked
+        here = pick if is_clicked else prediction.pick(pick.point, threshold, snap=False)
+        found = prediction.attention_at(here, threshold, options)
+        maps.append(found)
+        image, styles, top_k = prediction.image, options.styles, options.top_k
+        pngs.append([png_of_maps(image, [attention], styles, top_k) for attention in found])
     title = pick.title + (f", if {options.pairwise}" if options.pairwise else "")
     return ClickAttention(pick, title, maps, pngs)
 
 
 class Explorer:
-    """Models and pictures, which all visitors share.
-
-    Args:
-        models: at least one.
-        images: files to choose from.
-        limits: of pictures.
+    """Models, at least one, and files to choose from, which all visitors share.
 
     Attributes:
         lock: held while a model runs or a picture is drawn: hooks see all that goes through a

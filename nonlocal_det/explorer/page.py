@@ -1,118 +1,24 @@
 """One visitor's page: the pictures, the attention of the blocks, and what a click does."""
 
 import asyncio
-import base64
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 from nicegui import events, run, ui
 
 from nonlocal_det.inference.attention_queries import Point
-from nonlocal_det.visualization import AttentionMap
 
 from .controls import Controls, Handlers
 from .explorer import Explorer, Prediction, attention_of_click
-from .figures import SheetRow, as_png, draw_sheet, png_of_maps
+from .figures import draw_sheet, png_of_maps
+from .model_view import ModelView
 from .uploads import read_upload
 
 Result = TypeVar("Result")
 HINT = "Click a pixel, or a joint of a skeleton, to see where each block looks from there."
 HEADS = "; the blocks of heads look from inside of detections: click one"
-
-
-class ModelView:
-    """A model's card on the page: its detections, which can be clicked, and its attention.
-
-    Args:
-        index: its place on the page.
-        click: is called with the index, and x and y in pixels of the picture.
-    """
-
-    def __init__(self, index: int, click: Callable[[int, Point], Awaitable[None]]) -> None:
-        self._index, self._click = index, click
-        self.prediction: Prediction | None = None
-        self.picture: bytes = b""
-        self.maps: Sequence[AttentionMap] = ()
-        self.title = ""
-        self._scale = 1.0
-        with ui.card().classes("grow basis-96 min-w-0 gap-2") as self._card:
-            self._name = ui.label().classes("font-bold")
-            self._image = ui.interactive_image(on_mouse=self._clicked, cross="#E69F00")
-            self._image.classes("w-full max-w-xl self-center cursor-crosshair")
-            self._image.props(f"data-testid=picture-{index}")
-            self._caption = ui.label().classes("text-sm text-gray-700")
-            self._caption.props(f"data-testid=says-{index}")
-        self._card.set_visibility(False)
-
-    def build_attention(self) -> None:
-        """Build the card of the attention, where this is called."""
-        with ui.card().classes("w-full gap-2") as self._attention_card:
-            self._from = ui.label().classes("font-bold")
-            self._attention = ui.element("div").classes("w-full grid gap-2 items-start")
-            self._attention.style("grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr))")
-            self._attention.props(f"data-testid=looks-{self._index}")
-        self._attention_card.set_visibility(False)
-
-    def show(self, prediction: Prediction, drawn: np.ndarray, caption: str) -> None:
-        """Show a prediction.
-
-        Args:
-            prediction: the model's.
-            drawn: its detections, RGB pixels (H, W, 3).
-            caption: below.
-        """
-        self.prediction, self.picture = prediction, as_png(drawn)
-        self._scale = drawn.shape[1] / prediction.image.shape[1]
-        self._name.set_text(prediction.model.name)
-        self._caption.set_text(caption)
-        self._image.set_source(_url(self.picture))
-        self._card.set_visibility(True)
-
-    def show_attention(
-        self,
-        title: str = "",
-        point: Point | None = None,
-        maps: Sequence[AttentionMap] = (),
-        pngs: Sequence[bytes] = (),
-    ) -> None:
-        """Show attention maps, and a ring around the query.
-
-        Args:
-            title: the query in words.
-            point: (x, y) in pixels of the picture; None: no ring.
-            maps: one for each block; none: nothing is shown.
-            pngs: the maps as pictures.
-        """
-        self.title, self.maps = title, maps
-        self._image.set_content(self._ring(point))
-        self._from.set_text(f"{self._name.text}: from {title}")
-        self._attention.clear()
-        with self._attention:
-            for attention, png in zip(maps, pngs, strict=True):
-                image = ui.image(_url(png)).classes("w-full")
-                image.props(f"no-transition no-spinner alt={attention.block}")
-        self._attention_card.set_visibility(bool(maps))
-
-    def hide(self) -> None:
-        """Remove the model from this place."""
-        self.prediction = None
-        self._card.set_visibility(False)
-        self._attention_card.set_visibility(False)
-
-    def _ring(self, point: Point | None) -> str:
-        if point is None:
-            return ""
-        x, y = point[0] * self._scale, point[1] * self._scale
-        return "".join(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="{color}" '
-            f'stroke-width="{width}"/>'
-            for color, width in (("black", 5), ("white", 2.5))
-        )
-
-    async def _clicked(self, event: events.MouseEventArguments) -> None:
-        await self._click(self._index, (event.image_x / self._scale, event.image_y / self._scale))
 
 
 class Page:
@@ -218,7 +124,7 @@ class Page:
         if pictures is None:
             return
         for (view, prediction), drawn in zip(shown, pictures, strict=True):
-            view.show(prediction, drawn, _describe(prediction, threshold))
+            view.show(prediction, drawn, prediction.describe(threshold))
         await self._draw_attention()
 
     async def _click(self, index: int, point: Point) -> None:
@@ -267,7 +173,7 @@ class Page:
                     pngs.append(
                         png_of_maps(prediction.image, view.maps, options.styles, options.top_k)
                     )
-                rows.append(SheetRow(title, pngs))
+                rows.append((title, pngs))
             return draw_sheet(rows)
 
         sheet = await self._work(draw)
@@ -300,16 +206,3 @@ class Page:
     def _show_message(self, message: str) -> None:
         self._message.set_text(message)
         self._message.set_visibility(bool(message))
-
-
-def _describe(prediction: Prediction, threshold: float) -> str:
-    """Describe what was detected, and the function of the blocks."""
-    count = len(prediction.above(threshold))
-    height, width = prediction.image.shape[:2]
-    functions = ", ".join(dict.fromkeys(prediction.model.blocks.values()))
-    blocks = f"blocks: {functions}" if functions else "no non-local block: it looks nowhere"
-    return f"{count} detection{'s' * (count != 1)} in {width} x {height} pixels; {blocks}"
-
-
-def _url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

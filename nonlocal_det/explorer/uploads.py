@@ -41,15 +41,7 @@ class UploadLimits:
 
 
 def read_upload(data: bytes, name: str, limits: UploadLimits) -> np.ndarray:
-    """Decode an uploaded picture, as `fit_picture` gives it.
-
-    Args:
-        data: the file.
-        name: of the file, for messages.
-        limits: of bytes and pixels.
-
-    Returns:
-        RGB pixels (H, W, 3), uint8.
+    """Decode an uploaded file to RGB pixels (H, W, 3), uint8, as `fit_picture` gives them.
 
     Raises:
         ValueError: too many bytes or pixels, no image, a damaged one, or one of a useless shape.
@@ -64,11 +56,7 @@ def read_upload(data: bytes, name: str, limits: UploadLimits) -> np.ndarray:
 
 
 def fit_picture(image: np.ndarray, name: str) -> np.ndarray:
-    """Make a picture smaller where its longer side is above `MAX_SIDE`.
-
-    Args:
-        image: RGB pixels (H, W, 3), uint8.
-        name: for messages.
+    """Make RGB pixels (H, W, 3), uint8, smaller where the longer side is above `MAX_SIDE`.
 
     Raises:
         ValueError: it is too narrow to find anything in it.

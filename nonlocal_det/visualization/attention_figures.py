@@ -70,21 +70,13 @@ def paint_arrows(
     for point, weight in reversed(attention.strongest(top_k)):  # the strongest one on top
         if abs(weight) < top / 100:
             continue
-        axis.annotate(
-            "",
-            xy=point,
-            xytext=attention.query,
-            arrowprops={
-                "arrowstyle": "-|>",
-                "linewidth": 0.3 + 3.7 * abs(weight) / top,
-                "linestyle": "-" if weight > 0 else "--",
-                "color": POSITIVE if weight > 0 else NEGATIVE,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "mutation_scale": 9,
-                "alpha": 0.9,
-            },
-        )
+        style = {
+            **{"arrowstyle": "-|>", "mutation_scale": 9, "alpha": 0.9, "shrinkA": 0, "shrinkB": 0},
+            "linewidth": 0.3 + 3.7 * abs(weight) / top,
+            "linestyle": "-" if weight > 0 else "--",
+            "color": POSITIVE if weight > 0 else NEGATIVE,
+        }
+        axis.annotate("", xy=point, xytext=attention.query, arrowprops=style)
     _frame(axis, image, attention)
 
 
@@ -141,16 +133,7 @@ def draw_attention(
     top_k: int = TOP_K,
     titles: Sequence[str] = (),
 ) -> Path:
-    """Write `attention_figure` as a PNG.
-
-    Args:
-        image: RGB pixels (H, W, 3).
-        rows: for each query the map of each block.
-        path: the PNG to write.
-        styles: of `STYLES`.
-        top_k: at most so many arrows.
-        titles: of the queries.
-    """
+    """Write `attention_figure`, whose arguments these are, as a PNG."""
     attention_figure(image, rows, styles=styles, top_k=top_k, titles=titles).savefig(path, dpi=130)
     return path
 
@@ -170,19 +153,28 @@ def draw_summary(queries: Sequence[Row], blocks: Sequence[Row], path: Path) -> P
         raise ValueError("no block to draw the attention of")
     names = [row["block"] for row in blocks]
     places = range(len(names))
+    finite = {  # for each statistic and block the values of its queries that are numbers
+        key: [
+            [row[key] for row in queries if row["block"] == name and np.isfinite(row[key])]
+            for name in names
+        ]
+        for key in ("entropy_share", "distance_px", *PLACES)
+    }
     figure = new_figure(11, 7)
     entropy, distance, mass, independence = figure.subplots(2, 2).flat
-    _boxes(entropy, _finite(queries, names, "entropy_share"))
+    for axis, key in ((entropy, "entropy_share"), (distance, "distance_px")):
+        plot = axis.boxplot(finite[key], positions=places, widths=0.6, patch_artist=True)
+        for box, median in zip(plot["boxes"], plot["medians"], strict=True):
+            box.set_facecolor(OKABE_ITO[1])
+            median.set_color("black")
     entropy.set_ylim(-0.02, 1.02)
     entropy.set_title("entropy, as a share of the largest possible", fontsize=10)
-    _boxes(distance, _finite(queries, names, "distance_px"))
     distance.set_ylim(0, None)
     distance.set_title("mean distance of where it looks, pixels", fontsize=10)
 
     bottom = np.zeros(len(names))
     for place in PLACES:
-        shares = _finite(queries, names, place)
-        means = [float(np.mean(values)) if values else 0.0 for values in shares]
+        means = [float(np.mean(values)) if values else 0.0 for values in finite[place]]
         mass.bar(places, means, bottom=bottom, color=PLACE_COLORS[place], label=place)
         bottom = bottom + means
     mass.set_ylim(0, 1.18)
@@ -200,21 +192,6 @@ def draw_summary(queries: Sequence[Row], blocks: Sequence[Row], path: Path) -> P
         axis.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=110)
     return path
-
-
-def _finite(queries: Sequence[Row], names: Sequence[str], key: str) -> list[list[float]]:
-    """Return for each block the values of its queries that are numbers."""
-    return [
-        [row[key] for row in queries if row["block"] == name and np.isfinite(row[key])]
-        for name in names
-    ]
-
-
-def _boxes(axis: Axes, values: Sequence[Sequence[float]]) -> None:
-    plot = axis.boxplot(values, positions=range(len(values)), widths=0.6, patch_artist=True)
-    for box, median in zip(plot["boxes"], plot["medians"], strict=True):
-        box.set_facecolor(OKABE_ITO[1])
-        median.set_color("black")
 
 
 def _short(block: str) -> str:

@@ -33,33 +33,25 @@ class AttentionMaps:
     Args:
         model: the recorded one.
         heads: for each block's name that of the RoI head it is in; None: over the whole image.
+
+    Attributes:
+        blocks: the full names of the model's blocks.
+        image_sizes: height and width of each image of the last run, in pixels, as it was given.
     """
 
     def __init__(self, model: nn.Module, heads: Mapping[str, str | None]) -> None:
         self.model = model
-        self._heads = dict(heads)
+        self.blocks = tuple(heads)
+        self.image_sizes: tuple[Size, ...] = ()
+        self._heads = heads
         self._rows: dict[str, AffinityRows | ValueError] = {}
         self._regions: dict[str, list[Tensor]] = {}
-        self._resized: list[Size] = []  # as the network got them, without padding
-        self._sizes: list[Size] = []  # as they were given
+        self._resized: tuple[Size, ...] = ()  # as the network got them, without padding
         self._padded: Size | None = None
         self._backbone_next = False
 
-    @property
-    def blocks(self) -> tuple[str, ...]:
-        """The full names of the model's blocks."""
-        return tuple(self._heads)
-
-    @property
-    def image_sizes(self) -> tuple[Size, ...]:
-        """Height and width of each image of the last run, in pixels."""
-        return tuple(self._sizes)
-
     def find(self, name: str) -> str:
-        """Find the full name of a block by the last words of it.
-
-        Args:
-            name: as ``backbone.bottom_up.res4.nl4``, or ``res4.nl4``.
+        """Find the full name of a block by the last words of it, as ``res4.nl4``.
 
         Raises:
             ValueError: no block has that name, or several; lists those there are.
@@ -81,17 +73,16 @@ class AttentionMaps:
     def rois(self, name: str, image: int = 0) -> np.ndarray:
         """Return the regions of an image that a block of a RoI head got: (R, 4), x0, y0, x1, y1.
 
-        Their order is that of the detections, but for those that Detectron2 drops afterwards
-        because they are empty.
-
-        Raises:
-            ValueError: the block gets whole images, or as `at`.
+        They are in the order of the detections, with the empty ones that Detectron2 drops later.
+        What is raised is that of `at`.
         """
         head = self._heads[self.find(name)]
         if head is None:
             raise ValueError(f"block {name} gets whole images, not regions of them")
-        boxes = Boxes(self._of_image(self._regions.get(head, []), image).clone())
-        (height, width), (resized_h, resized_w) = self._sizes[image], self._resized[image]
+        regions = self._regions.get(head, [])
+        self._check_image(image, len(regions))
+        boxes = Boxes(regions[image].clone())
+        (height, width), (resized_h, resized_w) = self.image_sizes[image], self._resized[image]
         boxes.scale(width / resized_w, height / resized_h)
         return boxes.tensor.double().numpy()
 
@@ -112,12 +103,11 @@ class AttentionMaps:
             image: its index in the batch.
             roi: for a block of a RoI head the index of the region in `rois`.
             pairwise: another function of the block's theta and phi, which the model does not
-                compute; see `PairwiseRows.with_function`. None: the block's own.
+                compute; None: the block's own.
 
         Raises:
-            ValueError: an unknown block, image or region; a point outside of the image or region;
-                a block without attention; a function that its theta and phi cannot have; or the
-                model has not run yet.
+            ValueError: an unknown block, image or region; a point outside of it; a block without
+                attention; a function that it cannot have; or the model has not run yet.
         """
         rows, placement = self._rows_of(name, image, roi)
         if pairwise is not None:
@@ -131,14 +121,7 @@ class AttentionMaps:
     ) -> list[AttentionMap]:
         """Return where a block attends from a regular grid of query positions inside the image.
 
-        Args:
-            name: of the block; see `find`.
-            image: as in `at`.
-            roi: as in `at`.
-            most: of positions.
-
-        Raises:
-            ValueError: as `at`; or ``most`` is below 1.
+        At most ``most`` of them; the other arguments, and what is raised, are those of `at`.
         """
         if most < 1:
             raise ValueError(f"most={most}; expected at least 1 position")
@@ -168,20 +151,13 @@ class AttentionMaps:
         real = torch.ones_like(weights, dtype=torch.bool)
         if rows.key_mask is not None:
             real = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (Kh, Kw)
-        return AttentionMap(
-            block=self.find(name),
-            query=point,
-            position=position,
-            weights=weights.double().cpu().numpy(),
-            real=real.cpu().numpy(),
-            placement=placement,
-            signed=rows.signed,
-        )
+        arrays = weights.double().cpu().numpy(), real.cpu().numpy()
+        return AttentionMap(self.find(name), point, position, *arrays, placement, rows.signed)
 
     def _rows_of(self, name: str, image: int, roi: int | None) -> tuple[AffinityRows, Placement]:
         """Return the rows of one image or region, and where they lie."""
         name = self.find(name)
-        rows = self._rows.get(name)
+        rows, head = self._rows.get(name), self._heads[name]
         if isinstance(rows, ValueError):
             raise rows
         if rows is None or not self._resized or self._padded is None:
@@ -191,14 +167,13 @@ class AttentionMaps:
             )
         if len(rows.shape) != 2:
             raise ValueError(f"block {name} has {len(rows.shape)} dimension(s); images have 2")
-        shapes = (_size(rows.shape), _size(rows.key_shape))
-        resized = self._of_image(self._resized, image)
-        head = self._heads[name]
+        self._check_image(image, len(self._resized))
+        shapes, size = (_size(rows.shape), _size(rows.key_shape)), self.image_sizes[image]
         if head is None:
             if roi is not None:
                 raise ValueError(f"roi={roi}: block {name} gets whole images; leave roi out")
-            placement = place_over_image(*shapes, resized, self._padded, self._sizes[image])
-            return rows.item(image), placement
+            resized = self._resized[image]
+            return rows.item(image), place_over_image(*shapes, resized, self._padded, size)
         boxes = self.rois(name, image)
         if roi is None or not 0 <= roi < len(boxes):
             raise ValueError(
@@ -206,39 +181,32 @@ class AttentionMaps:
                 "them, counted from 0" + ("" if len(boxes) else " (nothing was detected there)")
             )
         before = sum(map(len, self._regions[head][:image]))
-        placement = place_in_roi(*shapes, tuple(boxes[roi]), self._sizes[image])
-        return rows.item(before + roi), placement
+        return rows.item(before + roi), place_in_roi(*shapes, tuple(boxes[roi]), size)
 
-    def _of_image(self, values: Sequence[Any], image: int) -> Any:
-        if not 0 <= image < len(values):
-            raise ValueError(f"image={image}; the last run had {len(values)} images")
-        return values[image]
+    def _check_image(self, image: int, count: int) -> None:
+        if not 0 <= image < count:
+            raise ValueError(f"image={image}; the last run had {count} images")
 
     # What the hooks call.
 
     def begin_run(self, images: Tensor | Sequence[Mapping[str, Any]]) -> None:
-        """Forget the last run, and note the sizes of the images of this one.
-
-        Args:
-            images: (N, C, H, W), or the dictionaries of Detectron2's data loaders.
-        """
+        """Forget the last run; note this one's image sizes: of (N, C, H, W) or of dictionaries."""
         self._rows, self._regions, self._backbone_next = {}, {}, True
         if isinstance(images, Tensor):
             self._padded = _size(images.shape)
-            self._resized = [self._padded] * len(images)
-            self._sizes = list(self._resized)
+            self._resized = self.image_sizes = (self._padded,) * len(images)
             return
         self._padded = None
-        self._resized = [_size(image["image"].shape) for image in images]
-        self._sizes = [
+        self._resized = tuple(_size(image["image"].shape) for image in images)
+        self.image_sizes = tuple(
             (int(image.get("height", height)), int(image.get("width", width)))
             for image, (height, width) in zip(images, self._resized, strict=True)
-        ]
+        )
 
     def note_batch(self, batch: Tensor) -> None:
         """Note the padded size; a second batch of a run has images of unknown sizes."""
         if not self._backbone_next:
-            self._resized, self._sizes = [], []
+            self._resized = self.image_sizes = ()
         self._padded, self._backbone_next = _size(batch.shape), False
 
     def note_regions(self, head: str, instances: Sequence[Any]) -> None:
@@ -293,7 +261,11 @@ def record_attention(model: nn.Module) -> Iterator[AttentionMaps]:
             "use a model whose config's name begins with nl_, or nonlocal_det.add_nonlocal"
         )
     heads = {name: head for name, head in model.named_modules() if isinstance(head, ROI_HEADS)}
-    maps = AttentionMaps(model, {name: _head_of(name, heads) for name in blocks})
+    head_of = {
+        block: next((name for name in heads if block.startswith(f"{name}." if name else "")), None)
+        for block in blocks
+    }
+    maps = AttentionMaps(model, head_of)
     with ExitStack() as hooks:
 
         def before(module: nn.Module, call: Callable[..., None]) -> None:
@@ -313,19 +285,14 @@ def record_attention(model: nn.Module) -> Iterator[AttentionMaps]:
         yield maps
 
 
-def _head_of(block: str, heads: Mapping[str, nn.Module]) -> str | None:
-    return next((name for name in heads if block.startswith(f"{name}." if name else "")), None)
-
-
 def _refuse_compiled(model: nn.Module) -> None:
     for name, module in model.named_modules():
         compiled = hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
         if compiled or isinstance(module, torch.jit.ScriptModule):
-            what = "compiled" if compiled else "scripted or traced"
             raise ValueError(
-                f"{name or type(module).__name__} is {what}, and hooks do not run in such a "
-                "module; record with the model as it was built (torch.compile keeps it as "
-                "model._orig_mod)"
+                f"{name or type(module).__name__} is {'compiled' if compiled else 'scripted'}, and "
+                "hooks do not run in such a module; record with the model as it was built "
+                "(torch.compile keeps it as model._orig_mod)"
             )
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from nonlocal_det.explorer import Explorer, MapOptions, Pick, draw_sheet
 from nonlocal_det.explorer.explorer import attention_of_click
-from nonlocal_det.explorer.figures import SheetRow, as_png, png_of_maps
+from nonlocal_det.explorer.figures import as_png, png_of_maps
 from nonlocal_det.visualization import STYLES, TOP_K
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
@@ -135,7 +135,7 @@ def test_a_sheet_has_the_pictures_as_they_are(prediction):
     picture[10:20, 5:30] = (255, 0, 0)
     maps = prediction.attention_at(Pick((20.0, 20.0)), 2.0, MapOptions())
     attention = png_of_maps(IMAGE, maps, STYLES, TOP_K)
-    rows = [SheetRow("one", [as_png(picture), attention]), SheetRow("two", [as_png(picture)])]
+    rows = [("one", [as_png(picture), attention]), ("two", [as_png(picture)])]
     sheet = np.asarray(Image.open(BytesIO(draw_sheet(rows))).convert("RGB"))
     red = (sheet == (255, 0, 0)).all(axis=2)
     assert red.sum() == 2 * 10 * 25
