@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
+from detectron2.checkpoint.c2_model_loading import convert_c2_detectron_names
 from detectron2.utils import comm
 from torch import nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from nonlocal_det.files import remove_partial
 
@@ -18,6 +19,7 @@ from . import folder
 from .block_form import describe_other_form
 from .errors import CheckpointError
 from .folder import BEST
+from .matching import inflate_kernels, match_names
 from .reading import Checkpoint, read_checkpoint
 from .report import LoadReport, as_tensors, describe_load
 from .writing import write_checkpoint
@@ -226,17 +228,17 @@ class SafeCheckpointer(DetectionCheckpointer):
 
     def _load_model(self, checkpoint: Checkpoint) -> Any:
         state = as_tensors(checkpoint["model"], self._source)
+        consume_prefix_in_state_dict_if_present(state, "module.")  # of a DistributedDataParallel
+        wanted = self.model.state_dict()
         if checkpoint.pop("matching_heuristics", False):
-            # here and not in Detectron2's, which then forgets the shapes that did not match
-            author = checkpoint.get("__author__")
-            state = align_and_update_state_dicts(
-                self.model.state_dict(), state, c2_conversion=author == "Caffe2"
-            )
+            if checkpoint.get("__author__") == "Caffe2":
+                state, _ = convert_c2_detectron_names(state)
+            state = match_names(wanted, state)
+        inflated = inflate_kernels(wanted, state)
+        names = list(state)
         checkpoint["model"] = state
         found = super()._load_model(checkpoint)
-        # without the prefix "module." now, and without what has another shape than the model's
-        shapes = {name: tuple(value.shape) for name, value in state.items()}
-        self.report = describe_load(self.model, self._source, found, shapes)
+        self.report = describe_load(self.model, self._source, found, names, inflated)
         return found
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:

@@ -18,6 +18,12 @@ logger = logging.getLogger("nonlocal_det")
 
 Checkpoint = dict[str, Any]
 
+_TORCHVISION = (
+    (r"\.bn(\d)\.", r".conv\1.norm."),
+    (r"\.downsample\.0\.", ".shortcut."),
+    (r"\.downsample\.1\.", ".shortcut.norm."),
+)
+
 
 def read_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
     """Read a file of weights, whoever made it; nothing in it is executed.
@@ -49,7 +55,11 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
         raise DamagedError(f"{path} holds {_name_kind(content)}; expected a dict of tensors")
     if path.suffix == ".pyth":
         return _from_pycls(content, path)
-    return content if "model" in content else {"model": content}
+    if "model" in content:
+        return content
+    if "layer1.0.conv1.weight" in content and "conv1.weight" in content:
+        return _from_torchvision(content, path)
+    return {"model": content}
 
 
 def read_torch(path: Path, *, trust: bool = False) -> Any:
@@ -185,3 +195,21 @@ def _from_pycls(content: dict[str, Any], path: Path) -> Checkpoint:
         raise DamagedError(f"{path} has no model_state, which a .pyth of pycls has")
     model = {key: value for key, value in state.items() if "num_batches_tracked" not in key}
     return {"model": model, "__author__": "pycls", "matching_heuristics": True}
+
+
+def _from_torchvision(state: dict[str, Any], path: Path) -> Checkpoint:
+    """Rename a ResNet of torchvision, as Detectron2's converter does."""
+    logger.info(
+        f"{path} has the names of torchvision's ResNet, which has its stride in the 3x3 "
+        "convolution and RGB input with mean 123.675, 116.28, 103.53 and deviation 58.395, 57.12, "
+        "57.375; the config must have the same: MODEL.RESNETS.STRIDE_IN_1X1 False, INPUT.FORMAT "
+        "RGB, MODEL.PIXEL_MEAN, MODEL.PIXEL_STD"
+    )
+    model = {}
+    for name, value in state.items():
+        stage = re.match(r"layer(\d)\.", name)
+        ours = f"res{int(stage[1]) + 1}.{name[stage.end() :]}" if stage else f"stem.{name}"
+        for theirs, word in _TORCHVISION:
+            ours = re.sub(theirs, word, ours)
+        model[ours] = value
+    return {"model": model, "__author__": "torchvision", "matching_heuristics": True}

@@ -1,7 +1,7 @@
 """What a load has done to each tensor of a model, in a table."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class LoadReport:
             what batch norms fill in themselves for older files.
         mismatched: in both, with the file's shape and the model's: not loaded.
         unexpected: the file's, not in the model.
+        inflated: of ``matched``, the 3D kernels that were made of the file's 2D ones.
     """
 
     source: str
@@ -42,6 +43,7 @@ class LoadReport:
     expected: tuple[str, ...]
     mismatched: tuple[Mismatch, ...]
     unexpected: tuple[str, ...]
+    inflated: tuple[str, ...] = ()
 
     @property
     def unmatched(self) -> list[str]:
@@ -82,6 +84,7 @@ class LoadReport:
         """A line for each kind of misfit, with the names."""
         unexplained = [name for name in self.missing if name not in set(self.expected)]
         return [
+            *_line("inflated, w / T in each of T planes of a 3D kernel", self.inflated),
             *_line("missing, as expected", self.expected),
             *_line("missing, so left as they were", unexplained),
             *(
@@ -170,40 +173,36 @@ def as_tensors(state: Any, source: str) -> dict[str, torch.Tensor]:
 
 
 def describe_load(
-    model: nn.Module, source: str, found: Any, shapes: Mapping[str, tuple[int, ...]]
+    model: nn.Module,
+    source: str,
+    found: Any,
+    names: Iterable[str],
+    inflated: Iterable[str] = (),
 ) -> LoadReport:
-    """The report of a load.
+    """Describe a load.
 
     Args:
         model: as it is now.
         source: the file.
         found: fvcore's ``missing_keys``, ``unexpected_keys`` and ``incorrect_shapes``.
-        shapes: of the file's tensors, mismatched ones aside, by the names that it has for the
-            model.
+        names: of the file's tensors, as they were matched with the model's.
+        inflated: those of them that were 2D kernels in the file.
     """
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wrong: list[Mismatch] = list(found.incorrect_shapes)
-    shaped = {name for name, _, _ in wrong}
+    wanted = list(model.state_dict())
+    shaped = {name for name, _, _ in found.incorrect_shapes}
     missing = [one for one in _without_aliases(model, found.missing_keys) if one not in shaped]
-    unexpected = []
-    for name in found.unexpected_keys:
-        # what name matching has left over because of its shape
-        owner = next((one for one in missing if f".{one}".endswith(f".{name}")), None)
-        if owner is None:
-            unexpected.append(name)
-        else:
-            missing.remove(owner)
-            wrong.append((owner, shapes[name], wanted[owner]))
-    lost = {*found.missing_keys, *(name for name, _, _ in wrong)}
+    lost = {*found.missing_keys, *shaped}
     # what layers fill in themselves for older files: FrozenBN its statistics, BN its counter
-    filled = _without_aliases(model, [n for n in wanted if n not in shapes and n not in lost])
+    absent = set(wanted) - set(names) - lost
+    filled = _without_aliases(model, [name for name in wanted if name in absent])
     return LoadReport(
         source=source,
         matched=tuple(name for name in wanted if name not in {*lost, *filled}),
         missing=(*missing, *filled),
         expected=(*expected_missing(model, missing), *filled),
-        mismatched=tuple(wrong),
-        unexpected=tuple(unexpected),
+        mismatched=tuple(found.incorrect_shapes),
+        unexpected=tuple(found.unexpected_keys),
+        inflated=tuple(inflated),
     )
 
 
