@@ -40,7 +40,8 @@ def draw_evaluation(
     truth["categories"] = [{"id": k + 1, "name": f"c{k + 1}"} for k in range(num_categories)]
     results: list[dict[str, Any]] = []
     for image_id in range(1, num_images + 1):
-        truth["images"].append({"id": image_id, "height": SIDE, "width": SIDE})
+        image = {"id": image_id, "file_name": f"{image_id}.png", "height": SIDE, "width": SIDE}
+        truth["images"].append(image)
         count = rng.poisson(truths_per_image) * (rng.random() > 0.05)
         boxes, classes = _boxes(rng, count, num_categories)
         points = _points(rng, boxes)

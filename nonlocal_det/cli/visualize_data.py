@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nonlocal_det.cli.arguments import build_config_parser, config_from_arguments
 from nonlocal_det.cli.errors import one_line_errors
+from nonlocal_det.data import check_registered
 from nonlocal_det.visualization import draw_training_images
 
 
@@ -19,5 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--num", type=int, default=8, help="number of pictures")
     args = parser.parse_args(argv)
     with one_line_errors():
-        for path in draw_training_images(config_from_arguments(args), args.output_dir, args.num):
+        cfg = config_from_arguments(args)
+        check_registered(cfg, cfg.DATASETS.TRAIN, (), None)
+        for path in draw_training_images(cfg, args.output_dir, args.num):
             print(path)

@@ -25,7 +25,8 @@ def add_nonlocal_config(cfg: CfgNode) -> None:
     node.AFTER_BLOCKS = [[], [], [-2], []]
     # After which convolutions of the keypoint head a block goes, counted from 1
     node.KEYPOINT_AFTER_CONVS = [2, 4, 6, 8]
-    # Detections counted per image and category by the evaluation of boxes and masks; COCO's number
+    # Detections counted per image and category by the evaluation of boxes and masks, COCO's number;
+    # of keypoints COCO counts 20, and the evaluation as many as this if it is above 100
     cfg.TEST.MAX_DETS = 100
     for option in fields(BlockOptions):
         if "key" in option.metadata:

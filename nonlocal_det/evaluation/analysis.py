@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .breakdown import Row, by_crowdedness, by_size, error_table
+from .breakdown import MAX_DETS, Row, by_crowdedness, by_size, error_table
 from .keypoint_errors import KeypointSpec
 from .results import read_keypoint_spec, read_results, read_truth
 from .summary import Result, evaluate_results, summary
+from .truth import usable_truth, warn_of_limit
 
 Analysis = dict[str, dict[str, Row]]
 """Section -> row -> column -> number; APs in percent, nan where there is no such object."""
@@ -34,6 +35,7 @@ def analyze_results(
     Returns:
         The sections "summary", "size", "objects in the image" and "errors".
     """
+    truth = usable_truth(truth, task, results)
     sigmas = spec.sigmas.tolist() if spec else ()
     evaluation = evaluate_results(truth, results, task, sigmas=sigmas, max_dets=max_dets)
     return {
@@ -110,6 +112,8 @@ def analyze_files(
     truth = read_truth(annotations, task)
     if not truth["annotations"]:
         raise ValueError(f"{annotations} has no annotations to compare results with; give others")
+    limit, shared = max_dets or MAX_DETS[task], ("image_id", "category_id")
+    warn_of_limit(str(annotations), truth["annotations"], "--max-dets", limit, shared)
     spec = read_keypoint_spec(truth, annotations) if task == "keypoints" else None
     paths = {"this": results} | ({"other": against} if against else {})
     lists = {name: read_results(path, truth, task) for name, path in paths.items()}

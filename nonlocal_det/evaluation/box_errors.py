@@ -12,6 +12,7 @@ from faster_coco_eval.core import mask as mask_util
 
 from .matching import ImageDetections, Mistake, detections_by_image, match
 from .summary import Result
+from .truth import to_rle
 
 BOX_KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
 
@@ -64,15 +65,6 @@ def _overlap(image: ImageDetections, task: str, sizes: dict[int, tuple[int, int]
     height, width = sizes[image.truths[0]["image_id"]]
     true = [to_rle(one["segmentation"], height, width) for one in image.truths]
     return np.asarray(mask_util.iou([one["segmentation"] for one in image.detections], true, crowd))
-
-
-def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """A COCO segmentation, polygons or RLE, as a compressed RLE."""
-    if isinstance(segmentation, list):
-        return mask_util.merge(mask_util.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation["counts"], list):
-        return mask_util.frPyObjects(segmentation, height, width)
-    return segmentation
 
 
 def _mistakes_of(

@@ -16,6 +16,7 @@ from .keypoint_errors import (
 )
 from .matching import trim
 from .summary import Result, evaluate_results, summary
+from .truth import usable_truth
 
 Row = dict[str, float]
 """Numbers by name: counts, and APs in percent (nan where there is no such object)."""
@@ -77,6 +78,7 @@ def by_crowdedness(
     Raises:
         ValueError: a bin ends before it begins, or begins below 1.
     """
+    truth = usable_truth(truth, task, results)
     counts = Counter(one["image_id"] for one in truth["annotations"] if _counts(one, task))
     rows = {}
     for low, high in bins:
@@ -130,7 +132,7 @@ def error_table(
         Mistakes are those at IoU 0.5: a duplicate there may be the only match at 0.75, so "dAP" can
         be negative. "dAP50" is TIDE's number.
     """
-    results = trim(results, max_dets or MAX_DETS[task])
+    truth, results = usable_truth(truth, task, results), trim(results, max_dets or MAX_DETS[task])
     if task != "keypoints":
         kinds, sigmas = BOX_KINDS, []
         mistakes = find_box_mistakes(truth, results, task)
@@ -138,7 +140,7 @@ def error_table(
         raise ValueError("task='keypoints' needs spec: keypoint names, flip map and OKS sigmas")
     else:
         kinds, sigmas = KEYPOINT_KINDS, spec.sigmas.tolist()
-        mistakes = find_keypoint_mistakes(truth, results, spec)
+        mistakes = find_keypoint_mistakes(truth, results, spec, max_dets)
 
     def corrected(kind: str) -> tuple[dict[str, Any], list[Result]]:
         if task == "keypoints" and spec is not None:

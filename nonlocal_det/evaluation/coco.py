@@ -17,6 +17,7 @@ from faster_coco_eval import COCOeval_faster
 
 from .evaluators import register_evaluator
 from .summary import Result, evaluate_results, summary, summary_table
+from .truth import usable_truth, warn_of_limit
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -33,7 +34,8 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         output_dir: where results go as json; None: nowhere.
         distributed: gather the results of all processes.
         kpt_oks_sigmas: one per keypoint, as a share of the object's scale; empty: the data set's.
-        max_dets_per_image: detections counted per image, 100 in COCO.
+        max_dets_per_image: detections counted per image and category, by default COCO's 100; for
+            keypoints COCO's 20, unless it is above 100.
     """
 
     def __init__(
@@ -57,6 +59,11 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         own = self._metadata.get("keypoint_oks_sigmas", ())
         self._sigmas = list(kpt_oks_sigmas or own)
 
+    def annotations(self) -> list[dict[str, Any]]:
+        """Return those of the json; none of a test set that is kept secret."""
+        rows: list[dict[str, Any]] = self._coco_api.dataset.get("annotations", [])
+        return rows
+
     def _eval_predictions(
         self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
     ) -> None:
@@ -72,8 +79,10 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if not self._do_evaluation:
             self._logger.info("Annotations are not available for evaluation.")
             return
+        truth = self._coco_api.dataset
         for task in self._tasks_of(results):
-            summary = self._summarize(results, task, img_ids) if results else None
+            truth = usable_truth(truth, task, results)  # each repair is said once
+            summary = self._summarize(truth, results, task, img_ids) if results else None
             self._results[task] = self._derive_coco_results(
                 summary, task, class_names=self._metadata.get("thing_classes")
             )
@@ -108,7 +117,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
     def _tasks_of(self, results: list[Result]) -> list[str]:
         """The tasks that both the predictions and the annotations have."""
-        annotations = self._coco_api.dataset["annotations"]
+        annotations = self.annotations()
         fields = {"segm": "segmentation", "keypoints": "keypoints"}
         tasks = ["bbox"]
         for task in self._tasks_from_predictions(results):
@@ -121,15 +130,17 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         return tasks
 
     def _summarize(
-        self, results: list[Result], task: str, img_ids: list[int] | None
+        self, truth: dict[str, Any], results: list[Result], task: str, img_ids: list[int] | None
     ) -> COCOeval_faster:
+        most = self._max_dets_per_image[-1]
         evaluation = evaluate_results(
-            self._coco_api.dataset,
+            truth,
             results,
             task,
             sigmas=self._sigmas,
             image_ids=img_ids,
-            max_dets=0 if task == "keypoints" else self._max_dets_per_image[-1],
+            # of keypoints COCO counts 20, of all else 100
+            max_dets=0 if task == "keypoints" and most <= 100 else most,
         )
         self._logger.info(f"COCO's summary of {task}:\n" + summary_table(evaluation))
         return evaluation
@@ -148,7 +159,7 @@ def build_coco_evaluator(cfg: CfgNode, dataset_name: str, output_folder: str) ->
     """Build the evaluator of a data set in COCO's format.
 
     Reads ``TEST.KEYPOINT_OKS_SIGMAS`` and ``TEST.MAX_DETS``; a warning tells of detections that a
-    model gives and the evaluation does not count.
+    model gives and the evaluation does not count, and of objects that can only be missed.
     """
     most, given = cfg.TEST.get("MAX_DETS", 100), cfg.TEST.DETECTIONS_PER_IMAGE
     if given > most:
@@ -156,9 +167,17 @@ def build_coco_evaluator(cfg: CfgNode, dataset_name: str, output_folder: str) ->
             f"TEST.DETECTIONS_PER_IMAGE={given}, but the evaluation counts the best {most} of an "
             f"image and category, as COCO does; TEST.MAX_DETS {given} counts all"
         )
-    return COCOEvaluator(
+    evaluator = COCOEvaluator(
         dataset_name,
         output_folder,
         kpt_oks_sigmas=tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS),
         max_dets_per_image=most,
     )
+    rows, same = evaluator.annotations(), ("image_id", "category_id")
+    warn_of_limit(dataset_name, rows, "TEST.DETECTIONS_PER_IMAGE", given, ("image_id",))
+    warn_of_limit(dataset_name, rows, "TEST.MAX_DETS", most, same)
+    if cfg.MODEL.KEYPOINT_ON and most <= 100:
+        rows = [row for row in rows if any((row.get("keypoints") or ())[2::3])]
+        key = "the number that keypoint AP counts, TEST.MAX_DETS if above 100,"
+        warn_of_limit(dataset_name, rows, key, 20, same)
+    return evaluator

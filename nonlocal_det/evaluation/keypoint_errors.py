@@ -116,7 +116,7 @@ def classify_keypoints(
 
 
 def find_keypoint_mistakes(
-    truth: dict[str, Any], results: list[Result], spec: KeypointSpec
+    truth: dict[str, Any], results: list[Result], spec: KeypointSpec, max_dets: int = 0
 ) -> list[Mistake]:
     """Match detections to people at OKS >= 0.1, then classify every labelled keypoint.
 
@@ -125,10 +125,12 @@ def find_keypoint_mistakes(
 
     Args:
         truth: a COCO json.
-        results: detections, no more than COCO counts (`trim`).
+        results: detections, no more than count (`trim`).
         spec: mirrored keypoints and sigmas.
+        max_dets: as of `evaluate_results`.
     """
-    evaluation = evaluate_results(truth, results, "keypoints", sigmas=spec.sigmas.tolist())
+    sigmas = spec.sigmas.tolist()
+    evaluation = evaluate_results(truth, results, "keypoints", sigmas=sigmas, max_dets=max_dets)
     completed = {**truth, "annotations": list(evaluation.cocoGt.anns.values())}
     mistakes: list[Mistake] = []
     for image in detections_by_image(completed, results, lambda one: bool(one["ignore"])):

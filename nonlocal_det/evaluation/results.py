@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nonlocal_det.data import find_keypoint_schema, read_coco
+from nonlocal_det.data.check import check_dataset
 
 from .keypoint_errors import KeypointSpec
 from .summary import TASKS, Result
@@ -21,19 +22,19 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: `path` is no file.
-        ValueError: it is not in COCO's format, or lacks what the task needs.
+        ValueError: it is not in COCO's format, lacks what the task needs, or has what would stop an
+            evaluation of it.
     """
     content = read_coco(path)
-    categories = {one["id"] for one in content["categories"]}
-    for index, one in enumerate(content["annotations"]):
-        for key in ("id", "image_id", "bbox", *(["segmentation"] if task == "segm" else [])):
-            if not one.get(key) and one.get(key) != 0:
-                raise ValueError(f"{path}: annotation {index} has no {key}; {task} AP needs it")
-        if one.get("category_id") not in categories:
-            raise ValueError(
-                f"{path}: annotation {index} has category_id={one.get('category_id')!r}, which is "
-                f'not in "categories"'
-            )
+    used = {"bbox": (), "segm": ("masks",), "keypoints": ("keypoints",)}[task]
+    checked = check_dataset(Path(path).expanduser(), images="none", training=False)
+    for finding in checked.findings.stopping(frozenset({"evaluation", *used})):
+        raise ValueError(
+            f"{path}: {finding.examples[0]} ({finding.kind} x {finding.count}); repair it, or give "
+            f"the copy of `python tools/check_dataset.py {path} --clean COPY`"
+        )
+    if task == "segm" and not any(row.get("segmentation") for row in content["annotations"]):
+        raise ValueError(f"{path}: no annotation has a segmentation; segm AP needs it")
     return content
 
 

@@ -6,13 +6,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from faster_coco_eval import COCO, COCOeval_faster
-from pycocotools import mask as mask_utils
 
-from nonlocal_det.data import fill_keypoints
+from .truth import usable_truth
 
 Result = dict[str, Any]
 """One detection in COCO's result format."""
-Annotation = dict[str, Any]
 
 TASKS = ("bbox", "segm", "keypoints")
 logger = logging.getLogger("nonlocal_det")
@@ -30,9 +28,7 @@ def evaluate_results(
     """Run COCO's evaluation on faster-coco-eval; `truth` and `results` are not changed.
 
     Args:
-        truth: a COCO json; "iscrowd", "num_keypoints" and some "keypoints" may be missing, an
-            "area" that cannot be true is replaced by the object's own, and an object whose box
-            has no size does not count.
+        truth: a COCO json, of which counts what `usable_truth` says.
         results: detections, at least one. For masks their area is the mask's, not the box's.
         task: bbox, segm or keypoints.
         sigmas: OKS sigmas, one per keypoint, as a share of the object's scale; empty: COCO's.
@@ -45,10 +41,12 @@ def evaluate_results(
     Raises:
         ValueError: the number of keypoints and of sigmas differ.
     """
-    chosen = None if image_ids is None else set(image_ids)
-    if chosen is not None:
-        results = [one for one in results if one["image_id"] in chosen]
-    reference = COCO(_complete(truth, task, chosen, results))
+    if image_ids is not None:
+        chosen = set(image_ids)
+        results = [result for result in results if result["image_id"] in chosen]
+        images = [image for image in truth["images"] if image["id"] in chosen]
+        truth = {**truth, "images": images}
+    reference = COCO(usable_truth(truth, task, results))
     evaluation = COCOeval_faster(
         reference,
         # copies, because loadRes writes into its rows; with a box it takes the box's area
@@ -68,72 +66,6 @@ def evaluate_results(
         _check_keypoints(results, evaluation)
     evaluation.run()
     return evaluation
-
-
-def _complete(
-    truth: dict[str, Any], task: str, chosen: set[int] | None, results: list[Result]
-) -> dict[str, Any]:
-    """The ground truth with what COCO's evaluation needs and a user's own json may lack."""
-    annotations = [
-        {"iscrowd": 0, **one}
-        for one in truth["annotations"]
-        if chosen is None or one["image_id"] in chosen
-    ]
-    sizes = {one["id"]: one for one in truth["images"]}
-    annotations = _with_true_areas(_with_size(annotations), sizes)
-    images = [one for one in truth["images"] if chosen is None or one["id"] in chosen]
-    complete = all(
-        "keypoints" in one and one.get("num_keypoints") is not None for one in annotations
-    )
-    if task == "keypoints" and results and not complete:
-        fill_keypoints(annotations, len(results[0]["keypoints"]) // 3)
-    return {**truth, "images": images, "annotations": annotations}
-
-
-def _with_size(annotations: list[Annotation]) -> list[Annotation]:
-    """Leave out objects whose box has no size: Detectron2 does not train with them either."""
-    good = [one for one in annotations if one["iscrowd"] or min(one["bbox"][2:]) > 0]
-    if len(good) < len(annotations):
-        logger.warning(
-            f"the evaluation leaves out {len(annotations) - len(good)} annotations whose boxes "
-            "have no width or no height, as training does"
-        )
-    return good
-
-
-def _with_true_areas(
-    annotations: list[Annotation], images: dict[Any, dict[str, Any]]
-) -> list[Annotation]:
-    """Replace areas that cannot be true, as COCO's evaluation sorts and scales objects by them.
-
-    Those are: none, no finite number, 0 or less, above the box's by more than a tenth, or, as a
-    share of the image would be, below a pixel for an object of pixels.
-    """
-    replaced = 0
-    for index, one in enumerate(annotations):
-        box = abs(one["bbox"][2] * one["bbox"][3])
-        area = one.get("area")
-        if isinstance(area, int | float) and 0 < area and min(1, box) <= area <= 1.1 * box + 1:
-            continue
-        replaced += "area" in one
-        annotations[index] = {**one, "area": _area_of(one, images.get(one["image_id"], {})) or box}
-    if replaced:
-        logger.warning(
-            f"the evaluation takes the objects' own areas in {replaced} annotations whose "
-            '"area" cannot be true'
-        )
-    return annotations
-
-
-def _area_of(annotation: Annotation, image: dict[str, Any]) -> float:
-    """Compute the area of an annotation's mask in pixels; 0 where it has none."""
-    segmentation = annotation.get("segmentation")
-    if not segmentation or not {"height", "width"} <= image.keys():
-        return 0.0
-    mask = segmentation
-    if not (isinstance(mask, dict) and isinstance(mask.get("counts"), str | bytes)):
-        mask = mask_utils.frPyObjects(segmentation, image["height"], image["width"])
-    return float(mask_utils.area(mask_utils.merge(mask) if isinstance(mask, list) else mask))
 
 
 def _check_keypoints(results: list[Result], evaluation: COCOeval_faster) -> None:

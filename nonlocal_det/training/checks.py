@@ -61,16 +61,17 @@ def check_config(cfg: CfgNode, config_file: str = "", *, train: bool = True) -> 
 
 
 def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
-    """Refuse test data that is not there, for tools that do not train.
+    """Refuse test data that is not there, or bad, for tools that do not train.
 
     Raises:
-        ValueError: an unknown data set, or none.
+        ValueError: an unknown data set, none, or bad data.
         FileNotFoundError: its file is not there.
     """
     if not cfg.DATASETS.TEST:
         raise ValueError(f"DATASETS.TEST of {config_file or 'the config'} is empty; name one")
     for name in cfg.DATASETS.TEST:
         _check_present(name, config_file)
+    check_data(cfg, train=False, allow_bad=False)
 
 
 def _check_present(name: str, config_file: str) -> None:

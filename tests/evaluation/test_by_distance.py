@@ -30,7 +30,7 @@ def truth(*annotations, level="beacon"):
     shapes = [{"id": 1, "name": "red"}, {"id": 2, "name": "green"}]
     return {
         "info": {"recipe": {"level": level, "receptive_field": FIELD, "version": 1}},
-        "images": [{"id": k, "height": 400, "width": 400} for k in (1, 2)],
+        "images": [{"id": k, "file_name": f"{k}.png", "height": 400, "width": 400} for k in (1, 2)],
         "categories": [person] if level == "pose" else shapes,
         "annotations": list(annotations),
     }

@@ -17,7 +17,15 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch.utils.data import DistributedSampler
 
-from nonlocal_det.evaluation import COCOEvaluator, build_evaluator
+from nonlocal_det import model_zoo
+from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.coco_data import forget
+from nonlocal_det.evaluation import (
+    COCOEvaluator,
+    build_evaluator,
+    evaluators,
+    register_evaluator,
+)
 from nonlocal_det.synthetic.mini_coco import make_mini_coco
 from nonlocal_det.synthetic.register import register_mini_coco
 from nonlocal_det.training import launch
@@ -238,20 +246,75 @@ def test_evaluating_twice_gives_the_same(tmp_path):
     assert {k: v["AP"] for k, v in first.items()} == {k: v["AP"] for k, v in again.items()}
 
 
-def test_summarizing_leaves_the_results_alone(tmp_path):
-    evaluator = evaluated("mini_coco_val", tmp_path)
-    evaluator.evaluate()
-    results = json.loads((tmp_path / "coco_instances_results.json").read_text())
-    kept = copy.deepcopy(results)
-    for task in ("segm", "bbox"):
-        evaluator._summarize(results, task, None)
-        assert results == kept
-
-
 def test_fewer_detections_per_image_count(tmp_path):
     usual = evaluated("mini_coco_val", tmp_path).evaluate()["bbox"]["AP"]
     one = evaluated("mini_coco_val", tmp_path, max_dets_per_image=1).evaluate()["bbox"]["AP"]
     assert one < usual - 1
+
+
+def test_more_objects_than_detections_are_told(messages, tmp_path):
+    name = "mini_coco_keypoints_val"
+
+    def said(*options):
+        cfg = model_zoo.get_config("quick/mask_keypoint_rcnn_R18")
+        cfg.merge_from_list(list(options))
+        known = len(messages())
+        evaluator = build_evaluator(cfg, name, str(tmp_path))
+        return evaluator, "\n".join(messages()[known:])
+
+    evaluator, text = said("TEST.DETECTIONS_PER_IMAGE", 150)
+    assert "TEST.MAX_DETS 150 counts all" in text
+    evaluator, text = said()
+    assert "objects" not in text
+    objects = [row["image_id"] for row in evaluator.annotations() if not row["iscrowd"]]
+    largest = max(map(objects.count, objects))
+    options = ("TEST.DETECTIONS_PER_IMAGE", 1, "TEST.MAX_DETS", 1)
+    text = said(*options)[1]
+    missed = sum(objects.count(number) - 1 for number in set(objects))
+    for key, shared in (("DETECTIONS_PER_IMAGE", "image_id"), ("MAX_DETS", "image_id and cat")):
+        line = next(line for line in text.splitlines() if f"TEST.{key} is 1" in line)
+        assert f"{largest} objects share {shared}" in line
+        assert f"least {missed} objects are missed; {largest} lets" in line
+
+
+def test_more_than_20_people_with_keypoints_count_with_a_higher_limit(messages, tmp_path):
+    name = "mini_coco_keypoints_val"
+    content = json.loads(Path(MetadataCatalog.get(name).json_file).read_text())
+    people = [row for row in content["annotations"] if not row["iscrowd"]][:21]
+    images = {row["id"]: row for row in content["images"]}
+    crowded = images[people[0]["image_id"]]
+    content |= {"images": [crowded]}
+    content["annotations"] = [
+        {**people[0], "id": k + 1, "bbox": [4 * k, 10, 3, 30], "area": 90}
+        | {"keypoints": [4 * k + 1, 20, 2] * 17}
+        for k in range(21)
+    ]
+    for row in content["annotations"]:
+        x = row["bbox"][0]
+        row["segmentation"] = [[x, 10, x + 3, 10, x + 3, 40, x, 40]]
+    path = tmp_path / "crowd.json"
+    path.write_text(json.dumps(content))
+    register_coco_data("crowded", path, Path(MetadataCatalog.get(name).image_root))
+    results = [
+        {key: row[key] for key in ("category_id", "bbox", "keypoints")}
+        | {"image_id": crowded["id"], "category_id": 0, "score": 0.9}
+        for row in content["annotations"]
+    ]
+    aps = []
+    for most in (100, 101):
+        cfg = model_zoo.get_config("quick/mask_keypoint_rcnn_R18")
+        cfg.TEST.MAX_DETS = most
+        evaluator = build_evaluator(cfg, "crowded", str(tmp_path))
+        evaluator.reset()
+        rows = copy.deepcopy(results)
+        evaluator._predictions.append({"image_id": crowded["id"], "instances": rows})
+        aps.append(evaluator.evaluate()["keypoints"]["AP"])
+    forget("crowded")
+    assert aps[0] < 96
+    assert aps[1] == pytest.approx(100)
+    said = [line for line in messages() if "keypoint AP counts" in line]
+    assert len(said) == 1
+    assert "at least 1 objects are missed; 21 lets" in said[0]
 
 
 def test_no_detections_give_nan_not_an_error(tmp_path):
@@ -282,17 +345,12 @@ def test_wrong_number_of_sigmas_is_named(tmp_path):
 
 
 def test_other_kinds_of_data_are_refused():
-    from nonlocal_det import model_zoo
-
     MetadataCatalog.get("elsewhere").evaluator_type = "cityscapes_sem_seg"
     with pytest.raises(ValueError, match="cityscapes_sem_seg"):
         build_evaluator(model_zoo.get_config("mask_rcnn_R50"), "elsewhere")
 
 
 def test_a_registered_type_has_its_own_evaluator(monkeypatch, tmp_path):
-    from nonlocal_det import model_zoo
-    from nonlocal_det.evaluation import evaluators, register_evaluator
-
     monkeypatch.setattr(evaluators, "_BUILDERS", dict(evaluators._BUILDERS))
     register_evaluator("clips")(lambda cfg, name, folder: (name, folder))
     MetadataCatalog.get("some_clips").evaluator_type = "clips"

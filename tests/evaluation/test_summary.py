@@ -1,15 +1,25 @@
 """Every summary number equals pycocotools', on drawn data with all that is awkward in COCO."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
 from faster_coco_eval import COCOeval_faster
 from official_coco import TASKS, drawn, official
+from pycocotools import mask as mask_utils
 from pycocotools.cocoeval import COCOeval
 
-from nonlocal_det.evaluation import by_crowdedness, by_size, error_table, summary
+from nonlocal_det.evaluation import (
+    KeypointSpec,
+    by_crowdedness,
+    by_size,
+    error_table,
+    summary,
+)
 from nonlocal_det.evaluation import evaluate_results as evaluate
+
+SPEC = KeypointSpec.of(("left", "right"), (("left", "right"),), (0.05, 0.05))
 
 
 def stats(evaluation: COCOeval) -> np.ndarray:
@@ -175,12 +185,14 @@ def objects_and_perfect_results():
         points = [x + 5, y + 5, 2, x + 30, y + 30, 2]
         outline = [[x, y, x + 40, y, x + 40, y + 40, x, y + 40]]
         row = {"image_id": 1, "category_id": 1, "bbox": box, "keypoints": points}
+        rle = mask_utils.merge(mask_utils.frPyObjects(outline, 200, 200))
+        rle["counts"] = rle["counts"].decode()
         annotations.append(
             {**row, "id": k + 1, "iscrowd": 0, "area": 1600.0, "segmentation": outline}
             | {"num_keypoints": 2}
         )
         moved = [value + 1 if index % 3 < 2 else 2 for index, value in enumerate(points)]
-        results.append({**row, "keypoints": moved, "score": 0.9})
+        results.append({**row, "keypoints": moved, "score": 0.9, "segmentation": rle})
     images = [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}]
     categories = [{"id": 1, "name": "a"}]
     truth = {"images": images, "annotations": annotations, "categories": categories}
@@ -201,35 +213,72 @@ def test_an_area_that_cannot_be_true_is_the_objects_own(task, area, caplog):
     assert "own areas in 4 annotations" in caplog.text
 
 
-def test_an_object_without_size_does_not_count(caplog):
+BLANK = {"size": [200, 200], "counts": [200 * 200]}
+
+
+@pytest.mark.parametrize("task", ["bbox", "segm", "keypoints"])
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"bbox": [50, 50, 0, 0]}, "leaves out 1 annotations whose boxes have no width"),
+        ({"bbox": [220, 50, 10, 10]}, "leaves out 1 annotations whose boxes lie outside"),
+        ({"bbox": [50, 50, 9, 9], "segmentation": [[50, 50, 59, 59]]}, "leaves out 1 .* polygons"),
+        ({"bbox": [50, 50, 9, 9], "segmentation": BLANK}, "leaves out 1 .* masks have no pixel"),
+        ({"bbox": [50, 50, 9, 9], "image_id": 7}, ""),
+    ],
+)
+def test_what_training_leaves_out_does_not_count(task, row, said, caplog):
     truth, results = objects_and_perfect_results()
-    expected = summary(evaluate(truth, results, "bbox"))
-    click = {"id": 9, "image_id": 1, "category_id": 1, "bbox": [50, 50, 0, 0], "area": 0}
-    truth["annotations"].append(click)
-    assert str(summary(evaluate(truth, results, "bbox"))) == str(expected)
-    assert "leaves out 1 annotations" in caplog.text
+    sigmas = (0.05, 0.05) if task == "keypoints" else ()
+    expected = str(summary(evaluate(truth, results, task, sigmas=sigmas)))
+    points = {"keypoints": [55, 55, 2, 0, 0, 0], "num_keypoints": 1}
+    outline = {"segmentation": [[50, 50, 59, 50, 59, 59]]}
+    row = {"id": 9, "image_id": 1, "category_id": 1, "area": 60, **points, **outline, **row}
+    truth["annotations"].append(row)
+    assert str(summary(evaluate(truth, results, task, sigmas=sigmas))) == expected
+    assert re.search(said, caplog.text)
+    missed = error_table(truth, results, task, SPEC)["missed"]
+    assert (missed["count"], missed["share"]) == (0, 0)
 
 
-def dense_truth():
-    """Three hundred objects in one image."""
+@pytest.mark.parametrize("task", ["bbox", "segm", "keypoints"])
+def test_what_training_corrects_is_corrected(task, caplog):
+    """A box over the edge is clipped, a keypoint outside of the image is not labelled."""
+    truth, results = objects_and_perfect_results()
+    sigmas = (0.05, 0.05) if task == "keypoints" else ()
+    expected = summary(evaluate(truth, results, task, sigmas=sigmas))
+    first = truth["annotations"][0] | {"bbox": [-30.0, 20.0, 90.0, 40.0]}
+    results[0]["bbox"] = [0.0, 20.0, 60.0, 40.0]
+    first["keypoints"] = [*first["keypoints"][:3], -9, 50, 2]
+    truth["annotations"][0] = first | {"segmentation": first["segmentation"] + [[1, 2, 3]]}
+    numbers = summary(evaluate(truth, results, task, sigmas=sigmas))
+    assert numbers["AP"] == pytest.approx(expected["AP"])
+    assert "clips the boxes of 1 annotations" in caplog.text
+    assert ("keypoints outside of their images in 1 " in caplog.text) == (task == "keypoints")
+
+
+def test_more_objects_than_coco_counts_can_count():
+    """300 boxes, and 25 people with keypoints, of which COCO counts 100 and 20."""
     rows = [
-        {"id": k + 1, "image_id": 1, "category_id": 1, "area": 64, "iscrowd": 0}
+        {"id": k + 1, "image_id": 1, "category_id": 1, "area": 64, "iscrowd": 0, "num_keypoints": 2}
         | {"bbox": [10 * (k % 20), 10 * (k // 20), 8, 8]}
+        | {"keypoints": [10 * (k % 20) + 1, 10 * (k // 20) + 1, 2] * 2}
         for k in range(300)
     ]
     images = [{"id": 1, "file_name": "a.png", "width": 200, "height": 150}]
-    return {"images": images, "annotations": rows, "categories": [{"id": 1, "name": "a"}]}
-
-
-def test_more_than_100_objects_an_image_can_count():
-    truth = dense_truth()
-    results = [{**row, "score": 0.9} for row in truth["annotations"]]
-    assert summary(evaluate(truth, results, "bbox"))["AP"] < 40  # COCO's 100
-    numbers = summary(evaluate(truth, results, "bbox", max_dets=300))
-    assert numbers["AP"] == numbers["AR300"] == 100
-    errors = error_table(truth, results, "bbox", max_dets=300)
-    assert errors["missed"]["count"] == 0
-    assert error_table(truth, results, "bbox")["missed"]["count"] == 200
-    (row,) = (row for row in by_crowdedness(truth, results, "bbox", max_dets=300).values()
-              if row["images"])  # fmt: skip
-    assert row["AP"] == 100
+    for task, objects, usual in (("bbox", 300, 100), ("keypoints", 25, 20)):
+        truth = {"images": images, "annotations": rows[:objects]}
+        truth["categories"] = [{"id": 1, "name": "a"}]
+        results = [{**row, "score": 0.9} for row in rows[:objects]]
+        options = {"sigmas": (0.05, 0.05)} if task == "keypoints" else {}
+        assert summary(evaluate(truth, results, task, **options))["AP"] < 100 * usual / objects + 1
+        numbers = summary(evaluate(truth, results, task, max_dets=objects, **options))
+        assert numbers["AP"] == pytest.approx(100)
+        assert numbers["AR" if task == "keypoints" else "AR300"] == pytest.approx(100)
+        errors = error_table(truth, results, task, SPEC, max_dets=objects)
+        assert errors["missed"]["count"] == 0
+        missed = error_table(truth, results, task, SPEC)["missed"]["count"]
+        assert missed == objects - usual
+        rows_by_number = by_crowdedness(truth, results, task, max_dets=objects, **options)
+        (row,) = (row for row in rows_by_number.values() if row["images"])
+        assert row["AP"] == pytest.approx(100)

@@ -1,5 +1,8 @@
 """Check what annotations say about themselves (ids, crowds, areas) and their boxes, in bulk."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .findings import Findings
@@ -7,6 +10,16 @@ from .rows import Annotation, AnnotationColumns
 
 SLACK = 1.0  # pixels by which a box may reach over an edge: rounding
 MIN_BOXES = 8  # from which on the convention of a whole file is judged
+
+
+def is_area_possible(area: Any, box: Sequence[float]) -> bool:
+    """Whether an area is a number above 0 that an object in a box of COCO's form can have.
+
+    At most a tenth and a pixel above the box's area, and at least a pixel, where it has one: a
+    share of the image would be less.
+    """
+    size = abs(box[2] * box[3])
+    return isinstance(area, int | float) and area > 0 and min(1, size) <= area <= 1.1 * size + 1
 
 
 def check_fields(rows: list[Annotation], table: AnnotationColumns, findings: Findings) -> None:
@@ -17,10 +30,8 @@ def check_fields(rows: list[Annotation], table: AnnotationColumns, findings: Fin
         if row.area is None:
             findings.annotation("area_absent", position, "no area")
             continue
-        box_area = abs(row.bbox[2] * row.bbox[3])
-        # as evaluation/summary.py; a box without a size is another kind of issue
-        true = min(1, box_area) <= row.area <= 1.1 * box_area + 1 and row.area > 0
-        if not true and box_area > 0:
+        # a box without a size is another kind of issue
+        if not is_area_possible(row.area, row.bbox) and row.bbox[2] * row.bbox[3]:
             detail = f"area is {row.area!r}, the box is {_round(row.bbox)}"
             findings.annotation("area_wrong", position, detail)
 

@@ -141,5 +141,5 @@ def _check_use(
         findings.file("nothing_to_learn", f"{len(table.ids)} annotations, none of a listed image")
     elif training and not with_objects - {-1}:
         findings.file("nothing_to_learn", f"{len(table.ids)} usable annotations, all of crowds")
-    elif training and not (table.boxes[~table.crowd, 2:] > 0).all(1).any():
-        findings.file("boxes_without_size", f"as bbox {table.boxes[~table.crowd][0].tolist()}")
+    elif len(objects := table.boxes[~table.crowd]) and not (objects[:, 2:] > 0).all(1).any():
+        findings.file("boxes_without_size", f"as bbox {objects[0].tolist()}")

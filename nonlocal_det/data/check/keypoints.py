@@ -58,7 +58,8 @@ def _check_coordinates(
         labelled = flags > 0
         finite = np.isfinite(points).all(2)
         origin = (points == 0).all(2)
-        outside = ((points < 0) | (points > sizes)).any(2)
+        # Detectron2 takes coordinates for indices of pixels, whose centres are at a half
+        outside = ((points + 0.5 < 0) | (points + 0.5 > sizes)).any(2)
     for kind, where in (
         ("keypoint_not_finite", labelled & ~finite),
         ("keypoint_flag", ~np.isin(flags, (0, 1, 2))),

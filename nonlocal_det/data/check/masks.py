@@ -11,6 +11,11 @@ from .findings import Findings
 from .rows import Annotation, AnnotationColumns, RunLength
 
 
+def is_polygon(coordinates: list[float]) -> bool:
+    """Whether these are three points or more, as Detectron2 asks."""
+    return len(coordinates) % 2 == 0 and len(coordinates) >= 6
+
+
 def check_segmentations(
     rows: list[Annotation], table: AnnotationColumns, findings: Findings
 ) -> None:
@@ -24,7 +29,7 @@ def check_segmentations(
             _check_run_length(segmentation, position, table.sizes[index], crowd, findings)
             continue
         for polygon in segmentation or ():
-            if len(polygon) % 2 or len(polygon) < 6:
+            if not is_polygon(polygon):
                 findings.annotation("polygon_short", position, f"{len(polygon)} coordinates")
             else:
                 owners.append(index)

@@ -5,7 +5,7 @@ from typing import Any
 
 from .check import Checked
 from .findings import Finding
-from .issue_types import SEVERITIES
+from .issue_types import SAME, SEVERITIES
 
 TITLES = {
     "crash": "would stop the training",
@@ -48,6 +48,8 @@ def _lines(finding: Finding, uses: frozenset[str], examples: int) -> list[str]:
     issue = finding.issue
     unused = issue.severity != "harmless" and not issue.stops(uses)
     here = f"not used: it matters with {issue.needs}" if unused else issue.training
+    if not unused and issue.evaluation != SAME:
+        here += f"; evaluation: {issue.evaluation}"
     lines = [f"  {finding.kind} x {finding.count}: {issue.meaning}", f"    here: {here}"]
     shown = finding.examples[:examples]
     lines += [f"    - {example}" for example in shown]
@@ -73,6 +75,7 @@ def report_json(checked: Checked, uses: frozenset[str]) -> dict[str, Any]:
                 "count": finding.count,
                 "meaning": finding.issue.meaning,
                 "training": finding.issue.training,
+                "evaluation": finding.issue.evaluation,
                 "examples": [asdict(example) for example in finding.examples],
             }
             for finding in _ordered(checked)
