@@ -5,65 +5,24 @@ have. Timestamps times the frame rate would be wrong where the rate varies.
 """
 
 import os
-import stat
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-MAX_PIXELS = 4096 * 4096
-"""Pixels of a frame above which a file is refused before anything is decoded."""
+from .index import VideoError, VideoIndex, import_av, open_video, video_index
+
+__all__ = ["READERS", "VideoError", "VideoIndex", "get_reader", "iterate_frames", "read_frames"]
 
 READERS = ("pyav", "torchcodec")
 
-# Containers that hold video, and nothing that names other files (playlists, concat, subfile).
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,asf,ogg,m4v,mpegvideo,h264,hevc"
-)
-_OPEN = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_INDICES = 4096  # files whose index is remembered in a process
+MAX_SECONDS = 120.0
+"""How long the reading of a clip may take before the file counts as unreadable."""
 
-
-class VideoError(OSError):
-    """A video file that cannot be read; the message names the file and the reason."""
-
-
-@dataclass(frozen=True)
-class VideoIndex:
-    """What reading the packets of a file tells, without decoding.
-
-    Attributes:
-        pts: the presentation timestamps of the frames that are shown, in order.
-        keys: those of the key frames, where decoding can start.
-        seconds: the length of a unit of the timestamps.
-        size: (height, width) as coded, in pixels.
-        codec: the name of the codec.
-    """
-
-    pts: tuple[int, ...]
-    keys: tuple[int, ...]
-    seconds: float
-    size: tuple[int, int]
-    codec: str
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        return len(self.pts)
-
-    @property
-    def rate(self) -> float:
-        """The mean number of frames a second; 0 for fewer than two frames."""
-        if len(self.pts) < 2:
-            return 0.0
-        return (len(self.pts) - 1) / ((self.pts[-1] - self.pts[0]) * self.seconds)
-
-    def time(self, frame: int) -> float:
-        """Return when a frame is shown, in seconds after the first one."""
-        return (self.pts[frame] - self.pts[0]) * self.seconds
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -83,30 +42,10 @@ def get_reader(name: str) -> Reader:
     if name not in READERS:
         raise ValueError(f"INPUT.VIDEO.READER={name!r}; expected one of {', '.join(READERS)}")
     if name == "pyav":
-        _import_av()
+        import_av()
         return read_frames
     _import_torchcodec()
     return read_frames_torchcodec
-
-
-def video_index(path: str | Path) -> VideoIndex:
-    """Read which frames a file has; remembered for as long as the file does not change.
-
-    Raises:
-        VideoError: the file is missing, empty, no video, of a format that is not allowed, has no
-            video stream or no frame, or its frames have more than `MAX_PIXELS` pixels.
-        ImportError: PyAV is not installed.
-    """
-    path = os.fspath(path)
-    key = (path, *_check_file(path))
-    if key not in _CACHE:
-        if len(_CACHE) >= _INDICES:
-            _CACHE.popitem(last=False)
-        _CACHE[key] = _read_index(path)
-    return _CACHE[key]
-
-
-_CACHE: "OrderedDict[tuple[str, int, int], VideoIndex]" = OrderedDict()
 
 
 def read_frames(path: str | Path, frames: Sequence[int]) -> np.ndarray:
@@ -120,135 +59,171 @@ def read_frames(path: str | Path, frames: Sequence[int]) -> np.ndarray:
         uint8 RGB (T, H, W, 3), turned upright where the file says that the camera was turned.
 
     Raises:
-        VideoError: as `video_index`; or a frame is damaged or missing.
+        VideoError: as `video_index`; or a frame is damaged or missing, or it takes longer than
+            `MAX_SECONDS`.
         IndexError: the file has no such frame.
     """
-    index = video_index(path)
-    wanted = sorted({index.pts[_in_range(frame, index, path)] for frame in frames})
-    av = _import_av()
-    decoded: dict[int, np.ndarray] = {}
-    try:
-        with av.open(os.fspath(path), options=_OPEN) as container:
-            stream = container.streams.video[0]
-            stream.thread_count = 1  # loading processes are many already
-            for start, targets in _spans(wanted, index.keys):
-                container.seek(start, stream=stream, backward=True)
-                _decode(container, stream, set(targets), decoded, path)
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path}: cannot be decoded: {error.strerror or error}") from error
-    missing = [frame for frame in frames if index.pts[frame] not in decoded]
-    if missing:
-        raise VideoError(f"{path}: frame {missing[0]} of {len(index)} cannot be decoded")
-    return np.stack([decoded[index.pts[frame]] for frame in frames])
+    name = os.fspath(path)
+    return within_time(name, lambda overdue: _read(name, frames, overdue))
 
 
 def read_frames_torchcodec(path: str | Path, frames: Sequence[int]) -> np.ndarray:
-    """Read frames by number with torchcodec, in its exact mode; otherwise as `read_frames`."""
-    index = video_index(path)  # PyAV's checks: formats, pixels
-    for frame in frames:
-        _in_range(frame, index, path)
-    decoder = _import_torchcodec().decoders.VideoDecoder(
-        os.fspath(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact"
+    """Read frames by number with torchcodec, in its exact mode; otherwise as `read_frames`.
+
+    Raises:
+        VideoError: also where torchcodec gives other frames than the file's timestamps say, as in
+            some .ts files, or the file has none.
+    """
+    name = os.fspath(path)
+
+    def read(overdue: Callable[[], bool]) -> np.ndarray:
+        index = video_index(name)  # PyAV's checks: formats, pixels
+        _check_numbers(frames, index, name)
+        decoder = _import_torchcodec().decoders.VideoDecoder(
+            name, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact"
+        )
+        wanted, places = np.unique(np.asarray(frames, np.int64), return_inverse=True)
+        try:
+            batch = decoder.get_frames_at(wanted.tolist())
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise VideoError(f"{name}: torchcodec cannot decode it: {reason}") from error
+        times = index.pts[wanted] * index.seconds
+        if not (index.timed and np.allclose(batch.pts_seconds.numpy(), times, 0, 1e-3)):
+            raise VideoError(
+                f"{name}: torchcodec does not find the frames of its timestamps; set "
+                "INPUT.VIDEO.READER pyav"
+            )
+        pixels: np.ndarray = batch.data.numpy()[places]
+        return pixels
+
+    return within_time(name, read)
+
+
+def iterate_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Decode all frames of a file in order: uint8 RGB (H, W, 3), turned upright.
+
+    Raises:
+        VideoError: as `read_frames`, but for the time.
+    """
+    name = os.fspath(path)
+    index, count = video_index(name), 0
+    with open_video(name) as (container, stream):
+        for frame in container.decode(stream):
+            if count < len(index) and (not index.timed or frame.pts == index.pts[count]):
+                yield _upright(frame, index.size, name)
+                count += 1
+    if count < len(index):
+        raise VideoError(f"{name}: frame {count} of {len(index)} cannot be decoded")
+
+
+def within_time(path: str, work: Callable[[Callable[[], bool]], T]) -> T:
+    """Do what may hang in a thread, and leave it behind after `MAX_SECONDS`.
+
+    Args:
+        path: for the message.
+        work: is given a function that tells whether the time is over.
+
+    Raises:
+        VideoError: it takes too long; and whatever the work raises.
+    """
+    end = time.monotonic() + MAX_SECONDS
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work(lambda: time.monotonic() > end))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=f"decode {path}")
+    thread.start()
+    thread.join(MAX_SECONDS)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise VideoError(f"{path}: takes longer than {MAX_SECONDS:g} s to decode")
+    return results[0]
+
+
+def _read(path: str, frames: Sequence[int], overdue: Callable[[], bool]) -> np.ndarray:
+    index = video_index(path)
+    _check_numbers(frames, index, path)
+    wanted, places = np.unique(np.asarray(frames, np.int64), return_inverse=True)
+    slots = {int(index.pts[frame]): slot for slot, frame in enumerate(wanted)}
+    pixels: list[np.ndarray | None] = [None] * len(slots)
+    with open_video(path) as (container, stream):
+        for start, targets in _spans(index.pts[wanted], index.keys):
+            if index.timed:
+                container.seek(start, stream=stream, backward=True)
+            _decode(container, stream, targets, slots, pixels, index, path, overdue)
+    left = {pts for pts, slot in slots.items() if pixels[slot] is None}
+    if left:  # a container that seeks too far: from the beginning, once
+        with open_video(path) as (container, stream):
+            _decode(container, stream, left, slots, pixels, index, path, overdue)
+    decoded = [part for part in pixels if part is not None]
+    if len(decoded) < len(pixels):
+        lost = wanted[next(slot for slot, part in enumerate(pixels) if part is None)]
+        raise VideoError(f"{path}: frame {lost} of {len(index)} cannot be decoded")
+    stacked = np.stack(decoded)
+    return (
+        stacked
+        if len(frames) == len(wanted) and (places[:-1] < places[1:]).all()
+        else (stacked[places])
     )
-    try:
-        batch: np.ndarray = decoder.get_frames_at(list(frames)).data.numpy()
-    except RuntimeError as error:
-        raise VideoError(f"{path}: cannot be decoded: {str(error).splitlines()[0]}") from error
-    return batch
 
 
-def _spans(wanted: list[int], keys: tuple[int, ...]) -> list[tuple[int, list[int]]]:
+def _spans(wanted: np.ndarray, keys: np.ndarray) -> list[tuple[int, set[int]]]:
     """Group timestamps by the last key frame before each: (where to start, what to decode)."""
-    spans: list[tuple[int, list[int]]] = []
-    starts = np.searchsorted(np.asarray(keys), wanted, side="right") - 1
-    for pts, at in zip(wanted, starts, strict=True):
-        start = keys[max(at, 0)] if keys else pts
-        if spans and spans[-1][0] == start:
-            spans[-1][1].append(pts)
-        else:
-            spans.append((start, [pts]))
-    return spans
+    if not len(keys):
+        return [(0, set(wanted.tolist()))]
+    spans: dict[int, set[int]] = {}
+    starts = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
+    for start, pts in zip(starts.tolist(), wanted.tolist(), strict=True):
+        spans.setdefault(start, set()).add(pts)
+    return list(spans.items())
 
 
 def _decode(
-    container: Any, stream: Any, targets: set[int], decoded: dict[int, np.ndarray], path: Any
+    container: Any,
+    stream: Any,
+    targets: set[int],
+    slots: dict[int, int],
+    pixels: list[np.ndarray | None],
+    index: VideoIndex,
+    path: str,
+    overdue: Callable[[], bool],
 ) -> None:
-    """Decode from where the container is until all targets are there."""
+    """Decode from where the container is until all targets are in their slots."""
+    targets = set(targets)
     last = max(targets)
-    for frame in container.decode(stream):
-        if frame.pts in targets:
+    for count, frame in enumerate(container.decode(stream)):
+        if overdue():
+            raise VideoError(f"{path}: takes longer than {MAX_SECONDS:g} s to decode")
+        pts = frame.pts if index.timed else count
+        if pts in targets:
             if frame.is_corrupt:
-                raise VideoError(f"{path}: the frame at {frame.time:.2f} s is damaged")
-            decoded[frame.pts] = _upright(frame)
-            targets.discard(frame.pts)
-        if not targets or (frame.pts is not None and frame.pts > last):
+                raise VideoError(f"{path}: the frame at {frame.time or 0:.2f} s is damaged")
+            pixels[slots[pts]] = _upright(frame, index.size, path)
+            targets.discard(pts)
+        if not targets or (pts is not None and pts > last):
             return
 
 
-def _upright(frame: Any) -> np.ndarray:
+def _upright(frame: Any, size: tuple[int, int], path: str) -> np.ndarray:
+    """Convert a frame to RGB (H, W, 3), of the file's size where it changes, and turn it."""
+    if (frame.height, frame.width) != size and 0 not in size:
+        frame = frame.reformat(width=size[1], height=size[0])
     pixels = frame.to_ndarray(format="rgb24", channel_last=True)  # (H, W, 3)
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def _in_range(frame: int, index: VideoIndex, path: str | Path) -> int:
-    if not 0 <= frame < len(index):
-        raise IndexError(f"{path} has {len(index)} frames, no frame {frame}")
-    return frame
-
-
-def _check_file(path: str) -> tuple[int, int]:
-    """Return size and time of change of a file that can be read without waiting for ever."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise VideoError(f"{path}: {error.strerror}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise VideoError(f"{path}: not a regular file")
-    if not status.st_size:
-        raise VideoError(f"{path}: the file is empty")
-    return status.st_size, status.st_mtime_ns
-
-
-def _read_index(path: str) -> VideoIndex:
-    av = _import_av()
-    try:
-        with av.open(path, options=_OPEN) as container:
-            if not container.streams.video:
-                raise VideoError(f"{path}: has no video stream")
-            stream = container.streams.video[0]
-            height, width = stream.codec_context.height, stream.codec_context.width
-            if height * width > MAX_PIXELS:
-                raise VideoError(
-                    f"{path}: frames of {width}x{height} pixels; at most {MAX_PIXELS} are decoded"
-                )
-            shown, keys = [], []
-            for packet in container.demux(stream):
-                if packet.pts is None or packet.is_discard:
-                    continue
-                shown.append(packet.pts)
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
-            codec = stream.codec_context.name
-            seconds = float(stream.time_base)
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path}: not a video that can be read: {error.strerror}") from error
-    if not shown:
-        raise VideoError(f"{path}: has no frames")
-    return VideoIndex(
-        tuple(sorted(set(shown))), tuple(sorted(keys)), seconds, (height, width), codec
-    )
-
-
-def _import_av() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            "reading video files needs PyAV: pip install 'nonlocal_det[video]' (or pip install av)"
-        ) from error
-    av.logging.set_level(av.logging.PANIC)  # errors reach the user once, as exceptions
-    return av
+def _check_numbers(frames: Sequence[int], index: VideoIndex, path: str) -> None:
+    for frame in frames:
+        if not 0 <= frame < len(index):
+            raise IndexError(f"{path} has {len(index)} frames, no frame {frame}")
 
 
 def _import_torchcodec() -> Any:

@@ -37,10 +37,11 @@ def write_numbered(
     first: int = 0,
     options: dict[str, str] | None = None,
     pix_fmt: str = "yuv420p",
+    container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write a file; ``milliseconds`` are the times of its frames, else 25 a second."""
     times = milliseconds or [first + 40 * number for number in range(frames)]
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *size, pix_fmt
         stream.codec_context.gop_size = gop

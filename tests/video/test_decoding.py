@@ -2,38 +2,51 @@
 
 import os
 import sys
+import time
 
 import av
 import numpy as np
 import pytest
 from numbered_videos import read_number, write_numbered
 
-from nonlocal_det.video import decoding
-from nonlocal_det.video.decoding import VideoError, get_reader, read_frames, video_index
+from nonlocal_det.video import decoding, index
+from nonlocal_det.video.decoding import get_reader, iterate_frames, read_frames
+from nonlocal_det.video.index import VideoError, video_index
 
 VARIABLE = np.cumsum(np.random.default_rng(0).integers(5, 120, 60)).tolist()
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("plain.mp4", {}),
-        ("one_key_frame.mp4", {"gop": 250}),
-        ("b_frames.mp4", {"options": {"bf": "3", "b_strategy": "0"}}),
-        ("variable_rate.mkv", {"milliseconds": VARIABLE}),
-        ("variable_rate.mp4", {"milliseconds": VARIABLE}),
-        ("late_start.mkv", {"first": 5000}),
-        ("old.avi", {"codec": "mpeg4"}),
-        ("web.webm", {"codec": "libvpx-vp9"}),
-        ("still_frames.mov", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
-    ],
-)
-def test_frames_are_exact(tmp_path, name, options):
-    path = write_numbered(tmp_path / name, **options)
+KINDS = {
+    "plain.mp4": {},
+    "one_key_frame.mp4": {"gop": 250},
+    "b_frames.mp4": {"options": {"bf": "3", "b_strategy": "0"}},
+    "open_gop.mkv": {"options": {"x264-params": "open-gop=1:bframes=3:keyint=12:scenecut=0"}},
+    "variable_rate.mkv": {"milliseconds": VARIABLE},
+    "variable_rate.mp4": {"milliseconds": VARIABLE},
+    "late_start.mkv": {"first": 5000},
+    "b_frames.ts": {"options": {"bf": "3", "b_strategy": "0"}},
+    "old.avi": {"codec": "mpeg4"},
+    "b_frames.avi": {"options": {"bf": "3", "b_strategy": "0"}},  # packets without timestamps
+    "hidden_frames.webm": {
+        "codec": "libvpx",
+        "options": {"auto-alt-ref": "1", "lag-in-frames": "16"},
+    },
+    "web.webm": {"codec": "libvpx-vp9"},
+    "av1.mp4": {"codec": "libsvtav1"},
+    "hevc.mp4": {"codec": "libx265"},
+    "ten_bits.mp4": {"codec": "libx265", "pix_fmt": "yuv420p10le"},
+    "still_frames.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_frames_are_exact(tmp_path, name):
+    path = write_numbered(tmp_path / name, **KINDS[name])
     assert len(video_index(path)) == 60
     wanted = [59, 0, 31, 31, 12, 11, 58, 13]
     assert [read_number(frame) for frame in read_frames(path, wanted)] == wanted
     assert [read_number(frame) for frame in read_frames(path, range(60))] == [*range(60)]
+    assert [read_number(frame) for frame in iterate_frames(path)] == [*range(60)]
 
 
 def test_the_index_tells_times_and_the_mean_rate(tmp_path):
@@ -48,7 +61,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 240, gop=12)
     decoded = []
     upright = decoding._upright
-    monkeypatch.setattr(decoding, "_upright", lambda frame: decoded.append(1) or upright(frame))
+    monkeypatch.setattr(decoding, "_upright", lambda *args: decoded.append(1) or upright(*args))
     read_frames(path, [5, 230])
     assert len(decoded) == 2
 
@@ -103,6 +116,24 @@ def broken(tmp_path, kind):
             frame.sample_rate = 44100
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
+    elif kind == "cover":  # of a song: a picture, not a video
+        with av.open(str(path), "w", format="mp4") as container:
+            stream = container.add_stream("mjpeg", rate=1)
+            stream.width, stream.height, stream.pix_fmt = 96, 48, "yuvj420p"
+            stream.disposition = av.stream.Disposition.attached_pic
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 96, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+    elif kind == "codec":
+        data = write_numbered(tmp_path / "whole.mp4").read_bytes()
+        path.write_bytes(data.replace(b"avc1", b"xq7z"))
+    elif kind == "encrypted":
+        key = {"encryption_key": "76a6c65c5ea762046bd749a2e632ccbb"}
+        key |= {"encryption_scheme": "cenc-aes-ctr", "encryption_kid": "a7" * 16}
+        write_numbered(path, container_options=key)
+    elif kind == "list":
+        write_numbered(tmp_path / "part.ts", 5)
+        path.write_text("ffconcat version 1.0\nfile part.ts\n")
     return path
 
 
@@ -116,7 +147,11 @@ def broken(tmp_path, kind):
         ("pipe", "not a regular file"),
         ("folder", "not a regular file"),
         ("playlist", "not a video"),
+        ("list", "not a video"),
         ("sound", "no video stream"),
+        ("cover", "no video stream"),
+        ("encrypted", "is encrypted; decrypt it first"),
+        ("codec", "no decoder of its codec; re-encode it"),
     ],
 )
 def test_a_file_that_is_no_video_is_named_with_the_reason(tmp_path, kind, reason):
@@ -126,7 +161,10 @@ def test_a_file_that_is_no_video_is_named_with_the_reason(tmp_path, kind, reason
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("scheme", ["concat:{0}|{0}", "subfile,,start,0,end,100,,:{0}", "data:,x"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["concat:{0}|{0}", "subfile,,start,0,end,100,,:{0}", "data:,x", "http://localhost:1/{0}"],
+)
 def test_a_path_is_no_protocol(tmp_path, scheme):
     path = write_numbered(tmp_path / "a.ts", 5)
     with pytest.raises(VideoError):
@@ -146,9 +184,59 @@ def test_damage_inside_is_an_error_of_the_file(tmp_path):
 
 def test_frames_above_the_limit_are_refused_before_decoding(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 3)
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 48 * 96 - 1)
+    monkeypatch.setattr(index, "MAX_PIXELS", 48 * 96 - 1)
     with pytest.raises(VideoError, match="96x48 pixels"):
         video_index(path)
+
+
+def test_a_hanging_decoder_is_left_after_a_time(tmp_path, monkeypatch):
+    path = write_numbered(tmp_path / "a.mp4", 30)
+    monkeypatch.setattr(decoding, "MAX_SECONDS", 0.3)
+    monkeypatch.setattr(decoding, "_upright", lambda *_: time.sleep(0.1))  # many slow frames
+    with pytest.raises(VideoError, match="a.mp4: takes longer than 0.3 s"):
+        read_frames(path, range(30))
+    monkeypatch.setattr(decoding, "_read", lambda *_: time.sleep(5))  # one that does not come back
+    begin = time.monotonic()
+    with pytest.raises(VideoError, match="a.mp4: takes longer than 0.3 s"):
+        read_frames(path, [0])
+    assert time.monotonic() - begin < 2
+
+
+def test_files_of_another_size_inside_keep_the_first(tmp_path):
+    first = write_numbered(tmp_path / "a.h264", 5).read_bytes()
+    second = write_numbered(tmp_path / "b.h264", 5, size=(32, 64)).read_bytes()
+    path = tmp_path / "both.h264"
+    path.write_bytes(first + second)
+    frames = read_frames(path, range(10))
+    assert frames.shape == (10, 48, 96, 3)
+    assert [read_number(frame) for frame in frames] == [0, 1, 2, 3, 4] * 2
+
+
+def test_a_larger_size_inside_is_refused(tmp_path, monkeypatch):
+    first = write_numbered(tmp_path / "a.h264", 5).read_bytes()
+    second = write_numbered(tmp_path / "b.h264", 5, size=(96, 192)).read_bytes()
+    path = tmp_path / "both.h264"
+    path.write_bytes(first + second)
+    monkeypatch.setattr(index, "MAX_PIXELS", 48 * 96)
+    with pytest.raises(VideoError, match="both.h264"):
+        read_frames(path, [9])
+
+
+def test_frames_before_the_first_key_frame_of_a_cut_recording_do_not_count(tmp_path):
+    options = {"x264-params": "open-gop=1:bframes=3:keyint=12:b-adapt=0:scenecut=0"}
+    source, path = write_numbered(tmp_path / "a.ts", options=options), tmp_path / "cut.mkv"
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream, keys, packets = new.add_stream_from_template(old.streams.video[0]), 0, 0
+        for packet in old.demux(old.streams.video[0]):
+            keys += packet.is_keyframe
+            if keys >= 2 and packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+                packets += 1
+    frames = read_frames(path, range(len(video_index(path))))
+    numbers = [read_number(frame) for frame in frames]
+    assert numbers == [*range(numbers[0], 60)]
+    assert len(numbers) < packets
 
 
 def test_a_frame_that_does_not_exist_is_an_index_error(tmp_path):
@@ -165,13 +253,18 @@ def test_readers_are_chosen_by_name(monkeypatch):
         get_reader("pyav")
 
 
-def test_torchcodec_gives_the_same_bits(tmp_path):
-    path = write_numbered(tmp_path / "a.mkv", 60, milliseconds=VARIABLE)
-    wanted = [59, 0, 31, 31, 12]
+@pytest.mark.parametrize("name", KINDS)
+def test_torchcodec_gives_the_same_bits(tmp_path, name):
     try:
         read = get_reader("torchcodec")
     except ImportError:
         pytest.skip("torchcodec, an option, is not installed or finds no FFmpeg")
+    path = write_numbered(tmp_path / name, **KINDS[name])
+    wanted = [59, 0, 31, 31, 12]
+    if name in ("b_frames.avi", "b_frames.ts"):  # torchcodec's frame 0 of this .ts is frame 8
+        with pytest.raises(VideoError, match=f"{name}: torchcodec .*READER pyav"):
+            read(path, [0])
+        return
     assert np.array_equal(read(path, wanted), read_frames(path, wanted))
 
 
