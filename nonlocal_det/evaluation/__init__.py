@@ -3,9 +3,14 @@
 And what lies behind an AP: sizes, crowdedness, kinds of error.
 """
 
-from .analysis import analyze_files, analyze_results, format_analysis, format_comparison
+from .analysis import (
+    analyze_files,
+    analyze_results,
+    by_crowdedness,
+    by_size,
+    error_table,
+)
 from .box_errors import find_box_mistakes
-from .breakdown import by_crowdedness, by_size, error_table
 from .by_distance import accuracy_by_distance
 from .coco import COCOEvaluator
 from .evaluators import augment_model, build_evaluator, register_evaluator
@@ -31,8 +36,6 @@ __all__ = [
     "evaluate_results",
     "find_box_mistakes",
     "find_keypoint_mistakes",
-    "format_analysis",
-    "format_comparison",
     "read_results",
     "read_truth",
     "register_evaluator",

@@ -30,8 +30,8 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
     checked = check_dataset(Path(path).expanduser(), images="none", training=False)
     for finding in checked.findings.stopping(frozenset({"evaluation", *used})):
         raise ValueError(
-            f"{path}: {finding.examples[0]} ({finding.kind} x {finding.count}); repair it, or give "
-            f"the copy of `python tools/check_dataset.py {path} --clean COPY`"
+            f"{path} is bad ({finding.kind} {finding.count}), as {finding.examples[0]}; repair it, "
+            f"or give the copy of `python tools/check_dataset.py {path} --clean COPY`"
         )
     if task == "segm" and not any(row.get("segmentation") for row in content["annotations"]):
         raise ValueError(f"{path}: no annotation has a segmentation; segm AP needs it")

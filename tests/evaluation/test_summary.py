@@ -200,7 +200,7 @@ def objects_and_perfect_results():
 
 
 @pytest.mark.parametrize("task", ["bbox", "keypoints"])
-@pytest.mark.parametrize("area", [0, 0.04, -3, None, "12", float("nan"), 1e9])
+@pytest.mark.parametrize("area", [0, 0.04, -3, None, "12", float("nan"), 1e9, "absent"])
 def test_an_area_that_cannot_be_true_is_the_objects_own(task, area, caplog):
     truth, results = objects_and_perfect_results()
     sigmas = (0.05, 0.05) if task == "keypoints" else ()
@@ -208,9 +208,11 @@ def test_an_area_that_cannot_be_true_is_the_objects_own(task, area, caplog):
     assert expected["AP"] > 50
     for row in truth["annotations"]:
         row["area"] = area
+        if area == "absent":
+            del row["area"], row["iscrowd"]
     found = summary(evaluate(truth, results, task, sigmas=sigmas))
     assert str(found) == str(expected)  # nan is not equal to itself
-    assert "own areas in 4 annotations" in caplog.text
+    assert ("own areas in 4 annotations" in caplog.text) == (area != "absent")
 
 
 BLANK = {"size": [200, 200], "counts": [200 * 200]}

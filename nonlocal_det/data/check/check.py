@@ -142,4 +142,4 @@ def _check_use(
     elif training and not with_objects - {-1}:
         findings.file("nothing_to_learn", f"{len(table.ids)} usable annotations, all of crowds")
     elif len(objects := table.boxes[~table.crowd]) and not (objects[:, 2:] > 0).all(1).any():
-        findings.file("boxes_without_size", f"as bbox {objects[0].tolist()}")
+        findings.file("boxes_without_size", f"no box has a size, as {objects[0].tolist()}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nonlocal_det.data.flip_map import derive_flip_map
+from nonlocal_det.data.keypoint_schema import derive_flip_map
 
 
 @pytest.mark.parametrize(
