@@ -1,7 +1,7 @@
 """Compare training and test data: the same images in both, other categories."""
 
 import filecmp
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def check_splits(train: Checked, test: Checked) -> None:
     if train.content is None or test.content is None:
         return
     train_classes, test_classes = _classes(train.content), _classes(test.content)
-    if train_classes != test_classes:
+    if [name for _, name in train_classes] != [name for _, name in test_classes]:
         only = [f"only there {one}" for one in train_classes if one not in test_classes]
         only += [f"only here {one}" for one in test_classes if one not in train_classes]
         detail = f"{train.json_file} has other ones: {'; '.join(only[:6])}"
@@ -32,10 +32,10 @@ def check_splits(train: Checked, test: Checked) -> None:
                 break
 
 
-def _classes(content: dict[str, Any]) -> list[tuple[Any, Any]]:
+def _classes(content: dict[str, Any]) -> list[tuple[int, Any]]:
     """Return ids and names in the order of the ids, which is that of the classes."""
-    categories: Iterable[Any] = (row for row in content["categories"] if isinstance(row, dict))
-    return sorted(((row.get("id"), row.get("name")) for row in categories), key=str)
+    rows = [row for row in content["categories"] if isinstance(row, dict)]
+    return sorted((row["id"], row.get("name")) for row in rows if isinstance(row.get("id"), int))
 
 
 def _paths(data: Checked) -> Iterator[tuple[int, Path]]:

@@ -46,3 +46,15 @@ def test_other_categories_are_told(tmp_path: Path) -> None:
     finding = compare(train, test).findings.by_kind["splits_differ_in_classes"]
     assert finding.count == 1
     assert "only there (2, 'b'); only here (2, 'z')" in finding.examples[0].detail
+
+
+def test_the_order_of_the_names_decides_not_the_numbers(tmp_path: Path) -> None:
+    train, test = GoodData(tmp_path / "train"), other(tmp_path / "test")
+    for data, numbers in ((train, (2, 10)), (test, (0, 1))):  # as texts, 10 comes before 2
+        for row in data.content["annotations"]:
+            row["category_id"] = numbers[row["category_id"] - 1]
+        for category, number in zip(data.content["categories"], numbers, strict=True):
+            category["id"] = number
+    assert "splits_differ_in_classes" not in compare(train, test).findings.by_kind
+    test.content["categories"][0]["id"], test.content["categories"][1]["id"] = 1, 0
+    assert "splits_differ_in_classes" in compare(train, test).findings.by_kind
