@@ -21,7 +21,7 @@ SHARED = NODES | {
 }
 ROOMS = {  # room -> the rooms of the package it may import
     "files": set(),
-    "install": set(),
+    "install": {"files"},
     "layers": set(),
     "detection": {"layers"},
     "video": {"layers"},

@@ -53,20 +53,14 @@ def parts_table(costs: DetectorCosts) -> Table:
     rows = {**costs.parts, "total": costs.total}
     if costs.blocks:
         rows[f"of it {len(costs.blocks)} NL block(s)"] = costs.all_blocks
-    return Table(
-        ("part", "M parameters", "GMAC", "Gop", "saved MiB", "largest MiB"),
-        [
-            (
-                name,
-                _mega(cost.parameters),
-                _giga(cost.multiply_adds),
-                _giga(cost.other_operations),
-                _mebi(cost.saved_bytes),
-                _mebi(cost.largest_bytes),
-            )
-            for name, cost in rows.items()
-        ],
-    )
+    cells = [
+        (
+            *(name, _mega(cost.parameters), _giga(cost.multiply_adds)),
+            *(_giga(cost.other_operations), _mebi(cost.saved_bytes), _mebi(cost.largest_bytes)),
+        )
+        for name, cost in rows.items()
+    ]
+    return Table(("part", "M parameters", "GMAC", "Gop", "saved MiB", "largest MiB"), cells)
 
 
 def difference_table(costs: DetectorCosts, baseline: DetectorCosts) -> Table:

@@ -5,13 +5,12 @@ It is run with fixed numbers of boxes, so that its cost depends on no data.
 
 import re
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, StandardROIHeads, build_model
-from detectron2.modeling.poolers import ROIPooler
 from torch import Tensor
 
 from nonlocal_det.layers import nonlocal_blocks
@@ -119,12 +118,10 @@ def detector_costs(
     """
     inference = _inference_setting(cfg, size, proposals, detections)
     model = _build_on_meta(cfg)
-    heads = model.roi_heads
+    blocks, heads = tuple(nonlocal_blocks(model)), model.roi_heads
     sampled = heads.batch_size_per_image
-    training = Setting(
-        inference.height, inference.width, sampled, int(sampled * heads.positive_fraction)
-    )
-    blocks = tuple(nonlocal_blocks(model))
+    of_objects = int(sampled * heads.positive_fraction)
+    training = replace(inference, proposals=sampled, detections=of_objects)
     costs, unknown = module_costs(
         model,
         lambda path: _run(model, inference, path),
@@ -149,11 +146,8 @@ def part_of(module: str) -> str:
         >>> part_of("backbone.bottom_up.res4.nl4.theta")
         'res4'
     """
-    for pattern, part in _PARTS:
-        match = re.match(pattern, module)
-        if match:
-            return match.expand(part)
-    return ""
+    matches = ((re.match(pattern, module), part) for pattern, part in _PARTS)
+    return next((match.expand(part) for match, part in matches if match), "")
 
 
 def _inference_setting(
@@ -203,18 +197,17 @@ def _run(model: GeneralizedRCNN, setting: Setting, path: ModulePath) -> list[obj
     rpn, heads = model.proposal_generator, model.roi_heads
     outputs: list[object] = [rpn.rpn_head([features[name] for name in rpn.in_features])]
 
-    def rois(pooler: ROIPooler, names: list[str], count: int) -> Tensor:
-        shape = (count, features[names[0]].shape[1], *pooler.output_size)
+    def rois(task: str, count: int) -> Tensor:
+        channels = features[getattr(heads, f"{task}_in_features")[0]].shape[1]
+        shape = (count, channels, *getattr(heads, f"{task}_pooler").output_size)
         return torch.empty(shape, device=device, requires_grad=torch.is_grad_enabled())
 
     with path.inside("roi_heads.box_head"):
-        boxes = rois(heads.box_pooler, heads.box_in_features, setting.proposals)
+        boxes = rois("box", setting.proposals)
     outputs.append(heads.box_predictor(heads.box_head(boxes)))
     for task in ("mask", "keypoint"):
-        if not getattr(heads, f"{task}_on"):
-            continue
-        pooler, names = getattr(heads, f"{task}_pooler"), getattr(heads, f"{task}_in_features")
-        with path.inside(f"roi_heads.{task}_head"):  # its forward would go on to losses
-            head = getattr(heads, f"{task}_head")
-            outputs.append(head.layers(rois(pooler, names, setting.detections)))
+        if getattr(heads, f"{task}_on"):
+            with path.inside(f"roi_heads.{task}_head"):  # its forward would go on to losses
+                head = getattr(heads, f"{task}_head")
+                outputs.append(head.layers(rois(task, setting.detections)))
     return outputs

@@ -140,10 +140,7 @@ def _fake_parameters(model: nn.Module, device: torch.device) -> None:
             module.forward = partial(_plain_convolution, module)
 
 
-def _plain_convolution(
-    module: Any, x: Tensor, offset: Tensor, mask: Tensor | None = None
-) -> Tensor:
-    m = module
+def _plain_convolution(m: Any, x: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
     bias = getattr(m, "bias", None)
     y = F.conv2d(x, m.weight, bias, m.stride, m.padding, m.dilation, m.groups)
     for after in (m.norm, m.activation):

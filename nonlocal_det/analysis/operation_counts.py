@@ -8,8 +8,7 @@ sums would look free, and it loses the name of a module that is called apart fro
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -29,11 +28,7 @@ The operators are keyed by name, because not every torch has all of them.
 def multiply_adds(func: Any, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """The multiply-adds of a product or convolution, half of its FLOPs; None for other operators.
 
-    Args:
-        func: the operator, as ``torch.ops.aten.mm.default``.
-        out: what it returned.
-        args: what it was given.
-        kwargs: what it was given by name.
+    ``func`` is the operator, as ``torch.ops.aten.mm.default``; ``out`` is what it returned.
     """
     packet, name = func.overloadpacket, str(func.overloadpacket)
     if name in _PRODUCTS:
@@ -124,18 +119,14 @@ _MOVES = {
 
 
 class ModulePath:
-    """Follows which module of a model is running.
-
-    Attributes:
-        name: the innermost one, as ``named_modules`` has it; empty for the model itself.
-    """
+    """Follows which module of a model is running, by the names of ``named_modules``."""
 
     def __init__(self) -> None:
         self._names = [""]
 
     @property
     def name(self) -> str:
-        """The innermost running module."""
+        """The innermost running module; empty for the model itself."""
         return self._names[-1]
 
     @contextmanager
@@ -148,20 +139,18 @@ class ModulePath:
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Follow the modules of a model by hooks, and remove them in the end."""
-        handles = []
-        for name, module in model.named_modules():
-            handles.append(module.register_forward_pre_hook(partial(self._enter, name)))
-            handles.append(module.register_forward_hook(self._leave))
-        try:
+        with ExitStack() as hooks:
+            for name, module in model.named_modules():
+                for handle in (
+                    module.register_forward_pre_hook(
+                        lambda *_, name=name: self._names.append(name)
+                    ),
+                    module.register_forward_hook(lambda *_: self._leave()),
+                ):
+                    hooks.callback(handle.remove)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
-    def _enter(self, name: str, *_: object) -> None:
-        self._names.append(name)
-
-    def _leave(self, *_: object) -> None:
+    def _leave(self) -> None:
         self._names.pop()
 
 

@@ -70,14 +70,7 @@ def prepare_long_range(out: Path, name: str) -> str:
     """Draw ``out``/long_range/``name`` if it is not there; else check that it is this version's.
 
     Other sizes and counts than ours are the user's choice; another version of the drawing, or
-    distances in the unit of another backbone, are not.
-
-    Args:
-        out: the folder of all data sets.
-        name: of `DATA_SETS`.
-
-    Returns:
-        A sentence if it was drawn, else "".
+    distances in the unit of another backbone, are not. A sentence is returned if it was drawn.
 
     Raises:
         ValueError: what is there does not fit; says what differs.
@@ -108,9 +101,6 @@ def field_of_config(config: str) -> tuple[str, ReceptiveField]:
 
     It is the unit of the drawn distances. The FPN is left out: its lateral and output convolutions
     add a little, its levels differ.
-
-    Args:
-        config: a path, or the name of a packaged config.
 
     Raises:
         FileNotFoundError: there is no such config.

@@ -9,14 +9,7 @@ _DIVERGED = "FloatingPointError"  # what Detectron2 raises when a loss is no num
 
 
 def write_grid_report(plan: Plan) -> str:
-    """Write ``learning_rates.md``: each model's AP by rate, and the line for its YAML.
-
-    Args:
-        plan: made with ``choose_lr``.
-
-    Returns:
-        The markdown.
-    """
+    """Write and return ``learning_rates.md``: each model's AP by rate, and its line of YAML."""
     rows, chosen = [], {}
     for config, cfg in plan.configs.items():
         task = "keypoint" if cfg.MODEL.KEYPOINT_ON else "box"

@@ -18,10 +18,6 @@ def find_mixed(plan: Plan, *, training: bool) -> list[str]:
 
     Configs are compared with the plan's. Commit and data must be those of now when something is to
     be trained, else those of the first finished run: newer code may report on an old table.
-
-    Args:
-        plan: its folders are read.
-        training: whether unfinished runs are about to start.
     """
     origins = [(run, file, origin) for run in plan.runs for file, origin in _origins(run)]
     if training and any(run.status() != "finished" for run in plan.runs):

@@ -32,15 +32,9 @@ RESERVED = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What one call of ``tools/reproduce.py`` is about.
+    """What one call of ``tools/reproduce.py`` is about; see `make_plan`.
 
     Attributes:
-        suite: the models.
-        seeds: every model is trained under each.
-        schedule: "1x" or "3x"; "" for the configs' own.
-        only: the filter that the suite was made with.
-        overrides: KEY VALUE pairs of the user, for every run.
-        output: the folder of the runs and the report.
         options: KEY VALUE pairs of every model: the schedule's, the user's, its own.
         configs: the full config of every model, without a seed.
         grid: the learning rates that every model is tried at; (): each is trained at its config's.

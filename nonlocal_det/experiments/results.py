@@ -100,10 +100,6 @@ def collect_results(plan: Plan) -> Json:
 def measured_values(plan: Plan, results: dict[Run, Json]) -> pd.DataFrame:
     """Tabulate what the finished runs have measured.
 
-    Args:
-        plan: of the runs.
-        results: the ``result.json`` of each finished run.
-
     Returns:
         A row for each seed and a column for each (config, metric), as "box AP" or "right 0-0.25",
         in AP points or percent; nan where COCO has no number or nothing was detected.
@@ -141,12 +137,6 @@ def summarize(values: pd.Series) -> Json:
 
 def paired_difference(values: pd.DataFrame, baseline: str, config: str, metric: str) -> Json:
     """Subtract the baseline's value from the model's for each seed that both have.
-
-    Args:
-        values: of `measured_values`.
-        baseline: name of a config.
-        config: name of the model's.
-        metric: the second part of a column's name.
 
     Returns:
         ``baseline``, ``config``, ``difference`` (see `summarize`) and ``by_seed``.

@@ -17,17 +17,11 @@ LONG_RANGE = "long-range"
 
 @dataclass(frozen=True)
 class Pair:
-    """A model and what it is compared with, under equal seeds.
+    """A config and what it is compared with, under equal seeds."""
 
-    Attributes:
-        baseline: name of a config: the model without blocks, or a control of equal cost.
-        config: name of the model's.
-        paper: the paper's difference in AP points by metric, as "box AP"; empty where it has none.
-    """
-
-    baseline: str
+    baseline: str  # the model without blocks, or a control of equal cost
     config: str
-    paper: dict[str, float]
+    paper: dict[str, float]  # the paper's differences in AP points by metric, as "box AP"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """model_zoo.md and the tables of docs/long_range.md, from the zoo's rows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nonlocal_det.analysis.cost_tables import summary_table
 from nonlocal_det.model_zoo.rows import Row
@@ -53,6 +53,17 @@ SECTIONS = (
     ("keypoint", "Human keypoints, COCO", ("keypoint",)),
     ("quick", "The drawn mini-COCO, two CPU cores", ("box", "mask", "keypoint")),
 )
+ORIGIN = {
+    "schedule": "schedule {}",
+    "minutes": "{} minutes of training",
+    "s_per_iter": "{:.3g} s/iter",
+    "s_per_image": "{:.3g} s/image",
+    "memory_mib": "{} MiB",
+    "commit": "commit {}",
+    "versions": "{}",
+    "hardware": "{}",
+    "log": "[log]({})",
+}
 MARKER = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -64,7 +75,8 @@ def render_zoo(rows: Sequence[Row]) -> str:
         if chosen := [row for row in rows if row["task"] == task]:
             parts += [f"\n## {title}\n", _table(chosen, by_name, metrics)]
             parts += [line for row in chosen for line in _worse(row)]
-            parts += [_provenance(row) for row in chosen if row["measured"]]
+            measured = [row for row in chosen if row["measured"]]
+            parts += [f"\n`{row['config']}` here: {_origin(row)}" for row in measured]
             parts += [_weights(row) for row in chosen if row.get("weights")]
     parts += [LONG_RANGE] if any(row["task"] == "long-range" for row in rows) else []
     parts += [_costs(priced)] if (priced := [row for row in rows if row.get("cost")]) else []
@@ -93,9 +105,13 @@ def fill_tables(text: str, rows: Sequence[Row]) -> str:
         )
 
     def fill(match: re.Match[str]) -> str:
-        family = families[match[2]]
-        parts = [_long_range_table(family), *_family_provenance(family)]
-        return match[1] + "\n".join(parts) + "\n" + match[3]
+        names: dict[str, list[str]] = {}  # of the models that each command has measured
+        for row in families[match[2]]:
+            if row["measured"]:
+                origin = _origin(row, ("commit", "versions", "hardware"))
+                names.setdefault(origin, []).append(f"`{row['config'].split('/')[-1]}`")
+        lines = [f"\n{', '.join(models)} here: {origin}" for origin, models in names.items()]
+        return match[1] + "\n".join([_long_range_table(families[match[2]]), *lines, match[3]])
 
     return MARKER.sub(fill, text)
 
@@ -153,45 +169,16 @@ def _worse(row: Row) -> list[str]:
     ]
 
 
-def _provenance(row: Row) -> str:
+def _origin(row: Row, keys: Iterable[str] = ORIGIN) -> str:
     """Where a row's measured numbers come from, and whether its config is still the same."""
     m = row["measured"]
-    words = [f"`{m['command']}`", f"seed{'s' * (len(m['seeds']) > 1)} {_seeds(m)}"]
-    for key, text in (
-        ("schedule", "schedule {}"),
-        ("minutes", "{} minutes of training"),
-        ("s_per_iter", "{:.3g} s/iter"),
-        ("s_per_image", "{:.3g} s/image"),
-        ("memory_mib", "{} MiB"),
-        ("commit", "commit {}"),
-        ("versions", "{}"),
-        ("hardware", "{}"),
-        ("log", "[log]({})"),
-    ):
-        if m.get(key) is not None:
-            words.append(text.format(m[key]))
-    return f"\n`{row['config']}` here: " + ", ".join([*words, *_changed(row)])
-
-
-def _family_provenance(rows: Sequence[Row]) -> list[str]:
-    """A line for each command, with the models that it has measured."""
-    models: dict[str, list[str]] = {}
-    for row in rows:
-        if m := row["measured"]:
-            words = [f"`{m['command']}`", f"seeds {_seeds(m)}", f"commit {m['commit']}"]
-            words += [m["versions"], m["hardware"], *_changed(row)]
-            models.setdefault(", ".join(words), []).append(f"`{row['config'].split('/')[-1]}`")
-    return [f"\n{', '.join(names)} here: {words}" for words, names in models.items()]
-
-
-def _seeds(measured: Json) -> str:
-    return ", ".join(map(str, measured["seeds"]))
-
-
-def _changed(row: Row) -> list[str]:
+    seeds = ", ".join(map(str, m["seeds"]))
+    words = [f"`{m['command']}`", f"seed{'s' * (len(m['seeds']) > 1)} {seeds}"]
+    words += [ORIGIN[key].format(m[key]) for key in keys if m.get(key) is not None]
     now = row.get("config_hash")
-    changed = row["measured"].get("config_hash", now) != now
-    return ["**its config has changed since**"] if changed else []
+    if m.get("config_hash", now) != now:
+        words.append("**its config has changed since**")
+    return ", ".join(words)
 
 
 def _weights(row: Row) -> str:

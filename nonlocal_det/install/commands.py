@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 PIP = (sys.executable, "-m", "pip")
 
@@ -16,8 +17,7 @@ class InstallError(RuntimeError):
     """The reason why the installation stopped, and its cure."""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """A command that has ended: its exit code, and its standard output and error together."""
 
     code: int

@@ -47,29 +47,25 @@ def install(
     require_tools(installed)
     versions = f"torch {installed.torch}, torchvision {installed.torchvision}"
     steps.say(f"for {versions}, {sys.executable}:")
-    if source == "repository":
-        return _from_repository(installed, steps)
-    if source == "pypi":
-        return _from_pypi(installed, cache or default_cache(), steps)
-    return _from_either(installed, cache or default_cache(), steps)
+    if source != "pypi":
+        try:
+            built = _from_repository(installed, steps)
+        except InstallError as error:
+            if source == "repository":
+                raise
+            steps.say(f"{error}\nfalling back to PyPI's source package, without C++ operators")
+        else:
+            if source == "repository" or not steps.dry_run:
+                return built
+            steps.say("if that failed, PyPI's source package, without C++ operators:")
+    wheel = pure_python_wheel(cache or default_cache(), steps)
+    steps.change("install it and what it needs", [*PIP, "install", str(wheel)])
+    return _prove(installed, steps)
 
 
 def default_cache() -> Path:
     """`$XDG_CACHE_HOME/nonlocal_det`, or `~/.cache/nonlocal_det`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nonlocal_det"
-
-
-def _from_either(installed: Installed, cache: Path, steps: Steps) -> Installed:
-    """Install from the repository if it can be reached and built, else from PyPI."""
-    try:
-        built = _from_repository(installed, steps)
-    except InstallError as error:
-        steps.say(f"{error}\nfalling back to PyPI's source package, without C++ operators")
-    else:
-        if not steps.dry_run:
-            return built
-        steps.say("if that failed, PyPI's source package, without C++ operators:")
-    return _from_pypi(installed, cache, steps)
 
 
 def _from_repository(installed: Installed, steps: Steps) -> Installed:
@@ -85,13 +81,6 @@ def _from_repository(installed: Installed, steps: Steps) -> Installed:
         [*PIP, "install", "--no-build-isolation", f"git+{REPOSITORY}"],
         cure="the output says what the build misses; `--source pypi` needs no compiler",
     )
-    return _prove(installed, steps)
-
-
-def _from_pypi(installed: Installed, cache: Path, steps: Steps) -> Installed:
-    """Install the pure-Python wheel of the 0.6 release."""
-    wheel = pure_python_wheel(cache, steps)
-    steps.change("install it and what it needs", [*PIP, "install", str(wheel)])
     return _prove(installed, steps)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nonlocal_det.files import sha256_of
+
 from .commands import PIP, InstallError, Steps
 from .patches import NEW_FILES, PATCHES, apply_patches, fingerprint
 
@@ -27,7 +29,9 @@ def pure_python_wheel(cache: Path, steps: Steps) -> Path:
     Raises:
         InstallError: the download, a sha256, a patch or the build fails.
     """
-    wheel = cache / f"build-{build_key()}" / WHEEL
+    # a build is named after what it is made from
+    key = hashlib.sha256((ARCHIVE_SHA256 + fingerprint(PATCHES)).encode()).hexdigest()[:12]
+    wheel = cache / f"build-{key}" / WHEEL
     if wheel.parent.exists():
         if _is_whole(wheel):
             steps.say(f"the wheel is in the cache and its sha256 fits: {wheel}")
@@ -38,16 +42,11 @@ def pure_python_wheel(cache: Path, steps: Steps) -> Path:
     return wheel
 
 
-def build_key() -> str:
-    """Name a build after what it is made from: the source package and the patches."""
-    return hashlib.sha256((ARCHIVE_SHA256 + fingerprint(PATCHES)).encode()).hexdigest()[:12]
-
-
 def _archive(cache: Path, steps: Steps) -> Path:
     """Take the source package, its sha256 verified, from the cache, else download it."""
     archive = cache / ARCHIVE
     if archive.is_file():
-        if _sha256(archive) == ARCHIVE_SHA256:
+        if sha256_of(archive) == ARCHIVE_SHA256:
             steps.say(f"the source package is in the cache and its sha256 fits: {archive}")
             return archive
         if steps.begin(f"remove the damaged source package (its sha256 differs): {archive}"):
@@ -63,20 +62,15 @@ def _archive(cache: Path, steps: Steps) -> Path:
             cure=f"see the output; without a network, put the file at {archive} yourself",
         )
         if not steps.dry_run:
-            _verify(scratch / ARCHIVE)
+            sha256 = sha256_of(scratch / ARCHIVE) if (scratch / ARCHIVE).is_file() else "(no file)"
+            if sha256 != ARCHIVE_SHA256:
+                raise InstallError(
+                    f"{ARCHIVE} has sha256 {sha256}; expected {ARCHIVE_SHA256}. Cure: run this "
+                    "again; if it stays so, the package index serves another file: use `--source "
+                    "repository`"
+                )
             (scratch / ARCHIVE).replace(archive)
     return archive
-
-
-def _verify(archive: Path) -> None:
-    """Refuse a source package that the patches were not written for."""
-    sha256 = _sha256(archive) if archive.is_file() else "(no such file)"
-    if sha256 != ARCHIVE_SHA256:
-        raise InstallError(
-            f"{archive.name} has sha256 {sha256}; expected {ARCHIVE_SHA256}. "
-            "Cure: run this again; if it stays so, the package index serves another file: "
-            "use `--source repository`"
-        )
 
 
 def _build(archive: Path, wheel: Path, steps: Steps) -> None:
@@ -87,7 +81,11 @@ def _build(archive: Path, wheel: Path, steps: Steps) -> None:
         if steps.begin(
             f"unpack it, apply {len(PATCHES)} patches to {files} files, add {', '.join(NEW_FILES)}"
         ):
-            _unpack(archive, scratch)
+            with tarfile.open(archive) as tar:
+                if hasattr(tarfile, "data_filter"):
+                    tar.extractall(scratch, filter="data")
+                else:  # Python before 3.10.12 and 3.11.4; the pinned sha256 says what is in it
+                    tar.extractall(scratch)
             apply_patches(source, PATCHES)
         steps.change(
             "build the wheel",
@@ -95,15 +93,6 @@ def _build(archive: Path, wheel: Path, steps: Steps) -> None:
         )
         if steps.begin(f"keep it: {wheel}"):
             _keep(out, wheel)
-
-
-def _unpack(archive: Path, target: Path) -> None:
-    """Unpack a source package whose sha256 was verified."""
-    with tarfile.open(archive) as tar:
-        if hasattr(tarfile, "data_filter"):
-            tar.extractall(target, filter="data")
-        else:  # Python before 3.10.12 and 3.11.4; the pinned sha256 says what is in it
-            tar.extractall(target)
 
 
 def _keep(out: Path, wheel: Path) -> None:
@@ -114,7 +103,7 @@ def _keep(out: Path, wheel: Path) -> None:
             f"pip built {', '.join(names) or 'nothing'}; expected only {wheel.name}, which is "
             "pure Python and serves every machine. Cure: correct nonlocal_det/install/patches.py"
         )
-    (out / "sha256").write_text(_sha256(out / wheel.name))
+    (out / "sha256").write_text(sha256_of(out / wheel.name))
     try:
         out.rename(wheel.parent)
     except OSError:
@@ -125,12 +114,7 @@ def _keep(out: Path, wheel: Path) -> None:
 def _is_whole(wheel: Path) -> bool:
     """Whether the wheel exists with the sha256 that was written beside it."""
     record = wheel.with_name("sha256")
-    return wheel.is_file() and record.is_file() and record.read_text() == _sha256(wheel)
-
-
-def _sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return wheel.is_file() and record.is_file() and record.read_text() == sha256_of(wheel)
 
 
 @contextmanager

@@ -20,14 +20,9 @@ PLACE_COLORS = dict(zip(PLACES, ("#E69F00", "#0072B2", "#999999", "#DDDDDD"), st
 
 
 def paint_heat(axis: Axes, image: np.ndarray, attention: AttentionMap) -> None:
-    """Paint the weights of a query as a heat map over the image.
+    """Paint the weights of a query as a heat map over the image, RGB pixels (H, W, 3).
 
     The dot product's weights have signs: its colours go from purple (below 0) over white to orange.
-
-    Args:
-        axis: to paint on.
-        image: RGB pixels (H, W, 3).
-        attention: of the query.
 
     Raises:
         ValueError: the image has another size than the one that attention was recorded on.
@@ -54,13 +49,7 @@ def paint_arrows(
 
     *Source*: the style of Wang et al., Non-local Neural Networks, Figure 3. Weights below 0 (the
     dot product's) are blue and dashed. An arrow ends at the centre of its key. Arrows that would be
-    thinner than a hundredth of the thickest one are left out.
-
-    Args:
-        axis: to paint on.
-        image: RGB pixels (H, W, 3).
-        attention: of the query.
-        top_k: at most so many arrows.
+    thinner than a hundredth of the thickest one are left out, and those beyond ``top_k``.
 
     Raises:
         ValueError: as `paint_heat`.

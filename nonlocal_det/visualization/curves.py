@@ -28,12 +28,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:
-    """Draw the total loss and its parts over the iterations, on a logarithmic scale.
-
-    Args:
-        rows: as `read_metrics` returns them.
-        path: the PNG to write.
-    """
+    """Draw the total loss and its parts, of `read_metrics`, on a logarithmic scale as a PNG."""
     rows = [row for row in rows if "total_loss" in row]
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
     figure = new_figure(8, 4.5)
@@ -73,7 +68,6 @@ def draw_accuracy(
     chance: float,
     reach: float | None = None,
     title: str = "",
-    xlabel: str = "distance to the evidence, in receptive fields of the backbone",
     ylabel: str = "right category, of the detected",
 ) -> Path:
     """Draw the mean over the seeds as a line, each seed as small points.
@@ -84,7 +78,6 @@ def draw_accuracy(
         chance: the accuracy of a guess, dashed; one receptive field is dotted.
         reach: the distance up to which a detection without a block can see the evidence; shaded.
         title: above.
-        xlabel: of the distances.
         ylabel: of the accuracies.
     """
     figure = new_figure(6.4, 4.2)
@@ -101,18 +94,13 @@ def draw_accuracy(
         color, marker = STYLES[curve.style]
         values = np.stack(curve.seeds)  # (seeds, B)
         filled = ~np.isnan(values).all(axis=0)
-        axis.plot(
-            curve.distances[filled],
-            np.nanmean(values[:, filled], axis=0),
-            color=color,
-            marker=marker,
-            markersize=6,
-            linewidth=1.8,
-            label=f"{curve.label} ({len(values)} seed{'s' * (len(values) > 1)})",
-            zorder=3,
-        )
+        label = f"{curve.label} ({len(values)} seed{'s' * (len(values) > 1)})"
+        means = np.nanmean(values[:, filled], axis=0)
+        (line,) = axis.plot(curve.distances[filled], means, color=color, marker=marker, label=label)
+        line.set(markersize=6, linewidth=1.8, zorder=3)
         for seed in values if len(values) > 1 else ():
             axis.plot(curve.distances, seed, linestyle="", marker=".", color=color, alpha=0.45)
+    xlabel = "distance to the evidence, in receptive fields of the backbone"
     axis.set(xlim=(0, last), ylim=(0, 1.03), xlabel=xlabel, ylabel=ylabel, title=title)
     axis.title.set_fontsize(10)
     axis.grid(alpha=0.25)

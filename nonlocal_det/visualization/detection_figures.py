@@ -18,9 +18,9 @@ MIN_SIDE = 512
 """Small images are enlarged to it, else the lines cover what they outline."""
 
 
-def scale_for(image_size: tuple[int, int]) -> float:
-    """Return how many times an image of so many pixels is enlarged to be drawn on."""
-    return max(1.0, MIN_SIDE / min(image_size))
+def scale_for(image: np.ndarray) -> float:
+    """Return how many times an image (H, W, 3) is enlarged to be drawn on."""
+    return max(1.0, MIN_SIDE / min(image.shape[:2]))
 
 
 def draw_instances(image: np.ndarray, instances: Instances, metadata: Metadata) -> np.ndarray:
@@ -39,7 +39,7 @@ def draw_instances(image: np.ndarray, instances: Instances, metadata: Metadata) 
         ImportError: there is no OpenCV, which Detectron2's Visualizer needs.
     """
     import_cv2()
-    visualizer = _visualizer_class()(image, metadata, scale=scale_for(image.shape[:2]))
+    visualizer = _visualizer_class()(image, metadata, scale=scale_for(image))
     names = metadata.get("thing_classes", None)
     classes, scores = instances.pred_classes.tolist(), instances.scores.tolist()
     fields = instances.get_fields()
@@ -85,7 +85,7 @@ def draw_predictions(
         axis.axis("off")
     for k, (image, record, instances) in enumerate(samples):
         confident = instances[instances.scores > threshold]
-        truth = _visualizer_class()(image, metadata, scale=scale_for(image.shape[:2]))
+        truth = _visualizer_class()(image, metadata, scale=scale_for(image))
         axes[2 * k].imshow(truth.draw_dataset_dict(record).get_image())
         axes[2 * k].set_title(f"image {record['image_id']}: ground truth", fontsize=9)
         axes[2 * k + 1].imshow(draw_instances(image, confident, metadata))
@@ -136,7 +136,7 @@ def _draw_sample(sample: dict[str, Any], image_format: str, metadata: Metadata) 
     # (C, H, W) -> (H, W, C)
     image = convert_image_to_rgb(sample["image"].permute(1, 2, 0).numpy(), image_format)
     fields = sample["instances"].get_fields()
-    return Visualizer(image, metadata, scale=scale_for(image.shape[:2])).overlay_instances(
+    return Visualizer(image, metadata, scale=scale_for(image)).overlay_instances(
         labels=[metadata.thing_classes[index] for index in fields["gt_classes"]],
         boxes=fields["gt_boxes"],
         masks=fields.get("gt_masks"),

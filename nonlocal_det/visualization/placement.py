@@ -116,15 +116,9 @@ def place_over_image(
         image_size: of the image before it was resized.
     """
     height, width = image_size
-    return Placement(
-        x0=0.0,
-        y0=0.0,
-        cell_x=_stride(padded[1], shape[1]) * width / resized[1],
-        cell_y=_stride(padded[0], shape[0]) * height / resized[0],
-        shape=shape,
-        key_shape=key_shape,
-        image_size=image_size,
-    )
+    cell_x = _stride(padded[1], shape[1]) * width / resized[1]
+    cell_y = _stride(padded[0], shape[0]) * height / resized[0]
+    return Placement(0.0, 0.0, cell_x, cell_y, shape, key_shape, image_size)
 
 
 def _stride(pixels: int, cells: int) -> float:
@@ -139,22 +133,7 @@ def _stride(pixels: int, cells: int) -> float:
 def place_in_roi(
     shape: tuple[int, int], key_shape: tuple[int, int], box: Box, image_size: tuple[int, int]
 ) -> Placement:
-    """Place the map of a RoI over its box.
-
-    Args:
-        shape: rows and columns of the queries.
-        key_shape: of the keys.
-        box: of the RoI: x0, y0, x1, y1 in pixels of the image.
-        image_size: height and width.
-    """
+    """Place the map of a RoI over its box x0, y0, x1, y1, in pixels of the image."""
     x0, y0, x1, y1 = box
-    return Placement(
-        x0=x0,
-        y0=y0,
-        cell_x=max(x1 - x0, 1e-6) / shape[1],
-        cell_y=max(y1 - y0, 1e-6) / shape[0],
-        shape=shape,
-        key_shape=key_shape,
-        image_size=image_size,
-        is_roi=True,
-    )
+    cell_x, cell_y = max(x1 - x0, 1e-6) / shape[1], max(y1 - y0, 1e-6) / shape[0]
+    return Placement(x0, y0, cell_x, cell_y, shape, key_shape, image_size, is_roi=True)

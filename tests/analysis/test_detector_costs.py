@@ -9,7 +9,6 @@ from small_models import small_config
 
 from nonlocal_det import model_zoo
 from nonlocal_det.analysis import Setting, detector_costs
-from nonlocal_det.analysis.detector_costs import part_of
 from nonlocal_det.layers import nonlocal_blocks
 
 
@@ -112,14 +111,6 @@ def test_sync_bn_is_counted_as_batch_norm():
     assert costs[0] == costs[1]
     cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", "MODEL.NONLOCAL.NORM", "SyncBN")
     assert detector_costs(cfg, device="cuda").total.saved_bytes > 0
-
-
-def test_parts_are_found_by_name():
-    assert part_of("backbone.bottom_up.stem.conv1") == "stem"
-    assert part_of("backbone.fpn_lateral2") == "fpn"
-    assert part_of("proposal_generator.rpn_head.conv") == "rpn"
-    assert part_of("roi_heads.box_predictor.cls_score") == "box head"
-    assert part_of("roi_heads") == ""
 
 
 def test_a_report_is_plain_data(pair):

@@ -105,18 +105,6 @@ def test_a_heat_maps_places_see_as_far_as_is_said_and_no_farther():
     assert reach.keypoint < reach.box + side / 2
 
 
-def test_more_convolutions_see_farther():
-    few = [*SHORT, *KEYPOINTS, "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION", 28]
-    more = [*few, "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", [4] * 5]
-    reaches = [
-        detection_reach(build("long_range/beacon_R18", *options, device="meta"), 168, 40)
-        for options in (few, more)
-    ]
-    cells = 168 / 28
-    assert reaches[1].keypoint - reaches[0].keypoint == pytest.approx(2 * cells, abs=4)
-    assert reaches[1].box == reaches[0].box
-
-
 def test_what_has_no_reach_is_refused():
     model = build("long_range/beacon_R18", device="meta")
     for size in ((0, 24), (24, math.nan)):

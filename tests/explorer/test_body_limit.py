@@ -4,6 +4,8 @@ import pytest
 
 pytest.importorskip("nicegui", reason="the explorer's page is an extra")
 
+from starlette.exceptions import HTTPException
+
 from nonlocal_det.explorer.serve import BodyLimit
 
 
@@ -28,21 +30,19 @@ def answer(parts, length=None, kind="http"):
     return sent[0]["status"], read
 
 
-def test_a_small_body_goes_through():
-    assert answer([b"12345", b"67890"], length=10) == (200, [b"12345", b"67890"])
-
-
-def test_a_body_that_says_it_is_large_is_not_read():
-    assert answer([b"123"], length=11) == (413, [])
+@pytest.mark.parametrize(
+    ("parts", "length", "kind", "expected"),
+    [
+        ([b"12345", b"67890"], 10, "http", (200, [b"12345", b"67890"])),
+        ([b"123"], 11, "http", (413, [])),  # it says that it is large, and is not read
+        ([b"12345678901"], None, "websocket", (200, [b"12345678901"])),  # no upload
+    ],
+)
+def test_a_body_above_the_limit_is_not_read(parts, length, kind, expected):
+    assert answer(parts, length, kind) == expected
 
 
 def test_a_body_that_says_nothing_is_counted():
-    from starlette.exceptions import HTTPException
-
     with pytest.raises(HTTPException) as refused:
         answer([b"12345", b"67890", b"1", b"never read"])
     assert refused.value.status_code == 413
-
-
-def test_a_web_socket_is_no_upload():
-    assert answer([b"12345678901"], kind="websocket") == (200, [b"12345678901"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nonlocal_det.files import sha256_of
 from nonlocal_det.install import Steps
 from nonlocal_det.install import wheel as wheel_module
 from nonlocal_det.install.commands import Finished
@@ -82,7 +83,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     archive = tmp_path / "upstream.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, source.name)
-    monkeypatch.setattr(wheel_module, "ARCHIVE_SHA256", wheel_module._sha256(archive))
+    monkeypatch.setattr(wheel_module, "ARCHIVE_SHA256", sha256_of(archive))
     monkeypatch.setattr(
         wheel_module,
         "PATCHES",

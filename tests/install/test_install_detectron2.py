@@ -20,24 +20,27 @@ def test_a_working_detectron2_is_left_alone(machine, cache):
     assert not cache.exists()
 
 
-def test_the_repository_comes_first(machine, cache):
-    assert install("auto", cache, machine.steps()).operators
-    assert machine.done() == ["git", "git+"]
+PYPI = ["download", "wheel", "install"]
 
 
-def test_an_unreachable_repository_leads_to_pypi(machine, cache):
-    machine.reachable = False
-    assert not install("auto", cache, machine.steps()).operators
-    assert machine.done() == ["git", "download", "wheel", "install"]
-    assert "not reachable: no such host" in machine.said
-
-
-def test_a_failed_build_of_the_repository_leads_to_pypi(machine, cache):
-    machine.build_fails = True
-    assert install("auto", cache, machine.steps()).works
-    assert machine.done() == ["git", "git+", "download", "wheel", "install"]
-    assert "the compiler says no" in machine.said
-    assert "falling back to PyPI" in machine.said
+@pytest.mark.parametrize(
+    ("source", "fault", "commands"),
+    [
+        ("auto", "", ["git", "git+"]),
+        ("auto", "not reachable: no such host", ["git", *PYPI]),
+        ("auto", "the compiler says no", ["git", "git+", *PYPI]),
+        ("pypi", "", PYPI),
+    ],
+)
+def test_the_repository_comes_first_and_pypi_where_it_fails(
+    machine, cache, source, fault, commands
+):
+    machine.reachable = not fault.startswith("not reachable")
+    machine.build_fails = fault.startswith("the compiler")
+    assert install(source, cache, machine.steps()).operators == (commands[-1] == "git+")
+    assert machine.done() == commands
+    assert fault in machine.said
+    assert ("falling back to PyPI" in machine.said) == bool(fault)
 
 
 def test_source_repository_never_falls_back(machine, cache):
@@ -45,11 +48,6 @@ def test_source_repository_never_falls_back(machine, cache):
     with pytest.raises(InstallError, match="not reachable: no such host.*--source pypi"):
         install("repository", cache, machine.steps())
     assert machine.done() == ["git"]
-
-
-def test_source_pypi_never_asks_the_repository(machine, cache):
-    install("pypi", cache, machine.steps())
-    assert machine.done() == ["download", "wheel", "install"]
 
 
 def test_an_unknown_source_is_refused(machine, cache):
@@ -107,16 +105,10 @@ def test_a_probe_that_crashes_is_an_error(cache: Path):
         install("auto", cache, Steps(lambda command, timeout: Finished(-11, "Segmentation fault")))
 
 
-def test_a_command_cannot_outlive_its_time():
+def test_a_command_that_does_not_end_or_is_not_there_is_a_result():
     finished = run_command([sys.executable, "-c", "import time; time.sleep(60)"], 0.2)
-    assert finished.code == 124
-    assert "no answer within 0.2 seconds" in finished.output
-
-
-def test_a_missing_program_is_a_result():
-    assert run_command(["no-such-program-anywhere"]) == Finished(
-        127, "no-such-program-anywhere: not found"
-    )
+    assert (finished.code, "no answer within 0.2 seconds" in finished.output) == (124, True)
+    assert run_command(["no-such-program"]) == (127, "no-such-program: not found")
 
 
 def test_a_failed_command_shows_itself_and_its_last_lines():

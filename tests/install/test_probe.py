@@ -35,17 +35,16 @@ def test_nothing_is_found_where_nothing_is(tmp_path: Path, monkeypatch: pytest.M
     assert probe(tmp_path, monkeypatch, {}) == Installed()
 
 
-def test_a_working_detectron2_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    found = probe(tmp_path, monkeypatch, WORKING)
+@pytest.mark.parametrize("operators", [False, True])
+def test_a_working_detectron2_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operators: bool
+):
+    found = probe(tmp_path, monkeypatch, WORKING | ({"detectron2/_C.py": ""} if operators else {}))
     assert found.works
-    assert not found.operators
+    assert found.operators == operators
     assert (found.version, found.path) == ("0.6", str(tmp_path / "detectron2"))
     assert (found.torch, found.torchvision) == ("2.11.0", None)
     assert found.torchvision_error == "RuntimeError: operator nms does not exist"
-
-
-def test_operators_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert probe(tmp_path, monkeypatch, {**WORKING, "detectron2/_C.py": ""}).operators
 
 
 @pytest.mark.parametrize(

@@ -59,19 +59,14 @@ def pixels(path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
-def sample(score: float):
-    image = np.full((48, 64, 3), 128, np.uint8)
-    annotation = {"bbox": [5, 5, 30, 30], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
-    record = {"image_id": 7, "annotations": [annotation]}
-    found = Instances((48, 64), pred_boxes=Boxes(torch.tensor([[5.0, 5.0, 35.0, 35.0]])))
-    found.scores, found.pred_classes = torch.tensor([score]), torch.tensor([0])
-    return image, record, found
-
-
 def test_predictions_over_the_threshold_are_drawn(tmp_path):
     metadata = Metadata(thing_classes=["person"])
-    shown = pixels(draw_predictions([sample(0.9)], metadata, tmp_path / "a.png"))
-    hidden = pixels(draw_predictions([sample(0.1)], metadata, tmp_path / "b.png"))
+    box = {"bbox": [5, 5, 30, 30], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
+    sample = GREY, {"image_id": 7, "annotations": [box]}, found([[5.0, 5.0, 35.0, 35.0]])
+    shown, hidden = (
+        pixels(draw_predictions([sample], metadata, tmp_path / "a.png", threshold))
+        for threshold in (0.5, 0.95)
+    )
     changed = np.abs(shown - hidden).sum(-1)[shown.shape[0] // 6 :]  # below the titles, which count
     _, predictions, *_ = np.split(changed[:, : changed.shape[1] // 4 * 4], 4, axis=1)
     assert (predictions > 0).sum() > 500

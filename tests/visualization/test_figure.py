@@ -55,11 +55,8 @@ def test_the_measure_sees_what_is_not_apart():
     assert nearest(("#d00000", "#5a5a00"), "protanopia") < 10  # red and olive
 
 
-def test_instances_have_their_colors_in_turn():
+def test_instances_and_limbs_have_their_colors():
     assert instance_colors(9) == [*OKABE_ITO, *OKABE_ITO[:2]]
-
-
-def test_limbs_are_colored_by_side():
     assert limb_color("left_hip", "left_knee") == LEFT
     assert limb_color("right_hip", "right_knee") == RIGHT
     assert limb_color("left_hip", "right_hip") == MIDDLE == limb_color("nose", "left_eye")

@@ -66,7 +66,3 @@ def test_the_strongest_are_by_size_whatever_the_sign():
     np.testing.assert_allclose(seen.shares, [[1 / 9, 5 / 9], [0, 3 / 9]])
     with pytest.raises(ValueError, match="count=0"):
         seen.strongest(0)
-
-
-def test_a_row_of_zeros_has_no_shares():
-    assert np.isnan(a_map([[0.0, 0.0], [0.0, 0.0]]).shares).all()

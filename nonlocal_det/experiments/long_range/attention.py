@@ -32,21 +32,13 @@ HEAT = LinearSegmentedColormap.from_list("heat", [(0.35, 0.0, 0.5, 0.0), (0.35, 
 
 @dataclass(frozen=True)
 class Query:
-    """The object, or the joint, whose attention is drawn.
-
-    Attributes:
-        file: of the image.
-        image_id: its number.
-        point: x, y in pixels: an object's middle, or a joint.
-        box: around the object: x0, y0, x1, y1.
-        fields: how far its evidence is, in receptive fields.
-    """
+    """The object, or the joint, of an image whose attention is drawn."""
 
     file: Path
     image_id: int
-    point: tuple[float, float]
-    box: tuple[float, float, float, float]
-    fields: float
+    point: tuple[float, float]  # x, y in pixels: an object's middle, or a joint
+    box: tuple[float, float, float, float]  # around the object: x0, y0, x1, y1
+    fields: float  # how far its evidence is, in receptive fields
 
 
 def find_seeds(suite: Json, comparison: Comparison, folder: Path) -> list[int]:
@@ -131,7 +123,7 @@ def draw_attention(
         folder: where the suite's ``results.json`` is.
         path: the PNG to write.
         image_id: see `find_query`.
-        reach: pixels that a detection sees to either side without a block.
+        reach: see `draw_panels`.
 
     Raises:
         FileNotFoundError: the test images or a checkpoint are not there.
@@ -201,16 +193,14 @@ def draw_panels(
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
-    axes[0].imshow(image)
     figure.suptitle(title, fontsize=10)
     highest = max((float(a.weights.max()) for _, a in panels if a is not None), default=1.0)
     heat = None
     faded = (image.astype(float) / 2 + 127).astype(np.uint8)
-    for axis, (_, attention) in zip(axes[1:], panels, strict=False):
-        axis.imshow(faded)
+    for axis, (label, attention) in zip(axes, [("the image", None), *panels], strict=False):
+        axis.imshow(image if axis is axes[0] else faded)
         if attention is not None:
             heat = _draw_weights(axis, attention, highest)
-    for axis, label in zip(axes, ["the image", *(label for label, _ in panels)], strict=False):
         axis.set_title(label, fontsize=9, loc="left")
         dashed = _mark(axis, query, reach)
         axis.set(xlim=(0, width), ylim=(height, 0))

@@ -18,15 +18,10 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """The models that one non-local config is compared with.
+    """The models that one non-local config is compared with."""
 
-    Attributes:
-        name: the non-local config's, without its folder and "nl_".
-        configs: by role, a key of `LABELS`; the baseline first, the non-local one last.
-    """
-
-    name: str
-    configs: dict[str, str]
+    name: str  # the non-local config's, without its folder and "nl_"
+    configs: dict[str, str]  # by role, a key of `LABELS`: the baseline first, the non-local last
 
     def runs(self, suite: Json) -> dict[str, list[Json]]:
         """Select the entries of "runs" of a suite, by role."""
@@ -96,9 +91,6 @@ def read_suite(path: Path) -> Json:
 
 def same_data(runs: Sequence[Json]) -> Json:
     """Return the first run's distances, once all runs are known to be of the same data and bins.
-
-    Args:
-        runs: entries of "runs" with "by_distance", at least one.
 
     Raises:
         ValueError: two runs differ, or the unit is not the receptive field.

@@ -16,12 +16,7 @@ APART = 100  # of the two colours of an image, in levels of some channel
 
 
 def grey_or_blue(rng: np.random.Generator, background: float) -> np.ndarray:
-    """A colour for a shape that says nothing, as red as it is green, and differs from the ground.
-
-    Args:
-        rng: the only source of chance.
-        background: its mean, 0 to 255.
-    """
+    """A colour that tells nothing, as red as it is green, and differs from the ground's mean."""
     level = contrasting_grey(rng, background)
     return np.array([min(255.0, level + rng.uniform(0, 90)), level, level])
 

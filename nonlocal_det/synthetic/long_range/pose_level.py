@@ -58,10 +58,8 @@ def draw_pose(draft: Draft) -> Scene:
 def _sample_figure(rng: np.random.Generator, left: int, down: float) -> np.ndarray:
     """Random joints (17, 2) as (along, aside); positive is to the right with the head up.
 
-    Args:
-        rng: the only source of chance.
-        left: the sign of the side on which the left joints are: 1 seen from the front, else -1.
-        down: of the head along the figure, from the end of the neck.
+    ``left`` is the sign of the side on which the left joints are: 1 seen from the front, else -1;
+    ``down`` is that of the head along the figure, from the end of the neck.
     """
     joints = np.zeros((len(JOINT), 2))
     joints[JOINT["nose"]] = FACE["nose"][0] + down, FACE["nose"][1]
@@ -78,10 +76,7 @@ def _sample_figure(rng: np.random.Generator, left: int, down: float) -> np.ndarr
 def _in_picture(points: np.ndarray, length: float, angle: float) -> np.ndarray:
     """Pixels (n, 2), x and y around the figure's top, of points (n, 2) as (along, aside).
 
-    Args:
-        points: see `_sample_figure`.
-        length: of the figure in pixels.
-        angle: by which the figure is turned, in radians; 0 has the head up.
+    The figure is of ``length`` pixels, turned by ``angle`` radians; 0 has the head up.
     """
     down = np.array([-np.sin(angle), np.cos(angle)])
     right = np.array([np.cos(angle), np.sin(angle)])
