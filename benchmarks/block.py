@@ -15,11 +15,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from measure import Result, Row, compare, comparison_table, in_fresh_process, measure, publish
 from peers import build, check_equal
 
+from nonlocal_det.experiments.markdown import markdown_table
 from nonlocal_det.layers import KERNELS, PAIRWISE
 from nonlocal_det.training.provenance import hardware
 
@@ -155,25 +157,18 @@ def sweep_cases(args: argparse.Namespace) -> Iterator[tuple[Row, Case]]:
     for function, dtype, size, direction, kernel in crossed:
         if kernel != "auto" and function not in KERNELS[kernel][1]:
             continue
-        batch, height, width, subsample = parse_map(size)
         case = Case(
-            pairwise=function,
-            kernel=kernel,
+            **parse_map(size),
+            **{"pairwise": function, "kernel": kernel, "dtype": dtype, "device": args.device},
             channels=args.channels,
-            batch=batch,
-            height=height,
-            width=width,
-            subsample=subsample,
             backward=direction != "forward",
-            dtype=dtype,
-            device=args.device,
         )
-        cells = (function, dtype, size, direction, kernel)
-        yield dict(zip(("function", "dtype", "map", "pass", "kernel"), cells, strict=True)), case
+        cells = {"function": function, "dtype": dtype, "map": size, "pass": direction}
+        yield {**cells, "kernel": kernel}, case
 
 
-def parse_map(size: str) -> tuple[int, int, int, str]:
-    """``"50x84 pooled"`` or ``"100x14x14"`` as batch, height, width and the subsampling.
+def parse_map(size: str) -> dict[str, Any]:
+    """Batch, height, width and subsampling of ``"50x84 pooled"`` or ``"100x14x14"``.
 
     Raises:
         ValueError: it is not such a text.
@@ -182,7 +177,8 @@ def parse_map(size: str) -> tuple[int, int, int, str]:
     if not match:
         raise ValueError(f"map {size!r}; expected a size as '50x84', '50x84 pooled', '100x14x14'")
     batch, height, width, pooled = match.groups()
-    return int(batch or 1), int(height), int(width), "after" if pooled else "none"
+    sizes = {"batch": int(batch or 1), "height": int(height), "width": int(width)}
+    return {**sizes, "subsample": "after" if pooled else "none"}
 
 
 def run_sweep(cases: Sequence[tuple[Row, Case]], rounds: int, seconds: float) -> list[Row]:
@@ -220,17 +216,14 @@ def sweep_table(rows: Sequence[Row]) -> str:
         if "seconds" in row:
             group = tuple(row[key] for key in keys)
             best[group] = min(best.get(group, row["seconds"]), row["seconds"])
-    lines = ["| function | dtype | map | pass | kernel | s | MiB | of best |"]
-    lines.append("|---|---|---|---|---|--:|--:|--:|")
+    lines = []
     for row in rows:
-        cells = [row[key] for key in (*keys, "kernel")]
-        if "error" in row:
-            cells += ["failed", "-", "-"]
-        else:
+        cells = ["failed", "-", "-"]
+        if "error" not in row:
             share = row["seconds"] / best[tuple(row[key] for key in keys)]
-            cells += [f"{row['seconds']:.4f}", f"{row['mebibytes']:.0f}", f"{share:.2f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            cells = [f"{row['seconds']:.4f}", f"{row['mebibytes']:.0f}", f"{share:.2f}"]
+        lines.append([*(row[key] for key in (*keys, "kernel")), *cells])
+    return markdown_table([*keys, "kernel", "s", "MiB", "of best"], lines, left=5)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

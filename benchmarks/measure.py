@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch.utils.benchmark import Timer
 
+from nonlocal_det.experiments.markdown import markdown_table, number
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -61,14 +63,7 @@ def in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result
 def compare(
     function: Callable[[Case, float], Result], ours: Case, peer: Case, rounds: int, seconds: float
 ) -> Row:
-    """Measure two cases in turn, each time in a fresh process.
-
-    Args:
-        function: measures a case for at least so many seconds.
-        ours: a case.
-        peer: what it is compared with.
-        rounds: how often both are measured.
-        seconds: see `measure`.
+    """Measure two cases in turn, each time in a fresh process, for so many rounds.
 
     Returns:
         The medians over the rounds: ``seconds``, ``mebibytes``, ``peer_seconds``,
@@ -90,15 +85,14 @@ def compare(
 
 def comparison_table(rows: Sequence[Row], title: str) -> str:
     """The rows of `compare`, with ``name`` and ``against``, as markdown."""
-    head = f"| {title} | against | s | MiB | peer s | peer MiB | time | memory |"
-    lines = [head, "|---|---|--:|--:|--:|--:|--:|--:|"]
-    for row in rows:
-        lines.append(
-            f"| {row['name']} | {row['against']} | {row['seconds']:.2f} | {row['mebibytes']:.0f} "
-            f"| {row['peer_seconds']:.2f} | {row['peer_mebibytes']:.0f} "
-            f"| {row['time']:.3g} | {row['memory']:.3g} |"
-        )
-    return "\n".join(lines)
+    forms = {"seconds": ".2f", "mebibytes": ".0f", "peer_seconds": ".2f", "peer_mebibytes": ".0f"}
+    forms |= {"time": ".3g", "memory": ".3g"}
+    cells = [
+        [row["name"], row["against"], *(number(row[key], form) for key, form in forms.items())]
+        for row in rows
+    ]
+    head = [title, "against", "s", "MiB", "peer s", "peer MiB", "time", "memory"]
+    return markdown_table(head, cells, left=2)
 
 
 def publish(rows: Sequence[Mapping[str, Any]], table: str, where: str, path: Path | None) -> None:
