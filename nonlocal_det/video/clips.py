@@ -26,31 +26,35 @@ def random_start(total: int, span: int) -> int:
     return random.randint(0, total - span) if total > span else 0
 
 
-def even_starts(total: int, span: int, clips: int, protocol: str = "authors") -> list[int]:
+def even_starts(
+    total: int, frames: int, stride: int, clips: int, protocol: str = "authors"
+) -> list[int]:
     """Return where the test clips of a video start, evenly.
 
     Args:
         total: frames of the video.
-        span: frames that a clip covers.
+        frames: of a clip.
+        stride: from one to the next.
         clips: how many.
         protocol: one of `PROTOCOLS`. ``authors``: multiples of total / clips, so that the last
             clips go on at the beginning of the video. ``slowfast``: multiples of
-            (total - span) / clips, which never reaches the end. ``mmaction2``: from the first to
-            the last whole clip.
+            (total - frames x stride) / clips, which never reaches the end. ``mmaction2``: from the
+            first clip to the one that ends at the last frame.
 
     Raises:
         ValueError: the protocol is not among them.
 
     Example:
-        >>> even_starts(300, 64, 10)[:3], even_starts(300, 64, 10, "mmaction2")[:3]
-        ([0, 30, 60], [0, 26, 52])
+        >>> even_starts(300, 8, 8, 10)[:3], even_starts(300, 8, 8, 10, "mmaction2")[:3]
+        ([0, 30, 60], [0, 27, 54])
     """
-    rest = max(total - span, 0)
+    rest = max(total - frames * stride, 0)
     if protocol == "authors":
         return [int(total / clips * clip) for clip in range(clips)]
     if protocol == "slowfast":
         return [int(rest * clip / clips) for clip in range(clips)]
     if protocol == "mmaction2":
+        rest = max(total - (frames - 1) * stride - 1, 0)
         if clips == 1:
             return [rest // 2]
         return [round(rest * clip / (clips - 1)) for clip in range(clips)]

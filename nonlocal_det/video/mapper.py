@@ -75,8 +75,8 @@ class VideoMapper:
         if self.is_train:
             starts = [random_start(len(index), self.span)]
         else:
-            options = self.options
-            starts = even_starts(len(index), self.span, options.TEST_CLIPS, options.CLIPS)
+            o = self.options
+            starts = even_starts(len(index), o.FRAMES, o.STRIDE, o.TEST_CLIPS, o.CLIPS)
         clips = [self._frames(start, index) for start in starts]
         pixels = self._read(record["file_name"], clips)
         views = self._views(pixels)
