@@ -8,9 +8,9 @@ from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser
 
 from nonlocal_det.configs import load_config
-from nonlocal_det.data import register_coco_data
-from nonlocal_det.data.fit_config import fit_config, set_sigmas
+from nonlocal_det.data.fit_config import set_sigmas
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
+from nonlocal_det.data.user_data import add_user_data, add_user_options
 from nonlocal_det.training.checks import allow_own_data, check_config
 from nonlocal_det.training.process_group import TIMEOUT
 from nonlocal_det.training.scaling import REFERENCE
@@ -35,7 +35,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     """
     parser = default_argument_parser(epilog=examples)
     parser.set_defaults(dist_url="auto")  # Detectron2's port is the same for all of a user's runs
-    _add_coco_data(parser)
+    add_user_options(parser)
     add = parser.add_argument
     add(
         "--allow-bad-data",
@@ -48,7 +48,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         type=int,
         default=MAX_BAD_IMAGES,
         metavar="N",
-        help="during the training, skip up to N images that cannot be read, in each process "
+        help="during the training, skip up to N files that cannot be read, in each process "
         "(default: %(default)s)",
     )
     add(
@@ -137,7 +137,7 @@ def names(text: str) -> list[str]:
 def build_config_parser(
     description: str, config_file: str | None = None
 ) -> argparse.ArgumentParser:
-    """Build a parser for tools that need a config only: the file, ``--coco-data`` and options.
+    """Build a parser for tools that need a config only: the file, the user's data and options.
 
     Args:
         description: of the tool; its lines stay as they are.
@@ -152,31 +152,20 @@ def build_config_parser(
         metavar="FILE",
         help="a path, or a name" + (f"; default: {config_file}" if config_file else ""),
     )
-    _add_coco_data(parser)
+    add_user_options(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
     return parser
-
-
-def _add_coco_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--coco-data",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("NAME", "JSON", "IMAGES"),
-        help="register your own COCO-format data under a name; repeatable",
-    )
 
 
 def config_from_arguments(args: argparse.Namespace) -> CfgNode:
     """Build the config that a command line describes, checked and frozen.
 
     ``MODEL.DEVICE`` is CUDA where there is a GPU, else the CPU, unless the file or an option names
-    another. With ``--coco-data``, the numbers of classes and keypoints and the OKS sigmas follow
-    the data; ``--oks-sigmas`` goes before these.
+    another. The numbers of classes and keypoints and the OKS sigmas follow the user's data, but
+    ``--oks-sigmas`` goes before these.
 
     Args:
-        args: with ``config_file``, ``coco_data`` and ``opts``, and perhaps ``oks_sigmas``.
+        args: with ``config_file``, the user's data, ``opts``, and perhaps ``oks_sigmas``.
 
     Raises:
         FileNotFoundError: no such config or data file; suggests near names.
@@ -201,11 +190,9 @@ def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]
         FileNotFoundError: as `config_from_arguments`.
         ValueError: as `config_from_arguments`.
     """
-    entries = args.coco_data
     if getattr(args, "allow_bad_data", False):  # only training has the option
-        entries = allow_own_data(cfg, entries)
-    data = [register_coco_data(*entry) for entry in entries]
-    fit_config(cfg, data, given=given)
+        args.coco_data = allow_own_data(cfg, args.coco_data)
+    add_user_data(cfg, args, given)
     if getattr(args, "oks_sigmas", None):  # only evaluation has the option
         set_sigmas(cfg, args.oks_sigmas)
     train = not getattr(args, "eval_only", False)  # only training has the option

@@ -1,9 +1,10 @@
-"""``check``: find what is wrong with COCO-format data, before a training does.
+"""``check``: find what is wrong with COCO-format data or with videos, before a training does.
 
 Exit status: 0 usable, 3 a training would stop or learn something wrong, 1 nothing could be
 checked, 2 the command line is wrong.
 
-Example: python tools/check_dataset.py train.json images/ --images all --clean clean.json
+Examples: python tools/check_dataset.py train.json images/ --images all --clean clean.json
+          python tools/check_dataset.py --video list.csv videos/   # or - for class folders
 """
 
 import argparse
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.kinds:
         print(issue_table())
         return
+    if args.video:
+        with one_line_errors():
+            sys.exit(check_videos(args))
     if args.json_file is None:
         parser.error("the following arguments are required: JSON")
     with one_line_errors():
@@ -47,15 +51,62 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("json_file", nargs="?", type=Path, metavar="JSON", help="annotation file")
     parser.add_argument("image_root", nargs="?", type=Path, metavar="IMAGES", help="image folder")
+    parser.add_argument(
+        "--video",
+        nargs=2,
+        metavar=("LIST", "FOLDER"),
+        help="check videos, named as for --video-data: all headers, with --images all every frame",
+    )
     parser.add_argument("--images", choices=IMAGES, default="sample", help="whose files are read")
-    parser.add_argument("--train", nargs=2, type=Path, default=(), metavar=("JSON", "IMAGES"),
-                        help="this is test data: it must share no image with these")  # fmt: skip
+    parser.add_argument(
+        "--train",
+        nargs=2,
+        type=Path,
+        default=(),
+        metavar=("JSON", "IMAGES"),
+        help="this is test data: it must share no image with these",
+    )
     parser.add_argument("--without", nargs="+", choices=PARTS, default=(), help="not used for")
     parser.add_argument("--examples", type=int, default=3, help="shown of each kind")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
     parser.add_argument("--clean", type=Path, metavar="COPY", help="write a json without bad data")
     parser.add_argument("--kinds", action="store_true", help="print the table of all kinds")
     return parser
+
+
+def check_videos(args: argparse.Namespace) -> int:
+    """Check the labels and files of a user's videos, print the report and write what is asked for.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        FileNotFoundError: there is no such list or folder.
+        ValueError: a line of the list cannot be read, or a label is not in the class list.
+    """
+    from nonlocal_det.video.check import find_problems, list_warnings, read_header, read_whole
+    from nonlocal_det.video.datasets import read_user_data
+
+    listing, folder = args.video
+    classes, records = read_user_data([("videos", listing, folder)])
+    paths = list(dict.fromkeys(record["file_name"] for record in records["videos"]))
+    read = read_whole if args.images == "all" else read_header
+    if args.images == "none":
+        paths = []
+    problems = list(find_problems(paths, read, progress=sys.stderr.isatty()))
+    print(f"{folder}: {len(records['videos'])} videos of {len(classes)} classes, {len(paths)} read")
+    for problem in problems[: args.examples]:
+        print(f"  unreadable: {problem}")
+    if len(problems) > args.examples:
+        print(f"  ... and {len(problems) - args.examples} more (--examples, --json)")
+    for line in list_warnings(records["videos"], classes):
+        print(f"  of note: {line}")
+    print(f"{folder}: " + (f"{len(problems)} videos cannot be read" if problems else "usable"))
+    if args.json is not None:
+        entries = [{"file": problem.path, "reason": problem.reason} for problem in problems]
+        report = {"classes": classes, "videos": len(records["videos"]), "unreadable": entries}
+        args.json.write_text(json.dumps(report, indent=1))
+    return BAD if problems else USABLE
 
 
 def _check(args: argparse.Namespace) -> int:

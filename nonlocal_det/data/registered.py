@@ -31,8 +31,8 @@ def check_registered(
 ) -> dict[str, Path]:
     """Check data sets by name: the whole json and some images.
 
-    A data set whose metadata has ``check_data``, a function of config, name and whether it is
-    trained with, is checked by that function; one without a COCO json is not checked.
+    A data set whose metadata has ``check_data``, a function of config, name, whether it is trained
+    with and whether bad data is allowed, is checked by it; one without a COCO json is not checked.
 
     Args:
         cfg: a full config; it says which parts of the data are used.
@@ -49,7 +49,7 @@ def check_registered(
     """
     checked = {}
     for name in dict.fromkeys((*train, *test)):
-        result = _check(cfg, name, name in train)
+        result = _check(cfg, name, name in train, clean_folder is not None)
         if result is not None:
             checked[name] = result
     for test_name in test:
@@ -63,10 +63,10 @@ def check_registered(
     return {name: path for name, path in copies.items() if path is not None}
 
 
-def _check(cfg: CfgNode, name: str, training: bool) -> Checked | None:
+def _check(cfg: CfgNode, name: str, training: bool, allow_bad: bool) -> Checked | None:
     metadata = MetadataCatalog.get(name)
     if metadata.get("check_data", None) is not None:
-        metadata.check_data(cfg, name, training)
+        metadata.check_data(cfg, name, training, allow_bad)
         return None
     json_file = metadata.get("json_file", None)
     evaluator = metadata.get("evaluator_type", None)

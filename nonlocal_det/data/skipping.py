@@ -1,4 +1,4 @@
-"""Handle images that cannot be read: a training takes others, an evaluation ends with the name."""
+"""Handle files that cannot be read: a training takes others, an evaluation ends with the name."""
 
 import logging
 from collections.abc import Callable
@@ -27,30 +27,37 @@ def name_of(record: Sample) -> str:
 
 
 class StrictMapper:
-    """A mapper that names the image that cannot be read.
+    """A mapper that names the file that cannot be read.
 
     For an evaluation: with another image in its place the AP would be another data set's.
 
     Args:
         mapper: makes a sample of a record.
+        allow_bad: let the mapper's method ``unreadable``, where it has one, make the sample that
+            stands for a record whose file cannot be read, and is counted by the evaluator.
     """
 
-    def __init__(self, mapper: Mapper) -> None:
+    def __init__(self, mapper: Mapper, *, allow_bad: bool = False) -> None:
         self.mapper = mapper
+        self.replace: Mapper | None = getattr(mapper, "unreadable", None) if allow_bad else None
 
     def __call__(self, record: Sample) -> Sample | None:
         """Make a sample of the record.
 
         Raises:
-            ValueError: its image cannot be read.
+            ValueError: its file cannot be read.
         """
         try:
             return self.mapper(record)
         except UNREADABLE as error:
+            if self.replace is not None:
+                logger.warning(f"{name_of(record)} cannot be read and counts as wrong: {error}")
+                return self.replace(record)
+            other = ", or --allow-bad-data" if hasattr(self.mapper, "unreadable") else ""
             raise ValueError(
                 f"{name_of(record)} cannot be read ({type(error).__name__}: {error}), and an "
-                "evaluation leaves no image out; repair it, or take it out of the json (all such: "
-                "`python tools/check_dataset.py JSON IMAGES --images all`)"
+                f"evaluation leaves no file out; repair it, or take it out of the list{other} "
+                "(`python tools/check_dataset.py` with `--images all` finds all such)"
             ) from error
 
 
@@ -83,12 +90,12 @@ class SkippedImages:
             return
         self.reasons[name] = reason
         logger.warning(
-            f"skipped {name}, which cannot be read ({reason}); another image took its place: "
+            f"skipped {name}, which cannot be read ({reason}); another one took its place: "
             f"{len(self.reasons)} such, at most {self.limit} (--max-bad-images)"
         )
         if len(self.reasons) > self.limit:
             raise ValueError(
-                f"{len(self.reasons)} images cannot be read, more than --max-bad-images "
-                f"{self.limit}: {', '.join(self.reasons)}; check the disk, and all images with "
-                "`python tools/check_dataset.py JSON IMAGES --images all`"
+                f"{len(self.reasons)} files cannot be read, more than --max-bad-images "
+                f"{self.limit}: {', '.join(self.reasons)}; check the disk, and all files by "
+                "`python tools/check_dataset.py` with `--images all`"
             )

@@ -16,6 +16,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
     DatasetFromList,
+    MetadataCatalog,
     build_detection_test_loader,
     build_detection_train_loader,
 )
@@ -73,7 +74,8 @@ def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
         cfg: a full config.
         name: of the data set; see `build_mapper`.
     """
-    mapper = StrictMapper(build_mapper(cfg, [name], is_train=False))
+    allow_bad = MetadataCatalog.get(name).get("allow_bad_data", False)
+    mapper = StrictMapper(build_mapper(cfg, [name], is_train=False), allow_bad=allow_bad)
     loader: Iterable[Batch] = ignore_signals_in_workers(
         build_detection_test_loader(cfg, name, mapper=mapper)
     )
@@ -222,8 +224,8 @@ class _Samples(Dataset[Sample]):
                     logger.warning(f"{name_of(record)} is replaced by another image: {reason}")
                 index = random.randrange(len(self.records))
         raise ValueError(
-            f"{MAX_ATTEMPTS} images in a row cannot be used, {name_of(record)} the last: {reason}; "
-            "is the folder of the images still there?"
+            f"{MAX_ATTEMPTS} records in a row cannot be used, {name_of(record)} the last: "
+            f"{reason}; is the folder of the files still there?"
         )
 
 

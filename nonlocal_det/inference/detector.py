@@ -15,8 +15,8 @@ from detectron2.structures import Instances
 
 from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.configs import load_config
-from nonlocal_det.data import forget_contents, register_coco_data
-from nonlocal_det.data.fit_config import fit_config
+from nonlocal_det.data import forget_contents
+from nonlocal_det.data.user_data import add_user_data
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -31,9 +31,8 @@ def load_model_config(args: argparse.Namespace) -> CfgNode:
     """
     options = list(args.opts or [])
     cfg = load_config(args.config_file, options)
-    data = [register_coco_data(*entry) for entry in args.coco_data]
+    add_user_data(cfg, args, given=options[::2])
     forget_contents()
-    fit_config(cfg, data, given=options[::2])
     cfg.freeze()
     return cfg
 

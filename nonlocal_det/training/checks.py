@@ -18,6 +18,7 @@ from nonlocal_det.data import (
     forget_contents,
     replace_json,
 )
+from nonlocal_det.data.user_data import USER_DATA
 from nonlocal_det.detection.config import add_nonlocal_config
 from nonlocal_det.layers import NonLocalBlock, nonlocal_blocks
 
@@ -78,7 +79,7 @@ def _check_present(name: str, config_file: str) -> None:
     if name not in DatasetCatalog.list():
         raise ValueError(
             f"DATASETS of {config_file or 'the config'} names {name!r}, which is not registered; "
-            "register your own with --coco-data NAME JSON IMAGES"
+            f"register your own with {' or '.join(data.usage for data in USER_DATA)}"
         )
     metadata = MetadataCatalog.get(name)
     json_file = metadata.get("json_file", None)
@@ -111,6 +112,8 @@ def check_data(cfg: CfgNode, *, train: bool, allow_bad: bool) -> None:
     forget_contents()
     for name, path in clean.items():
         replace_json(name, path)
+    for name in cfg.DATASETS.TEST if allow_bad else ():
+        MetadataCatalog.get(name).allow_bad_data = True
 
 
 def allow_own_data(cfg: CfgNode, entries: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -7,7 +7,7 @@ Charades ``actions`` (class, start and end in seconds).
 import csv
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,85 +15,106 @@ from typing import Any
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from .decoding import VideoError, video_index
+from .check import check_video_data
+from .lists import find_classes, find_videos, read_rows
 from .mapper import VideoMapper
 
 logger = logging.getLogger("nonlocal_det")
 
 Record = dict[str, Any]
-
-SUFFIXES = frozenset(".mp4 .mkv .webm .avi .mov .m4v .mpg .mpeg .flv .3gp .wmv".split())
-"""Endings of the files that a class folder is searched for."""
-
-CHECKED_FILES = 200
-"""Files whose headers are read before a training."""
+Entry = Sequence[str]
+"""Name, list and folder of a data set."""
 
 KINETICS = ("kinetics400", "kinetics600", "kinetics700")
 
 
-def register_video_data(entries: Sequence[tuple[str, str, str]]) -> None:
+def register_video_data(entries: Sequence[Entry], num_classes: int = 0) -> None:
     """Register data sets of one's own; those of one call share their classes.
 
     Args:
-        entries: for each its name, its list and the folder of its files. The list is ``-`` where
-            the folder has a folder for each class; else a text file with a line for each video:
-            ``path,label`` or ``path label``, and for several labels ``path,label,label``. Labels
-            are all names, or all numbers from 0.
+        entries: for each its name, its list and the folder of its files; see `lists.read_rows`.
+            A file ``classes.txt`` in the folder, above it or beside the list names the classes, one
+            a line; without it they are all names, or all numbers from 0.
+        num_classes: where labels are numbers without names, at least so many classes.
 
     Raises:
         FileNotFoundError: there is no such list or folder.
-        ValueError: the list has a line that cannot be read, or no video.
+        ValueError: a line cannot be read, there is no video, or a label is not in the class list.
     """
-    rows = {name: _read_rows(listing, Path(folder)) for name, listing, folder in entries}
-    classes = _class_names([labels for part in rows.values() for _, labels in part])
-    numbers = {text: number for number, text in enumerate(classes)}
-    several = any(len(labels) != 1 for part in rows.values() for _, labels in part)
+    classes, records = read_user_data(entries, num_classes)
+    for name, part in records.items():
+        several = any(isinstance(record["label"], list) for record in part)
+        _register(name, partial(list, part), classes, several_labels=several)
+
+
+def read_user_data(
+    entries: Sequence[Entry], num_classes: int = 0
+) -> tuple[list[str], dict[str, list[Record]]]:
+    """Read the classes of a user's data sets, and the records of each; see `register_video_data`.
+
+    Labels are lists in all of them if a video of any has not exactly one.
+    """
+    rows = {name: read_rows(listing, Path(folder)) for name, listing, folder in entries}
+    sources = [(listing, Path(folder)) for _, listing, folder in entries]
+    classes = find_classes(sources, [row for part in rows.values() for row in part])
+    if classes == [str(number) for number in range(len(classes))]:
+        classes = [str(number) for number in range(max(len(classes), num_classes))]
+    numbers = {name: number for number, name in enumerate(classes)}
+    several = any(len(row.labels) != 1 for part in rows.values() for row in part)
+    records: dict[str, list[Record]] = {}
     for name, part in rows.items():
-        records: list[Record] = []
-        for path, labels in part:
-            found = sorted(numbers[label] for label in labels)
-            records.append(_record(path, found if several else found[0], len(records)))
-        _register(name, partial(list, records), classes)
+        records[name] = []
+        for number, row in enumerate(part):
+            labels = sorted({numbers[t] if t in numbers else int(t) for t in row.labels})
+            records[name].append(_record(row.path, labels if several else labels[0], number))
+    return classes, records
 
 
-def check_video_data(cfg: CfgNode, name: str, training: bool) -> None:
-    """Check a video data set before a training: labels, and the headers of some files.
+def add_video_data(cfg: CfgNode, entries: Sequence[Entry], given: Sequence[str]) -> None:
+    """Register a user's data sets, and let a config follow them.
 
     Args:
-        cfg: a full config.
-        name: of the data set.
-        training: it is to be trained with.
+        cfg: changed in place: the number of classes, and the loss for several labels a video.
+        entries: see `register_video_data`; none: nothing is done.
+        given: the keys that the user's options set.
 
     Raises:
-        ValueError: a label is out of range, or no file of the sample can be read.
+        FileNotFoundError: as `register_video_data`.
+        ValueError: as `register_video_data`; the config is of no video model, names none of the
+            data sets, or contradicts them.
     """
-    records = DatasetCatalog.get(name)
-    classes = cfg.MODEL.VIDEO.NUM_CLASSES
-    for record in records:
-        label = record.get("label", [action[0] for action in record.get("actions", ())])
-        worst = max(label if isinstance(label, list) else [label], default=0)
-        if not 0 <= worst < classes:
-            raise ValueError(
-                f"data set {name!r}: {record['file_name']} has class {worst}, but "
-                f"MODEL.VIDEO.NUM_CLASSES is {classes}; classes count from 0"
-            )
-    span = cfg.INPUT.VIDEO.FRAMES * cfg.INPUT.VIDEO.STRIDE
-    sample = records[:: max(1, len(records) // CHECKED_FILES)]
-    problems, short = [], 0
-    for record in sample:
-        try:
-            short += len(video_index(record["file_name"])) < span
-        except VideoError as error:
-            problems.append(str(error))
-    if problems and len(problems) == len(sample):
-        raise ValueError(f"data set {name!r}: no video can be read, as {problems[0]}")
-    for problem in problems:
-        logger.warning(f"data set {name!r}: {problem}")
-    if short:
-        logger.warning(
-            f"data set {name!r}: {short} of {len(sample)} videos looked at are shorter than a clip "
-            f"of {span} frames (INPUT.VIDEO.FRAMES x STRIDE) and repeat from their start"
+    if not entries:
+        return
+    names = [entry[0] for entry in entries]
+    if "VIDEO" not in cfg.MODEL:
+        raise ValueError(
+            f"--video-data {names[0]}: the config is of no video model; give one of configs/video, "
+            "as --config-file configs/video/nl_i3d_R50_8x8.yaml"
         )
+    if not set(names) & {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST}:
+        raise ValueError(
+            f"--video-data registered {', '.join(names)}, but DATASETS.TRAIN={cfg.DATASETS.TRAIN} "
+            f"and DATASETS.TEST={cfg.DATASETS.TEST} name none of them; add DATASETS.TRAIN "
+            f"\"('{names[0]}',)\" and DATASETS.TEST in the same way"
+        )
+    video = cfg.MODEL.VIDEO
+    key = "MODEL.VIDEO.NUM_CLASSES"
+    register_video_data(entries, video.NUM_CLASSES if key in given else 0)
+    metadata = MetadataCatalog.get(names[0])
+    count, several = len(metadata.thing_classes), metadata.several_labels
+    if key in given and video.NUM_CLASSES != count:
+        raise ValueError(
+            f"{key}={video.NUM_CLASSES}, but the data set {names[0]!r} has {count} classes; leave "
+            "the option out, or name all classes in a file classes.txt in its folder"
+        )
+    if several and "MODEL.VIDEO.LOSS" in given and video.LOSS == "softmax":
+        raise ValueError(
+            f"MODEL.VIDEO.LOSS=softmax, but videos of {names[0]!r} have several labels; leave the "
+            "option out, or give each video one"
+        )
+    video.NUM_CLASSES = count
+    if several:
+        video.LOSS = "sigmoid"
 
 
 def _record(path: Path, label: Any, number: int) -> Record:
@@ -106,12 +127,10 @@ def _register(
     DatasetCatalog.pop(name, None)
     MetadataCatalog.pop(name, None)
     DatasetCatalog.register(name, load)
+    if classes:  # else known when its list is read
+        metadata["thing_classes"] = list(classes)
     MetadataCatalog.get(name).set(
-        evaluator_type="video",
-        build_mapper=VideoMapper,
-        check_data=check_video_data,
-        thing_classes=list(classes),
-        **metadata,
+        evaluator_type="video", build_mapper=VideoMapper, check_data=check_video_data, **metadata
     )
 
 
@@ -120,59 +139,6 @@ def _set_classes(name: str, classes: Sequence[str]) -> None:
     known = MetadataCatalog.get(name).as_dict()
     MetadataCatalog.pop(name)
     MetadataCatalog.get(name).set(**{**known, "thing_classes": list(classes)})
-
-
-def _class_names(labels: Iterable[Sequence[str]]) -> list[str]:
-    """Return the classes in order: sorted names, or every number up to the largest."""
-    texts = {text for row in labels for text in row}
-    if texts and all(text.isdigit() for text in texts):
-        return [str(number) for number in range(max(map(int, texts)) + 1)]
-    return sorted(texts)
-
-
-def _read_rows(listing: str, folder: Path) -> list[tuple[Path, list[str]]]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--video-data: {folder}: no such folder")
-    if listing == "-":
-        rows = [(path, [path.parent.name]) for path in _videos(folder) if path.parent != folder]
-        if not rows:
-            raise ValueError(
-                f"--video-data: {folder} has no videos in class folders; expected "
-                f"{folder.name}/CLASS/FILE with one of {' '.join(sorted(SUFFIXES))}"
-            )
-        return rows
-    path = Path(listing)
-    if not path.is_file():
-        raise FileNotFoundError(f"--video-data: {path}: no such list")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    rows = [
-        _read_line(line, f"{path}:{number}", folder)
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
-    if not rows:
-        raise ValueError(f"--video-data: {path} has no line")
-    return rows
-
-
-def _read_line(line: str, where: str, folder: Path) -> tuple[Path, list[str]]:
-    """Split ``path label ...``: at commas if there are any, else at blanks from the right."""
-    if "," in line:
-        name, *labels = (part.strip() for part in line.split(","))
-    else:
-        parts = line.split()
-        count = next((n for n, p in enumerate(reversed(parts)) if not p.isdigit()), len(parts))
-        count = max(count, 1) if len(parts) > 1 else 0  # one name, or several numbers
-        cut = len(parts) - count
-        name, labels = line.rsplit(None, count)[0] if count else line, parts[cut:]
-    if not labels or not all(labels):
-        raise ValueError(f"{where}: {line!r} has no label; expected 'path,label' or 'path label'")
-    return folder / name, labels
-
-
-def _videos(folder: Path) -> list[Path]:
-    found = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def register_kinetics_and_charades(root: str | os.PathLike[str] | None = None) -> None:
@@ -215,17 +181,17 @@ def load_kinetics(folder: Path, split: str, name: str) -> list[Record]:
     """
     files, listing = folder / split, folder / f"{split}.csv"
     if not listing.is_file():
-        rows = _read_rows("-", files)
-        classes = _class_names(labels for _, labels in rows)
+        rows = read_rows("-", files)
+        classes = sorted({row.labels[0] for row in rows})
         numbers = {text: number for number, text in enumerate(classes)}
         _set_classes(name, classes)
-        return [_record(path, numbers[labels[0]], k) for k, (path, labels) in enumerate(rows)]
+        return [_record(row.path, numbers[row.labels[0]], k) for k, row in enumerate(rows)]
     with listing.open(newline="") as file:
         entries = list(csv.DictReader(file))
     classes = sorted({entry["label"] for entry in entries})
     numbers = {text: number for number, text in enumerate(classes)}
     _set_classes(name, classes)
-    there = {path.stem: path for path in _videos(files)} if files.is_dir() else {}
+    there = {path.stem: path for path in find_videos(files)} if files.is_dir() else {}
     records: list[Record] = []
     for entry in entries:
         start, end = (int(float(entry[key])) for key in ("time_start", "time_end"))

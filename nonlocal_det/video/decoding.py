@@ -111,6 +111,8 @@ def iterate_frames(path: str | Path) -> Iterator[np.ndarray]:
     with open_video(name) as (container, stream):
         for frame in container.decode(stream):
             if count < len(index) and (not index.timed or frame.pts == index.pts[count]):
+                if frame.is_corrupt:
+                    raise VideoError(f"{name}: frame {count} is damaged")
                 yield _upright(frame, index.size, name)
                 count += 1
     if count < len(index):

@@ -1,6 +1,6 @@
 """From a record of a video data set to what the model takes: a training clip, or all test views."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,13 @@ from .clips import (
     to_clip,
     train_transform,
 )
-from .decoding import VideoIndex, get_reader, video_index
+from .decoding import get_reader
+from .index import VideoIndex, video_index
 
 Record = dict[str, Any]
+
+MAX_BYTES = 2**28
+"""Bytes of frames that are held at once; above, the clips of a video are read one by one."""
 
 
 class VideoMapper:
@@ -30,7 +34,7 @@ class VideoMapper:
     the sample's number only.
 
     Args:
-        cfg: reads ``INPUT.VIDEO``.
+        cfg: reads ``INPUT.VIDEO`` and ``MODEL.VIDEO.LOSS``.
         is_train: one random clip with augmentation, or all test views without.
 
     Raises:
@@ -41,6 +45,7 @@ class VideoMapper:
 
     def __init__(self, cfg: CfgNode, is_train: bool) -> None:
         self.options, self.is_train = cfg.INPUT.VIDEO, is_train
+        self.several_labels = cfg.MODEL.VIDEO.LOSS == "sigmoid"
         self.read = get_reader(self.options.READER)
         low, high, crop = (self.options[k] for k in ("MIN_SIZE_TRAIN", "MAX_SIZE_TRAIN", "CROP"))
         if not crop <= low <= high:
@@ -78,8 +83,7 @@ class VideoMapper:
             o = self.options
             starts = even_starts(len(index), o.FRAMES, o.STRIDE, o.TEST_CLIPS, o.CLIPS)
         clips = [self._frames(start, index) for start in starts]
-        pixels = self._read(record["file_name"], clips)
-        views = self._views(pixels)
+        views = self._views(self._read(record["file_name"], clips, index))
         return {
             **{key: value for key, value in record.items() if key != "actions"},
             "video": join_views(views)[0] if self.is_train else join_views(views),
@@ -88,17 +92,38 @@ class VideoMapper:
             "repeated": len(index) < self.span,
         }
 
+    def unreadable(self, record: Record) -> Record:
+        """Return what stands for a record whose file cannot be read: an evaluation counts it.
+
+        Returns:
+            As calling the mapper, with a black view and ``unreadable``.
+        """
+        side, label = self.options.TEST_SIZE, record.get("label")
+        if "actions" in record:
+            label = sorted({action[0] for action in record["actions"]})
+        return {
+            **{key: value for key, value in record.items() if key != "actions"},
+            "video": torch.zeros(1, 3, self.options.FRAMES, side, side, dtype=torch.uint8),
+            "label": [label] if self.several_labels and isinstance(label, int) else label,
+            "unreadable": True,
+        }
+
     def _frames(self, start: int, index: VideoIndex) -> list[int]:
         return clip_frames(start, self.options.FRAMES, self.options.STRIDE, len(index))
 
-    def _read(self, path: str, clips: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Read all clips in one pass over the file: (T, 3, H, W) each."""
+    def _read(
+        self, path: str, clips: Sequence[Sequence[int]], index: VideoIndex
+    ) -> Iterator[Tensor]:
+        """Read all clips, in one pass over the file if they fit: (T, 3, H, W) each."""
         needed = sorted({frame for clip in clips for frame in clip})
+        if len(needed) * index.size[0] * index.size[1] * 3 > MAX_BYTES:
+            yield from (to_clip(self.read(path, clip)) for clip in clips)
+            return
         place = {frame: at for at, frame in enumerate(needed)}
         frames = to_clip(self.read(path, needed))
-        return [frames[[place[frame] for frame in clip]] for clip in clips]
+        yield from (frames[[place[frame] for frame in clip]] for clip in clips)
 
-    def _views(self, clips: Sequence[Tensor]) -> list[Tensor]:
+    def _views(self, clips: Iterator[Tensor]) -> list[Tensor]:
         if self.is_train:
             augmented: list[Tensor] = [self.augment(clip) for clip in clips]
             return augmented
@@ -113,7 +138,7 @@ class VideoMapper:
         """Return the record's label; in training, of its actions those within the clip."""
         if "actions" not in record:
             label: int | list[int] = record["label"]
-            return label
+            return [label] if self.several_labels and isinstance(label, int) else label
         begin, end = -torch.inf, torch.inf
         if self.is_train:
             begin, end = index.time(min(clips[0])), index.time(max(clips[0]))

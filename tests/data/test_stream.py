@@ -183,7 +183,7 @@ def test_a_refused_image_is_replaced_by_the_same_one_every_time(caplog):
     assert "is replaced by another image" in caplog.text
     one = stream()
     one.mapper = lambda record: None
-    with pytest.raises(ValueError, match="16 images in a row .*returned None"):
+    with pytest.raises(ValueError, match="16 records in a row .*returned None"):
         next(iter(one))
 
 

@@ -229,7 +229,7 @@ def test_too_many_unreadable_images_end_the_training(own_copy):
         truncate(path)
     loader = build_train_stream(config())
     loader.skipped.limit = 2
-    with pytest.raises(ValueError, match="3 images cannot be read, more than --max-bad-images 2"):
+    with pytest.raises(ValueError, match="3 files cannot be read, more than --max-bad-images 2"):
         for _ in zip(range(20), loader, strict=False):
             pass
 
@@ -244,7 +244,7 @@ def test_an_unreadable_image_ends_an_evaluation_with_its_name(own_copy):
 
 def test_when_no_image_can_be_read_the_training_ends(own_copy):
     shutil.rmtree(own_copy / "train2017")
-    with pytest.raises(ValueError, match="is the folder of the images still there"):
+    with pytest.raises(ValueError, match="is the folder of the files still there"):
         next(iter(build_train_stream(config())))
 
 
