@@ -7,13 +7,12 @@ PyAV is imported when a file is read.
 from .classifier import VideoClassifier
 from .config import add_video_config
 from .datasets import register_kinetics_and_charades, register_video_data
-from .resnet import VideoResNet, inflate_weight
+from .resnet import VideoResNet
 
 __all__ = [
     "VideoClassifier",
     "VideoResNet",
     "add_video_config",
-    "inflate_weight",
     "register_kinetics_and_charades",
     "register_video_data",
 ]

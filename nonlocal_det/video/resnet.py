@@ -6,7 +6,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
-import torch
 from detectron2.config import CfgNode
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
@@ -342,25 +341,6 @@ def _freeze_norms(module: nn.Module) -> None:
             setattr(module, name, frozen)
         else:
             _freeze_norms(child)
-
-
-def inflate_weight(weight: Tensor, shape: Sequence[int]) -> Tensor:
-    """Inflate a 2D convolution's weight over time: w / t in each of t planes.
-
-    *Source*: Wang et al., Sec. 4.1: on a clip of equal frames, the inflated kernel gives what the
-    2D one gives on a frame (except where it sees the padding at the ends of the clip).
-
-    Args:
-        weight: (C', C, kH, kW).
-        shape: of the result, (C', C, kT, kH, kW).
-
-    Raises:
-        ValueError: the shapes differ in more than the axis of time.
-    """
-    if len(shape) != 5 or tuple(weight.shape) != (*shape[:2], *shape[3:]):
-        raise ValueError(f"a weight of shape {tuple(weight.shape)} cannot be inflated to {shape}")
-    time = shape[2]
-    return torch.stack([weight / time] * time, dim=2)  # (C', C, kH, kW) -> (C', C, kT, kH, kW)
 
 
 def _from_config(cfg: CfgNode) -> VideoResNet:

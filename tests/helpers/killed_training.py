@@ -1,9 +1,9 @@
 """A training on the CPU that is ended again and again: one python, which forks every start.
 
-As a script: ``killed_training.py FOLDER PROCESSES WORKERS SIGNAL...``. Each signal goes to the
-whole process group of one start. ``FOLDER/losses.txt`` gets a line for every step,
-``FOLDER/deaths.txt`` one for every start that was ended: what it was doing, its status, the seconds
-it took to end.
+As a script: ``killed_training.py FOLDER TASK PROCESSES WORKERS SIGNAL...``, TASK one of `TASKS`.
+Each signal goes to the whole process group of one start. ``FOLDER/losses.txt`` gets a line for
+every step, ``FOLDER/deaths.txt`` one for every start that was ended: what it was doing, its status,
+the seconds it took to end.
 """
 
 import os
@@ -29,16 +29,30 @@ from nonlocal_det.cli.arguments import build_argument_parser
 from nonlocal_det.cli.train import run
 from nonlocal_det.training import train, trainer
 
-OPTIONS = [
+COMMON = [
     *("SOLVER.IMS_PER_BATCH", "4", "SOLVER.STEPS", "(40,)", "SOLVER.MAX_ITER", "60"),
     *("SOLVER.CHECKPOINT_PERIOD", "4", "TEST.EVAL_PERIOD", "10", "SOLVER.BASE_LR", "0.002"),
-    *("INPUT.MIN_SIZE_TRAIN", "(48, 56, 64)", "INPUT.MIN_SIZE_TEST", "64", "MODEL.DEVICE", "cpu"),
+    *("MODEL.DEVICE", "cpu", "TEST.EXPECTED_RESULTS", "[]"),
+]
+DETECTOR = [
+    *("INPUT.MIN_SIZE_TRAIN", "(48, 56, 64)", "INPUT.MIN_SIZE_TEST", "64"),
     *("MODEL.RESNETS.DEPTH", "50", "MODEL.RESNETS.RES2_OUT_CHANNELS", "16"),
     *("MODEL.RESNETS.STEM_OUT_CHANNELS", "8", "MODEL.RESNETS.WIDTH_PER_GROUP", "4"),
     *("MODEL.FPN.OUT_CHANNELS", "16", "MODEL.ROI_BOX_HEAD.FC_DIM", "16"),
     *("MODEL.ROI_MASK_HEAD.CONV_DIM", "8", "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", str((8,) * 8)),
-    *("TEST.EXPECTED_RESULTS", "[]", "TEST.DETECTIONS_PER_IMAGE", "5"),
+    *("TEST.DETECTIONS_PER_IMAGE", "5"),
 ]
+CLIPS = [
+    *("MODEL.RESNETS.WIDTH_PER_GROUP", "8", "INPUT.VIDEO.FRAMES", "4", "INPUT.VIDEO.CROP", "32"),
+    *("INPUT.VIDEO.MIN_SIZE_TRAIN", "32", "INPUT.VIDEO.MAX_SIZE_TRAIN", "40"),
+    *("INPUT.VIDEO.TEST_SIZE", "32", "INPUT.VIDEO.TEST_CLIPS", "2"),
+    *("TEST.PRECISE_BN.ENABLED", "True", "TEST.PRECISE_BN.NUM_ITER", "2"),
+]
+OPTIONS = [*COMMON, *DETECTOR]
+TASKS = {
+    "detection": ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--resume", *OPTIONS],
+    "video": ["--config-file", "video/quick/nl_i3d_R18", "--resume", *COMMON, *CLIPS],
+}
 LONGEST = {"step": 0.15, "save": 0.04, "evaluation": 0.3}  # seconds from its start to the kill
 
 
@@ -79,7 +93,7 @@ class LossLog(HookBase):
                 file.write(f"{self.trainer.iter} {loss.hex()}\n")
 
 
-def start(folder: Path, processes: int, workers: int) -> tuple[int, int]:
+def start(folder: Path, task: str, processes: int, workers: int) -> tuple[int, int]:
     """The leader of a new process group that trains, and a pipe that says what it does."""
     ear, mouth = os.pipe()
     leader = os.fork()
@@ -93,7 +107,7 @@ def start(folder: Path, processes: int, workers: int) -> tuple[int, int]:
         os.dup2(console, 1)
         os.dup2(console, 2)
         Told.mouth = mouth
-        lead(folder, processes, workers)
+        lead(folder, task, processes, workers)
         os._exit(0)
     except BaseException as error:
         end(error)
@@ -106,7 +120,7 @@ def end(error: BaseException) -> NoReturn:
     os._exit(int(error.code or 0) if isinstance(error, SystemExit) else 1)
 
 
-def lead(folder: Path, processes: int, workers: int) -> None:
+def lead(folder: Path, task: str, processes: int, workers: int) -> None:
     write = checkpointer.write_checkpoint
 
     def write_told(*arguments) -> None:
@@ -117,7 +131,7 @@ def lead(folder: Path, processes: int, workers: int) -> None:
     train.Trainer = Told
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    words = ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--resume", *OPTIONS]
+    words = [*TASKS[task]]
     words += ["OUTPUT_DIR", str(folder / "out"), "DATALOADER.NUM_WORKERS", str(workers)]
     args = build_argument_parser().parse_args(words)
     if processes == 1:
@@ -165,16 +179,17 @@ def end_in(phase: str, number: int, leader: int, ear: int) -> bool:
 
 
 def main() -> None:
-    folder, processes, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    numbers = [signal.Signals[name] for name in sys.argv[4:]]
+    folder, task = Path(sys.argv[1]), sys.argv[2]
+    processes, workers = int(sys.argv[3]), int(sys.argv[4])
+    numbers = [signal.Signals[name] for name in sys.argv[5:]]
     random.seed(workers + 10 * processes)
     phases = list(islice(cycle(["step", "save", "step", "evaluation", "step"]), len(numbers)))
     random.shuffle(phases)
     for phase, number in zip(phases, numbers, strict=True):
-        leader, ear = start(folder, processes, workers)
+        leader, ear = start(folder, task, processes, workers)
         if not end_in(phase, number, leader, ear):
             sys.exit(f"it ended before {phase}")
-    leader, ear = start(folder, processes, workers)
+    leader, ear = start(folder, task, processes, workers)
     with os.fdopen(ear) as told:
         told.read()
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]))

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from nonlocal_det.synthetic import make_moving_clips
 from nonlocal_det.visualization import read_metrics
 
 SCRIPT = Path(__file__).parents[1] / "helpers" / "killed_training.py"
 TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
 
 
-def run(folder: Path, processes: int, workers: int, signals: Sequence[str]) -> Path:
+def run(folder: Path, task: str, processes: int, workers: int, signals: Sequence[str] = ()) -> Path:
     folder.mkdir()
-    words = [sys.executable, str(SCRIPT), str(folder), str(processes), str(workers)]
+    words = [sys.executable, str(SCRIPT), str(folder), task, str(processes), str(workers)]
     words += signals
     environment = {
         **os.environ,
@@ -58,13 +59,14 @@ def same(one: object, other: object) -> bool:
 @pytest.fixture(scope="module")
 def uninterrupted(datasets, tmp_path_factory):
     """The folder of a training in so many processes that nothing has happened to."""
-    found: dict[int, Path] = {}
+    make_moving_clips(datasets, num_train=16, num_val=8, size=32)
+    found: dict[tuple[str, int], Path] = {}
 
-    def of(processes: int) -> Path:
-        if processes not in found:
-            folder = tmp_path_factory.mktemp("whole") / str(processes)
-            found[processes] = run(folder, processes, workers=0, signals=[])
-        return found[processes]
+    def of(task: str, processes: int) -> Path:
+        if (task, processes) not in found:
+            folder = tmp_path_factory.mktemp("whole") / f"{task}{processes}"
+            found[task, processes] = run(folder, task, processes, workers=0)
+        return found[task, processes]
 
     return of
 
@@ -94,14 +96,16 @@ def assert_same(ended: Path, whole: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks the trainings")
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("processes", [1, 2])
-def test_ten_kills_change_nothing(mini_coco, uninterrupted, tmp_path, processes, workers):
-    killed = run(tmp_path / "killed", processes, workers, ["SIGKILL"] * 10)
+@pytest.mark.parametrize(
+    ("task", "processes", "workers"),
+    [("detection", p, w) for p in (1, 2) for w in (0, 2)] + [("video", 1, 2), ("video", 2, 0)],
+)
+def test_ten_kills_change_nothing(mini_coco, uninterrupted, tmp_path, task, processes, workers):
+    killed = run(tmp_path / "killed", task, processes, workers, ["SIGKILL"] * 10)
     assert len(deaths(killed)) == 10
     assert {"step", "save", "evaluation"} <= {doing for doing, *_ in deaths(killed)}
     assert len(losses(killed)) > 60  # steps that were done again
-    assert_same(killed, uninterrupted(processes))
+    assert_same(killed, uninterrupted(task, processes))
 
 
 @pytest.mark.slow
@@ -111,9 +115,9 @@ def test_a_training_that_is_asked_to_end_loses_no_step(
     mini_coco, uninterrupted, tmp_path, processes, workers
 ):
     asked = ["SIGTERM", "SIGINT"] * 3
-    ended = run(tmp_path / "ended", processes, workers, asked)
+    ended = run(tmp_path / "ended", "detection", processes, workers, asked)
     statuses = [status for _, status, _ in deaths(ended)]
     assert statuses == ["143", "130"] * 3
     assert max(float(seconds) for *_, seconds in deaths(ended)) < 15
     assert len(losses(ended)) == 60  # and no step was done again
-    assert_same(ended, uninterrupted(processes))
+    assert_same(ended, uninterrupted("detection", processes))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
+from torchvision.models import ResNet50_Weights, ResNet101_Weights
 
 from nonlocal_det.configs import config_hash, config_leaves, config_names, load_config
 from nonlocal_det.detection import add_nonlocal_config
@@ -78,6 +79,15 @@ def test_clips_and_recipe_are_what_the_name_says(name):
     assert cfg.TEST.PRECISE_BN.ENABLED is not frozen
     batch, rate = (16, 0.0025) if frozen else (64, 0.01)
     assert (cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.BASE_LR) == (batch, rate)
+    assert not cfg.MODEL.RESNETS.STRIDE_IN_1X1  # as in the weights, and in the authors' code
+    if not frozen:
+        weights = ResNet50_Weights if "R50" in name else ResNet101_Weights
+        assert cfg.MODEL.WEIGHTS == weights.IMAGENET1K_V1.url
+        mean, std = weights.IMAGENET1K_V1.transforms().mean, weights.IMAGENET1K_V1.transforms().std
+        assert (cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD) == (
+            pytest.approx([255 * x for x in mean]),
+            pytest.approx([255 * x for x in std]),
+        )
     assert cfg.SOLVER.NESTEROV
     assert cfg.SOLVER.WEIGHT_DECAY_NORM == 0
     if "nl_" in name:

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from detectron2.modeling.backbone.resnet import BasicStem, ResNet
 from torch import nn
+from torchvision.models import resnet18
+from torchvision.models.feature_extraction import create_feature_extractor
 
+from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.layers import BlockOptions, insert_blocks, nonlocal_blocks
-from nonlocal_det.video import VideoResNet, inflate_weight
+from nonlocal_det.video import VideoResNet
 from nonlocal_det.video.resnet import STEMS
 
 FEATURES = ("res2", "res3", "res4", "res5")
@@ -72,22 +74,18 @@ def with_blocks(net: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("inflate", INFLATE)
-def test_a_still_clip_gives_what_the_2d_network_gives(inflate):
+def test_a_still_clip_gives_what_the_2d_network_gives(inflate, tmp_path):
     """Of a C2D at all time steps, of an I3D in the middle: the ends see the padding over time."""
-    stages = ResNet.make_default_stages(18, norm="BN")
-    flat = lively(ResNet(BasicStem(norm="BN"), stages, out_features=["res5"]))
+    flat = lively(resnet18())  # stands for the ImageNet weights that the configs start from
+    torch.save(flat.state_dict(), tmp_path / "resnet18.pth")
     net = VideoResNet(18, stem="slowfast", inflate=inflate).eval()
-    target = net.state_dict()
-    net.load_state_dict(
-        {
-            name: inflate_weight(value, target[name].shape) if value.dim() == 4 else value
-            for name, value in flat.state_dict().items()
-        }
-    )
+    model = nn.ModuleDict({"backbone": net})
+    SafeCheckpointer(model, require="backbone").load(str(tmp_path / "resnet18.pth"))
+    features_of = create_feature_extractor(flat, ["layer4"])
     image = torch.randn(1, 3, 64, 64)
     frames = 32 if inflate else 4  # an I3D's output reaches over 11 frames to each side
     with torch.no_grad():
-        expected = flat(image)["res5"]
+        expected = features_of(image)["layer4"]
         features = net(image.unsqueeze(2).expand(-1, -1, frames, -1, -1))["res5"]
     assert features.shape[2] == frames // 2
     errors = (features - expected.unsqueeze(2)).abs().amax(dim=(0, 1, 3, 4)) / expected.max()

@@ -12,7 +12,7 @@ from nonlocal_det.data.coco_data import forget
 from nonlocal_det.detection import add_nonlocal_config
 from nonlocal_det.evaluation import VideoEvaluator
 from nonlocal_det.layers import nonlocal_blocks
-from nonlocal_det.video import add_video_config, inflate_weight, register_video_data
+from nonlocal_det.video import add_video_config, register_video_data
 from nonlocal_det.video.datasets import check_video_data, load_charades, load_kinetics
 from nonlocal_det.video.mapper import VideoMapper
 
@@ -196,11 +196,3 @@ def test_labels_and_files_are_checked_before_a_training(folder):
         path.write_bytes(b"none")
     with pytest.raises(ValueError, match="no video can be read, as .*not a video"):
         check_video_data(config(), "clips", True)
-
-
-def test_2d_weights_are_inflated_by_their_share():
-    weight = torch.randn(4, 3, 5, 5)
-    inflated = inflate_weight(weight, (4, 3, 2, 5, 5))
-    torch.testing.assert_close(inflated.sum(2), weight)
-    with pytest.raises(ValueError, match="cannot be inflated"):
-        inflate_weight(weight, (4, 3, 2, 3, 3))

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Memory formats by the dimensions of a convolution's weight."""
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -75,7 +78,9 @@ def lay_out(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     backbone = getattr(model, "backbone", None)
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())
     if isinstance(backbone, nn.Module) and dtype is not None and on_cpu:
-        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for weight in backbone.parameters():
+            if weight.dim() in CHANNELS_LAST:
+                weight.data = weight.data.contiguous(memory_format=CHANNELS_LAST[weight.dim()])
     return model
 
 

@@ -1,0 +1,211 @@
+"""Video models through the unchanged trainer: norms, precision, accumulation, compilation."""
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_training
+import torch
+from detectron2.engine import DefaultTrainer
+from detectron2.modeling import build_model
+from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
+from torch import nn
+
+from nonlocal_det.configs import load_config
+from nonlocal_det.data import build_train_stream
+from nonlocal_det.video.resnet import FrozenBatchNorm3d
+
+CONFIG = "video/quick/nl_i3d_R18"
+TINY = [
+    *("MODEL.RESNETS.WIDTH_PER_GROUP", "32", "INPUT.VIDEO.FRAMES", "4", "TEST.EVAL_PERIOD", "0"),
+    *("INPUT.VIDEO.CROP", "32", "INPUT.VIDEO.MIN_SIZE_TRAIN", "32", "INPUT.VIDEO.TEST_SIZE", "32"),
+    *("INPUT.VIDEO.MAX_SIZE_TRAIN", "40", "INPUT.VIDEO.TEST_CLIPS", "2"),
+]
+
+
+def train(out, *arguments, **options):
+    return tiny_training.run(out, *TINY, *arguments, config=CONFIG, **options)
+
+
+def config(*options):
+    return load_config(CONFIG, [*TINY, "SOLVER.IMS_PER_BATCH", "4", *options], "cpu")
+
+
+def weights(out):
+    return torch.load(out / "model_final.pth", weights_only=True)["model"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("MODEL.RESNETS.NORM", "BN", "TEST.PRECISE_BN.ENABLED", "True"),
+        ("MODEL.RESNETS.NORM", "FrozenBN", "MODEL.NONLOCAL.NORM", ""),
+        ("MODEL.RESNETS.NORM", "SyncBN", "MODEL.NONLOCAL.NORM", "SyncBN"),
+        ("MODEL.RESNETS.NORM", "GN", "MODEL.NONLOCAL.NORM", "GN"),
+        ("MODEL.RESNETS.NORM", "BN", "SOLVER.AMP.ENABLED", "True"),
+    ],
+    ids=lambda options: f"{options[1]}-{options[2].split('.')[1]}",
+)
+def test_each_norm_and_precision_trains_and_evaluates(moving_clips, tmp_path, options):
+    results = train(tmp_path, *options, "TEST.PRECISE_BN.NUM_ITER", "2")
+    assert set(results["video"]) >= {"top1", "top5", "class_accuracy"}
+    assert (tmp_path / "result.json").is_file()
+    changed = weights(tmp_path)["backbone.res4.nl0.g.weight"]
+    assert torch.isfinite(changed).all()
+    again = train(tmp_path, *options, "--eval-only", "MODEL.WEIGHTS", f"{tmp_path}/model_final.pth")
+    assert again["video"] == results["video"]
+
+
+def test_a_batch_in_parts_takes_the_step_of_the_whole(moving_clips, tmp_path):
+    options = ("MODEL.RESNETS.NORM", "FrozenBN", "MODEL.NONLOCAL.NORM", "")
+    options += ("MODEL.VIDEO.DROPOUT", "0.0", "SOLVER.IMS_PER_BATCH", "2")
+    for name, words in (("whole", []), ("parts", ["--accumulate=2"])):
+        train(tmp_path / name, *options, *words)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_an_interrupted_training_is_resumed_and_evaluated(moving_clips, tmp_path):
+    train(tmp_path, iterations=2)
+    results = train(tmp_path, "--resume", iterations=4)
+    assert train(tmp_path, "--resume", "--eval-only")["video"] == results["video"]
+    log = (tmp_path / "log.txt").read_text()
+    assert "the training goes on exactly: 4 images have been given out" in log
+
+
+def test_precise_batch_norm_finds_every_norm_of_the_network(moving_clips):
+    cfg = config()
+    model = build_model(cfg)
+    norms = {m for m in model.modules() if isinstance(m, nn.BatchNorm3d)}
+    assert set(get_bn_modules(model)) == norms
+    assert len(norms) == 20 + 2  # an R18's, and of two blocks
+    batches = list(itertools.islice(build_train_stream(cfg), 2))
+    with torch.no_grad():
+        outputs = [
+            nn.functional.conv3d(
+                model.normalise(torch.stack([sample["video"] for sample in batch])),
+                model.backbone.stem.conv1.weight,
+                stride=(1, 2, 2),
+                padding=(2, 3, 3),
+            )
+            for batch in batches
+        ]
+    update_bn_stats(model, batches, 2)
+    expected = torch.cat(outputs).mean(dim=(0, 2, 3, 4))
+    torch.testing.assert_close(model.backbone.stem.conv1.norm.running_mean, expected)
+
+
+@pytest.mark.parametrize("norm", ["BN", "SyncBN", "GN"])
+def test_norms_do_not_decay_and_the_momentum_is_nesterovs(norm):
+    cfg = load_config("video/nl_i3d_R50_32x2")
+    cfg.MODEL.RESNETS.NORM, cfg.MODEL.RESNETS.DEPTH, cfg.MODEL.DEVICE = norm, 18, "cpu"
+    cfg.MODEL.NONLOCAL.NORM, cfg.MODEL.NONLOCAL.AFTER_BLOCKS = norm, [[], [0], [0], []]
+    with torch.device("meta"):
+        cfg.MODEL.DEVICE = "meta"
+        model = build_model(cfg)
+    optimizer = DefaultTrainer.build_optimizer(cfg, model)
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    of_norms = {id(p) for name, p in model.named_parameters() if name.split(".")[-2] == "norm"}
+    assert {decay[key] for key in of_norms} == {0.0}
+    assert {value for key, value in decay.items() if key not in of_norms} == {1e-4}
+    assert all(group["nesterov"] for group in optimizer.param_groups)
+
+
+def test_a_frozen_norm_computes_what_the_norm_does_in_evaluation():
+    norm = nn.BatchNorm3d(6).eval()
+    for value in (norm.weight, norm.running_var):
+        nn.init.uniform_(value, 0.5, 2)
+    for value in (norm.bias, norm.running_mean):
+        nn.init.normal_(value)
+    frozen = FrozenBatchNorm3d(6)
+    frozen.load_state_dict(norm.state_dict(), strict=False)
+    x, grad = torch.randn(2, 6, 3, 4, 5), torch.randn(2, 6, 3, 4, 5)
+    torch.testing.assert_close(frozen(x), norm(x))
+    gradients = []
+    for layer in (norm, frozen):
+        leaf = x.clone().requires_grad_()
+        y = layer(leaf)
+        y.backward(grad)
+        gradients.append((y, leaf.grad))
+    torch.testing.assert_close(*gradients)
+    assert not [*frozen.parameters()]
+    half = x.bfloat16().requires_grad_()
+    assert frozen(half).dtype == torch.bfloat16
+
+
+def batch_of(cfg, count=4):
+    video = cfg.INPUT.VIDEO
+    shape = (3, video.FRAMES, video.CROP, video.CROP)
+    return [
+        {"video": torch.randint(0, 255, shape, dtype=torch.uint8), "label": k} for k in range(count)
+    ]
+
+
+def test_half_precision_gives_nearly_the_loss_of_full_precision():
+    cfg = config()
+    model = build_model(cfg).eval()
+    batch = [{"video": sample["video"][None]} for sample in batch_of(cfg)]
+    with torch.no_grad():
+        full = [output["scores"] for output in model(batch)]
+        with torch.autocast("cpu", torch.bfloat16):
+            half = [output["scores"] for output in model(batch)]
+    assert half[0].dtype == torch.float64
+    torch.testing.assert_close(half, full, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("norm", ["FrozenBN", "SyncBN"])
+def test_the_network_is_captured_whole_by_torch_compile(norm):
+    """Forward and backward, without a break; the compiler itself is torch's to test."""
+    torch._dynamo.reset()
+    cfg = config("MODEL.RESNETS.NORM", norm)
+    model = build_model(cfg)
+    compiled = torch.compile(model.backbone, backend="aot_eager", fullgraph=True)
+    x = torch.randn(2, 3, 4, 32, 32)
+    expected = model.backbone(x)["res5"]
+    result = compiled(x)["res5"]
+    torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
+    result.sum().backward()
+    assert model.backbone.stem.conv1.weight.grad.isfinite().all()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_count_no_video_twice(moving_clips, tmp_path):
+    options = ("MODEL.RESNETS.NORM", "SyncBN", "MODEL.NONLOCAL.NORM", "SyncBN")
+    options += ("MODEL.VIDEO.DROPOUT", "0.0", "SOLVER.IMS_PER_BATCH", "4")
+    results = train(tmp_path / "one", *options, iterations=3)["video"]
+    words = ["--config-file", CONFIG, "--num-gpus", "2", "OUTPUT_DIR", str(tmp_path / "two")]
+    words += ["SOLVER.MAX_ITER", "3", *tiny_training.TINY, *TINY, *options]
+    tool = Path(__file__).parents[2] / "tools" / "train_net.py"
+    subprocess.run([sys.executable, str(tool), *words], check=True, capture_output=True)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5, msg=name)
+    of_two = json.loads((tmp_path / "two" / "result.json").read_text())["metrics"]["video"]
+    assert of_two == results
+    predictions = json.loads(next((tmp_path / "two").rglob("video_predictions.json")).read_text())
+    assert len({entry["video_id"] for entry in predictions}) == len(predictions) == 8
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_clips_come_from_any_number_of_workers(moving_clips, workers):
+    streams = [
+        build_train_stream(config("DATALOADER.NUM_WORKERS", str(count))) for count in (0, workers)
+    ]
+    for _, (batch, other) in zip(range(4), zip(*streams, strict=False), strict=False):
+        assert [s["video_id"] for s in batch] == [s["video_id"] for s in other]
+        assert [s["frames"] for s in batch] == [s["frames"] for s in other]
+        assert all(torch.equal(a["video"], b["video"]) for a, b in zip(batch, other, strict=True))
+    streams[1].close()
+
+
+def test_a_stream_taken_up_later_gives_the_clips_that_come(moving_clips):
+    stream = iter(build_train_stream(config()))
+    batches = [next(stream) for _ in range(5)]
+    later = build_train_stream(config())
+    later.continue_from(later.seed, images=12)
+    for sample, expected in zip(next(iter(later)), batches[3], strict=True):
+        assert torch.equal(sample["video"], expected["video"])
