@@ -22,6 +22,9 @@ from .video_metrics import average_precisions, mean_class_accuracy, top_k_correc
 
 logger = logging.getLogger("nonlocal_det")
 
+RESULTS = "video_results.json"
+"""The file of the metrics and of what they count, in the folder of an evaluation's results."""
+
 MERGES = ("mean", "max")
 """How the views of a video become one score: the mean of their probabilities, or the maximum."""
 
@@ -39,13 +42,28 @@ def merge_views(scores: Tensor, merge: str) -> Tensor:
     return mean_of_logs(scores, 0)
 
 
+def merge_video_scores(scores: Tensor, loss: str, merge: str) -> np.ndarray:
+    """Merge the scores (V, K) of a video's views, as the classifier gives them, to (K,).
+
+    Args:
+        scores: log-probabilities of the softmax, log-odds of the sigmoid.
+        loss: ``MODEL.VIDEO.LOSS``.
+        merge: one of `MERGES`.
+    """
+    if loss == "sigmoid" and merge == "mean":  # of log-odds: both sides' means
+        log_p, log_q = (torch.nn.functional.logsigmoid(side) for side in (scores, -scores))
+        return (merge_views(log_p, "mean") - merge_views(log_q, "mean")).numpy()
+    return merge_views(scores, merge).numpy()
+
+
 class VideoEvaluator(DatasetEvaluator):
     """Top-1, top-5 and mean class accuracy; with several labels a video, mean average precision.
 
     Args:
         dataset_name: of a registered data set.
         cfg: reads ``TEST.MERGE_VIEWS`` and ``MODEL.VIDEO``.
-        output_folder: where the tables go; None: nowhere.
+        output_folder: where the files go (``per_class.csv``, ``confusion.csv``: a row a class, a
+            column a prediction, ``video_predictions.json``, `RESULTS`); None: nowhere.
     """
 
     def __init__(self, dataset_name: str, cfg: CfgNode, output_folder: str | None = None) -> None:
@@ -58,48 +76,60 @@ class VideoEvaluator(DatasetEvaluator):
     def reset(self) -> None:
         """Forget what was processed."""
         self._scores: dict[str, tuple[np.ndarray, Any]] = {}
-        self._repeated = 0
-        self._unreadable: list[str] = []
+        self._repeated: set[str] = set()
+        self._unreadable: set[str] = set()
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Tensor]]) -> None:
         """Merge the views of each video of a batch."""
         for sample, output in zip(inputs, outputs, strict=True):
-            scores = self._merge(output["scores"])
+            scores = merge_video_scores(output["scores"], self.loss, self.merge)
             if sample.get("unreadable"):
                 scores = np.full_like(scores, np.nan)
-                self._unreadable.append(sample["file_name"])
+                self._unreadable.add(sample["file_name"])
             self._scores[sample["video_id"]] = (scores, sample["label"])
-            self._repeated += bool(sample.get("repeated"))
-
-    def _merge(self, scores: Tensor) -> np.ndarray:
-        if self.loss == "sigmoid" and self.merge == "mean":  # of log-odds: both sides' means
-            log_p, log_q = (torch.nn.functional.logsigmoid(side) for side in (scores, -scores))
-            return (merge_views(log_p, "mean") - merge_views(log_q, "mean")).numpy()
-        return merge_views(scores, self.merge).numpy()
+            if sample.get("repeated"):
+                self._repeated.add(sample["video_id"])
 
     def evaluate(self) -> "OrderedDict[str, dict[str, float]] | None":
-        """Gather all processes' videos and compute the metrics; None in all but the first."""
+        """Gather all processes' videos and compute the metrics; None in all but the first.
+
+        Raises:
+            ValueError: no video was processed.
+        """
         parts = comm.gather((self._scores, self._repeated, self._unreadable))
         if not comm.is_main_process():
             return None
+        # by name: a video that two processes were given counts once
         scored = {name: value for part, _, _ in parts for name, value in part.items()}
-        repeated = sum(count for _, count, _ in parts)
-        unreadable = [name for *_, names in parts for name in names]
-        if repeated:
-            logger.warning(f"{self.name}: {repeated} videos are shorter than a clip and repeat")
-        if unreadable:
-            logger.warning(
-                f"{self.name}: {len(unreadable)} videos cannot be read and count as wrong: "
-                f"{', '.join(unreadable[:5])}"
-            )
+        if not scored:
+            raise ValueError(f"{self.name}: no video was evaluated")
+        repeated = {name for _, names, _ in parts for name in names}
+        unreadable = sorted({name for *_, names in parts for name in names})
         names = sorted(scored)
         scores = np.stack([scored[name][0] for name in names])
         labels = [scored[name][1] for name in names]
+        lost = len(scores) - int(np.isfinite(scores).all(axis=1).sum()) - len(unreadable)
+        for count, what in (
+            (len(repeated), "are shorter than a clip and repeat from their start"),
+            (len(unreadable), f"cannot be read and count as wrong: {', '.join(unreadable[:5])}"),
+            (lost, "have scores that are not finite and count as wrong; the model has diverged"),
+        ):
+            if count:
+                logger.warning(f"{self.name}: {count} of {len(names)} videos {what}")
         measure = self._several_labels if self.loss == "sigmoid" else self._one_label
         metrics = measure(scores, labels)
+        logger.info(f"{self.name}: " + ", ".join(f"{k} {v:.2f}" for k, v in metrics.items()))
         if self.folder:
             self._write_predictions(names, scores, labels)
-        logger.info(f"{self.name}: " + ", ".join(f"{k} {v:.2f}" for k, v in metrics.items()))
+            content = {
+                "metrics": {k: v if np.isfinite(v) else None for k, v in metrics.items()},
+                "videos": len(names),
+                "shorter_than_a_clip": len(repeated),
+                "unreadable": unreadable,
+                "without_finite_scores": lost,
+                "merge_views": self.merge,
+            }
+            (self.folder / RESULTS).write_text(json.dumps(content, indent=1))
         return OrderedDict(video=metrics)
 
     @property
@@ -123,11 +153,12 @@ class VideoEvaluator(DatasetEvaluator):
             ]
             self._write_table("per_class.csv", ("class", "videos", "top1", "top5"), rows)
             guesses = np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
-            confusion = np.zeros((self.num_classes, self.num_classes), int)
+            guesses[~np.isfinite(scores).all(axis=1)] = self.num_classes  # the last column
+            confusion = np.zeros((self.num_classes, self.num_classes + 1), int)
             np.add.at(confusion, (truth, guesses), 1)
             self._write_table(
                 "confusion.csv",
-                ("class", *self.classes),
+                ("class", *self.classes, "(no scores)"),
                 [(name, *row) for name, row in zip(self.classes, confusion, strict=True)],
             )
         return {
@@ -145,13 +176,14 @@ class VideoEvaluator(DatasetEvaluator):
         absent = int(np.isnan(precisions).sum())
         if absent:
             logger.warning(f"{self.name}: {absent} classes have no video and are left out of mAP")
+        mean = float(np.nanmean(precisions)) if absent < len(precisions) else float("nan")
         if self.folder:
             rows = [
                 (name, int(targets[:, k].sum()), 100 * precisions[k])
                 for k, name in enumerate(self.classes)
             ]
             self._write_table("per_class.csv", ("class", "videos", "AP"), rows)
-        return {"mAP": 100 * float(np.nanmean(precisions)), "classes_left_out": float(absent)}
+        return {"mAP": 100 * mean, "classes_left_out": float(absent)}
 
     def _write_table(self, name: str, header: tuple[str, ...], rows: list[Any]) -> None:
         assert self.folder is not None

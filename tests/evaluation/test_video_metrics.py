@@ -67,3 +67,28 @@ def test_means_are_of_probabilities(loss):
         torch.testing.assert_close(merged.exp(), logits.softmax(-1).mean(1))
     else:
         torch.testing.assert_close(merged.sigmoid(), logits.sigmoid().mean(1))
+
+
+def charades_map(confidence, truth):
+    """Charades' own script, step by step: videos without a label rank last."""
+    confidence = confidence.copy()
+    confidence[truth.sum(1) == 0] = -np.inf
+    precisions = []
+    for k in range(truth.shape[1]):
+        hits, found, precision = truth[np.argsort(-confidence[:, k], kind="stable"), k], 0, 0.0
+        for rank, hit in enumerate(hits, 1):
+            found += hit
+            precision += hit * found / rank
+        if hits.sum():
+            precisions.append(precision / hits.sum())
+    return np.mean(precisions)
+
+
+def test_average_precisions_are_charades_own():
+    rng = np.random.default_rng(1)
+    scores, targets = rng.normal(size=(150, 9)), rng.random((150, 9)) < 0.15
+    targets[:, 4] = False
+    assert (targets.sum(1) == 0).any()
+    ours = average_precisions(scores, targets, unlabelled_last=True)
+    assert np.nanmean(ours) == pytest.approx(charades_map(scores, targets))
+    assert np.nanmean(ours) != pytest.approx(np.nanmean(average_precisions(scores, targets)))
