@@ -51,51 +51,31 @@ class ExplorerModel:
 
 @dataclass(frozen=True)
 class Pick:
-    """What a click means.
+    """What a click means."""
 
-    Args:
-        point: (x, y) in pixels of the picture: the joint, if one was meant.
-        title: in words, as the joint's name.
-        instance: index of the detection in whose region heads are read; None: there is none.
-    """
-
-    point: Point
-    title: str = "point"
-    instance: int | None = None
+    point: Point  # (x, y) in pixels of the picture: the joint, if one was meant
+    title: str = "point"  # in words, as the joint's name
+    instance: int | None = None  # index of the detection in whose region heads are read
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """Which attention maps are drawn, and how.
+    """Which attention maps are drawn, and how."""
 
-    Args:
-        hidden: full names of blocks that are left out.
-        styles: of `STYLES`.
-        top_k: arrows of a query.
-        pairwise: another function of the blocks' theta and phi; None: their own.
-    """
-
-    hidden: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()  # full names of blocks that are left out
     styles: tuple[str, ...] = STYLES
-    top_k: int = TOP_K
-    pairwise: str | None = None
+    top_k: int = TOP_K  # arrows of a query
+    pairwise: str | None = None  # another function of theta and phi than the blocks' own
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's output for a picture.
-
-    Args:
-        model: which one.
-        image: RGB pixels (H, W, 3).
-        instances: all its detections, in pixels of the image.
-        maps: the attention of its blocks; None: it has none.
-    """
+    """A model's output for a picture."""
 
     model: ExplorerModel
-    image: np.ndarray
-    instances: Instances
-    maps: AttentionMaps | None
+    image: np.ndarray  # RGB pixels (H, W, 3)
+    instances: Instances  # all its detections, in pixels of the image
+    maps: AttentionMaps | None  # None: the model has no block
 
     def above(self, threshold: float) -> Instances:
         """Return the detections that score at least ``threshold``."""
@@ -145,19 +125,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ClickAttention:
-    """The attention of each model from what was clicked.
+    """The attention of each model from what was clicked."""
 
-    Args:
-        pick: what was meant, on the picture that was clicked.
-        title: the same in words, and the function if it is another one.
-        maps: for each model a map for each of its blocks; none for a model without blocks.
-        pngs: these as pictures.
-    """
-
-    pick: Pick
-    title: str
-    maps: list[list[AttentionMap]]
-    pngs: list[list[bytes]]
+    pick: Pick  # what was meant, on the picture that was clicked
+    title: str  # the same in words, and the function if it is another one
+    maps: list[list[AttentionMap]]  # for each model a map for each of its blocks, if it has any
+    pngs: list[list[bytes]]  # these as pictures
 
 
 def attention_of_click(

@@ -74,13 +74,15 @@ class AttentionMaps:
         """Return the regions of an image that a block of a RoI head got: (R, 4), x0, y0, x1, y1.
 
         They are in the order of the detections, with the empty ones that Detectron2 drops later.
-        What is raised is that of `at`.
+
+        Raises:
+            ValueError: the block gets whole images; an unknown block or image; it has not run.
         """
         head = self._heads[self.find(name)]
         if head is None:
             raise ValueError(f"block {name} gets whole images, not regions of them")
         regions = self._regions.get(head, [])
-        self._check_image(image, len(regions))
+        self._check_image(image, min(len(regions), len(self._resized)))
         boxes = Boxes(regions[image].clone())
         (height, width), (resized_h, resized_w) = self.image_sizes[image], self._resized[image]
         boxes.scale(width / resized_w, height / resized_h)
@@ -121,7 +123,10 @@ class AttentionMaps:
     ) -> list[AttentionMap]:
         """Return where a block attends from a regular grid of query positions inside the image.
 
-        At most ``most`` of them; the other arguments, and what is raised, are those of `at`.
+        At most ``most`` of them; the other arguments are those of `at`.
+
+        Raises:
+            ValueError: as `at`; or ``most`` is below 1.
         """
         if most < 1:
             raise ValueError(f"most={most}; expected at least 1 position")
@@ -186,8 +191,6 @@ class AttentionMaps:
     def _check_image(self, image: int, count: int) -> None:
         if not 0 <= image < count:
             raise ValueError(f"image={image}; the last run had {count} images")
-
-    # What the hooks call.
 
     def begin_run(self, images: Tensor | Sequence[Mapping[str, Any]]) -> None:
         """Forget the last run; note this one's image sizes: of (N, C, H, W) or of dictionaries."""

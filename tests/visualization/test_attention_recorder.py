@@ -228,6 +228,8 @@ def test_a_call_around_the_model_is_not_taken_for_a_run_of_it(detector):
         detector.inference(inputs((96, 96)))  # as test-time augmentation does
     with pytest.raises(ValueError, match="not by a call of the model"):
         maps.at("res4.nl0", (0, 0))
+    with pytest.raises(ValueError, match="image=0; the last run had 0 images"):
+        maps.rois(HEAD + "2")
 
 
 def test_blocks_that_a_non_local_one_is_compared_with():
