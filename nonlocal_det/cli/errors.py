@@ -13,11 +13,13 @@ def one_line_errors() -> Iterator[None]:
     the user.
 
     Raises:
-        SystemExit: for a ValueError or FileNotFoundError raised by this package.
+        SystemExit: for a ValueError, OSError or ImportError raised by this package.
     """
     try:
         yield
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, ImportError) as error:
+        if getattr(error, "name", None):  # an import statement, without a message of ours
+            raise
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if frame.f_globals.get("__name__", "").split(".")[0] != "nonlocal_det":
             raise

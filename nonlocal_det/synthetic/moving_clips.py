@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nonlocal_det.video.index import import_av
+
 from .dataset_folder import make_folder
 
 # Raise it whenever the same parameters give other pixels.
@@ -166,8 +168,7 @@ def write_video(
     Raises:
         ImportError: PyAV is not installed.
     """
-    import av  # an extra: only who draws or reads videos needs it
-
+    av = import_av()  # an extra: only who draws or reads videos needs it
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate)
         stream.pix_fmt, stream.thread_count, stream.bit_rate = "yuv420p", 1, 1_000_000
