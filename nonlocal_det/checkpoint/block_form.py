@@ -8,7 +8,7 @@ from torch import nn
 
 from nonlocal_det.layers import BlockOptions, NonLocalBlock
 
-FORM = ("pairwise", "subsample", "scale")
+FORM = ("pairwise", "subsample", "scale", "over")
 """The fields of `BlockOptions` that change a block's numbers and none of its tensors."""
 
 
@@ -28,6 +28,7 @@ def describe_other_form(made_by: Any, model: nn.Module) -> str:
     keys = {f.name: f.metadata["key"] for f in fields(BlockOptions) if "key" in f.metadata}
     try:
         node = yaml.safe_load(made_by["config"])["MODEL"]["NONLOCAL"]
+        node.setdefault("OVER", "spacetime")  # older trainings have no groups
         trained = BlockOptions(**{name: node[key.split(".")[-1]] for name, key in keys.items()})
     except (
         AttributeError,

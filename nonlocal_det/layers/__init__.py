@@ -3,6 +3,7 @@
 from .attention_rows import AffinityRows, PairwiseRows, SharedRow
 from .block import NonLocalBlock
 from .global_context import GlobalContextBlock
+from .groups import OVER, Groups
 from .insertion import InsertedBlock, insert_after, insert_blocks, nonlocal_blocks
 from .kernels import KERNELS, response
 from .non_local import NonLocal
@@ -16,12 +17,14 @@ __all__ = [
     "KERNELS",
     "NORMS",
     "OPERATIONS",
+    "OVER",
     "PAIRWISE",
     "PRESETS",
     "SUBSAMPLE",
     "AffinityRows",
     "BlockOptions",
     "GlobalContextBlock",
+    "Groups",
     "InsertedBlock",
     "NonLocal",
     "NonLocalBlock",

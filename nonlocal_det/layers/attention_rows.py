@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .groups import Groups
 from .pairwise import affinity
 
 
@@ -54,6 +55,7 @@ class PairwiseRows:
         phi: the embedded keys (N, Q, Ci).
         pairwise, scale, w_f: as `affinity` takes them.
         key_mask: bool (N, Q), True where a key is real; None: all are.
+        groups: of positions that do not see each other; None: all do.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +66,7 @@ class PairwiseRows:
     scale: float
     w_f: Tensor | None
     key_mask: Tensor | None
+    groups: Groups | None = None
 
     @property
     def signed(self) -> bool:
@@ -100,6 +103,8 @@ class PairwiseRows:
         Note:
             O(B Q Ci): one row of the P x Q matrix for each position.
         """
+        if self.groups is not None:
+            return self._at_in_groups(positions, self.groups)
         queries = torch.as_tensor(list(positions), device=self.theta.device)
         rows = affinity(
             self.theta[:, queries],  # (N, P, Ci) -> (N, B, Ci)
@@ -110,6 +115,22 @@ class PairwiseRows:
             key_mask=self.key_mask,
         )
         return rows.unflatten(2, self.key_shape)  # (N, B, Q) -> (N, B, *K)
+
+    def _at_in_groups(self, positions: Sequence[int], groups: Groups) -> Tensor:
+        """Compute the rows of each position's own group; the other keys have 0."""
+        of_queries, of_keys = groups.number(self.shape), groups.number(self.key_shape)
+        rows = self.theta.new_zeros(len(self.theta), len(positions), len(of_keys))
+        for row, position in enumerate(positions):
+            keys = (of_keys == of_queries[position]).nonzero()[:, 0].to(self.theta.device)
+            rows[:, row, keys] = affinity(
+                self.theta[:, [position]],
+                self.phi[:, keys],
+                pairwise=self.pairwise,
+                scale=self.scale,
+                w_f=self.w_f,
+                key_mask=None,
+            )[:, 0].to(rows.dtype)
+        return rows.unflatten(2, self.key_shape)
 
 
 AffinityRows = PairwiseRows | SharedRow

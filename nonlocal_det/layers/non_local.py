@@ -59,6 +59,12 @@ class NonLocal(nn.Module):
             raise TypeError(f"give options or {', '.join(changes)}, not both")
         self.options = options or BlockOptions(**changes)
         check_ndim(ndim)
+        self.groups = self.options.groups
+        if self.groups and ndim != 3:
+            raise ValueError(
+                f"over={self.options.over!r}, window={self.options.window} with ndim={ndim}: only "
+                "clips (T, H, W) have a time; use 'spacetime' and 0"
+            )
         self.in_channels, self.ndim = in_channels, ndim
         self.inner_channels = self.options.width(in_channels)
         self.pairwise, self.kernel = self.options.pairwise, self.options.kernel
@@ -150,7 +156,8 @@ class NonLocal(nn.Module):
         theta, phi, _, key_mask = self.project(x)
         return PairwiseRows(
             shape=tuple(x.shape[2:]),
-            key_shape=tuple(self.pool(x[:, :1]).shape[2:]),
+            key_shape=self._key_shape(x),
+            groups=self.groups,
             theta=theta,
             phi=phi,
             pairwise=self.pairwise,
@@ -162,16 +169,33 @@ class NonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the response y (N, Ci, *S) of a map x (N, C, *S)."""
         theta, phi, g, key_mask = self.project(x)
-        operands = Operands(theta, phi, g, self.pairwise, self.scale_factor, self.w_f, key_mask)
-        y = run_kernel(self.kernel, operands)
+        if self.groups is None:
+            y = self._respond(theta, phi, g, key_mask)
+        else:
+            shape, key_shape = tuple(x.shape[2:]), self._key_shape(x)
+            split = self.groups.split
+            parts = zip(
+                split(theta, shape), split(phi, key_shape), split(g, key_shape), strict=True
+            )
+            y = self.groups.merge([self._respond(*part, None) for part in parts], shape)
         # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
         return y.transpose(1, 2).unflatten(2, x.shape[2:])
 
+    def _respond(self, theta: Tensor, phi: Tensor, g: Tensor, key_mask: Tensor | None) -> Tensor:
+        return run_kernel(
+            self.kernel,
+            Operands(theta, phi, g, self.pairwise, self.scale_factor, self.w_f, key_mask),
+        )
+
+    def _key_shape(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(self.pool(x[:, :1]).shape[2:])
+
     def extra_repr(self) -> str:
         """What a printed model says of this block."""
+        groups = f", {self.groups}" if self.groups else ""
         return (
             f"pairwise={self.pairwise}, kernel={self.kernel}, subsample={self.subsample}, "
-            f"scale={self.scale}"
+            f"scale={self.scale}{groups}"
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from .groups import OVER, Groups
 from .kernels import KERNELS, kernels_for
 from .pairwise import PAIRWISE
 
@@ -51,7 +52,10 @@ class BlockOptions:
             beside a frozen backbone norm), else the norm's scale does.
         bottleneck_ratio: inner channels of theta, phi and g as a share of the map's.
         init: of theta, phi and g, one of `INITS`.
+        over: which positions of a clip a position receives from, one of `OVER`; over time nothing
+            is subsampled.
         inner_channels: the inner width itself, instead of the ratio.
+        window: time steps within which a position receives; 0: all.
 
     Raises:
         ValueError: a value is not among its choices, or two contradict each other; names the
@@ -71,8 +75,10 @@ class BlockOptions:
     scale: bool = _option(None, "SCALE", (False, True))
     norm: str = _option(None, "NORM", NORMS, config="")
     bottleneck_ratio: float = _option(0.5, "BOTTLENECK_RATIO")
+    over: str = _option("spacetime", "OVER", OVER)
     init: str = field(default=None, metadata={"choices": INITS})  # type: ignore[assignment]
     inner_channels: int | None = None
+    window: int = 0
 
     def __post_init__(self) -> None:
         """Check every value once, and fill in what the preset decides."""
@@ -83,6 +89,7 @@ class BlockOptions:
                 self._refuse(option.name, f"expected one of {', '.join(map(repr, choices))}")
         if self.operation == "global_context":
             self._check_global_context()
+        self._check_groups()
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -134,6 +141,24 @@ class BlockOptions:
             name = "bottleneck_ratio" if inner is None else "inner_channels"
             self._refuse(name, f"an inner width of {width} of {channels} channels; at least 1")
         return width
+
+    @property
+    def groups(self) -> Groups | None:
+        """How the positions of a clip are grouped; None: they are not."""
+        if self.over == "spacetime" and not self.window:
+            return None
+        return Groups(self.over, self.window)
+
+    def _check_groups(self) -> None:
+        if self.window < 0 or (self.window and self.over == "space"):
+            self._refuse("window", "expected time steps, 0 (all) or more; 0 where over='space'")
+        if self.groups and self.operation != "nonlocal":
+            name = "window" if self.window else "over"
+            self._refuse(name, f"operation={self.operation!r} has no groups; leave it out")
+        if self.over == "time":
+            if self.subsample not in (None, "none"):
+                self._refuse("subsample", "over='time' has one key a time step; use 'none'")
+            object.__setattr__(self, "subsample", "none")
 
     def _check_global_context(self) -> None:
         for option in fields(self):

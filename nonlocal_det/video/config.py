@@ -18,6 +18,9 @@ def add_video_config(cfg: CfgNode) -> None:
     # Where time is subsampled: paper_text (Table 1), paper_code (the authors' code), fast (theirs
     # for 8 frames), slowfast, mmaction2
     model.STEM = "paper_code"
+    # Time steps of res2, res3, res4, res5 within which their non-local blocks attend; 0: all.
+    # The authors' models of 128 frames have 4 in res3.
+    model.WINDOW = [0, 0, 0, 0]
     model.NUM_CLASSES = 400
     model.DROPOUT = 0.5
     # softmax: one class a video; sigmoid: any number of classes

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from detectron2.config import CfgNode
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
@@ -368,7 +368,18 @@ def build_nonlocal_video_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -
     """Build the same with the non-local blocks of ``MODEL.NONLOCAL``."""
     backbone = _from_config(cfg)
     keys = {f.name: f.metadata["key"] for f in fields(BlockOptions) if "key" in f.metadata}
-    node = cfg.MODEL.NONLOCAL
+    node, windows = cfg.MODEL.NONLOCAL, cfg.MODEL.VIDEO.WINDOW
     options = BlockOptions(**{name: node[key.rsplit(".", 1)[1]] for name, key in keys.items()})
-    insert_blocks(backbone.stages, node.AFTER_BLOCKS, options, ndim=3)
+    if len(windows) != len(STAGES) or min(windows) < 0:
+        raise ValueError(
+            f"MODEL.VIDEO.WINDOW={list(windows)}; expected time steps for each of "
+            f"{', '.join(STAGES)}, 0 for all"
+        )
+    used = {w for w, after in zip(windows, node.AFTER_BLOCKS, strict=False) if after}
+    for window in sorted(used) or [0]:
+        after_blocks = [
+            after if window == w or len(used) < 2 else []
+            for w, after in zip(windows, node.AFTER_BLOCKS, strict=False)
+        ]
+        insert_blocks(backbone.stages, after_blocks, replace(options, window=window), ndim=3)
     return backbone

@@ -94,6 +94,22 @@ def test_clips_and_recipe_are_what_the_name_says(name):
         assert cfg.MODEL.NONLOCAL.NORM == ("" if frozen else "BN")
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "nl_" in name and "quick" not in name])
+def test_blocks_attend_over_what_the_name_says(name):
+    blocks = nonlocal_blocks(on_meta(load_config(f"video/{name}")))
+    over = name.rsplit("_", 1)[1] if name.endswith(("space", "time")) else "spacetime"
+    few = name.endswith(("128x1", "32x4"))  # the authors' models of 128 frames
+    for place, block in blocks.items():
+        assert block.options.over == over
+        assert block.options.window == (4 if few and "res3" in place else 0)
+
+
+@pytest.mark.parametrize("windows", [[4, 4], [0, -1, 0, 0]])
+def test_windows_are_given_for_each_stage(windows):
+    with pytest.raises(ValueError, match=r"MODEL.VIDEO.WINDOW=.*; expected time steps for each"):
+        on_meta(load_config("video/nl_i3d_R50_8x8", ["MODEL.VIDEO.WINDOW", str(windows)]))
+
+
 def test_charades_has_its_classes_and_its_larger_crop():
     for name in NAMES:
         if not name.startswith("charades"):

@@ -7,7 +7,7 @@ from torchvision.models import resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from nonlocal_det.checkpoint import SafeCheckpointer
-from nonlocal_det.layers import BlockOptions, insert_blocks, nonlocal_blocks
+from nonlocal_det.layers import OVER, BlockOptions, insert_blocks, nonlocal_blocks
 from nonlocal_det.video import VideoResNet
 from nonlocal_det.video.resnet import STEMS
 
@@ -120,11 +120,13 @@ def test_only_an_i3d_can_tell_a_clip_from_its_reverse(inflate, blocks):
 
 
 @pytest.mark.parametrize("norm", ["", "BN"])
-@pytest.mark.parametrize("over", ["spacetime"])
+@pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("inflate", ["", "3x1x1"])
 def test_twins_are_identical_at_the_start(inflate, over, norm):
     net, twin = small(inflate=inflate), small(inflate=inflate)
-    insert_blocks(twin.stages, [[0], [1, 3], [1, 3, 5], [-2]], BlockOptions(norm=norm), ndim=3)
+    insert_blocks(
+        twin.stages, [[0], [1, 3], [1, 3, 5], [-2]], BlockOptions(norm=norm, over=over), ndim=3
+    )
     assert len(nonlocal_blocks(twin)) == 7
     clip = torch.randn(2, 3, 6, 32, 40)
     for mode in (net.train, net.eval):
