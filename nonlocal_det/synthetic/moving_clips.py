@@ -17,7 +17,7 @@ from nonlocal_det.video.index import import_av
 from .dataset_folder import make_folder
 
 # Raise it whenever the same parameters give other pixels.
-VERSION = 1
+VERSION = 2
 
 CLASSES = ("down", "fast", "grow", "left", "right", "shrink", "slow", "up")
 _DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -110,12 +110,12 @@ def draw_moving_clip(name: str, size: int, rng: np.random.Generator) -> Iterator
     round_shape = bool(rng.random() < 0.5)
     radius, growth = float(rng.uniform(0.12, 0.2)) * size, 0.0
     centre, step = rng.uniform(0, 1, 2) * (height, width), np.zeros(2)
-    speed = float(rng.uniform(1.2, 1.8)) * size / 64  # pixels a frame
+    speed = float(rng.uniform(1.5, 2.1)) * size / 64  # pixels a frame
     if name in _DIRECTIONS:
         step = speed * np.array(_DIRECTIONS[name])
     elif name in ("fast", "slow"):
         angle = rng.uniform(0, 2 * np.pi)
-        step = speed * (3 if name == "fast" else 0.4) * np.array([np.sin(angle), np.cos(angle)])
+        step = speed * (3 if name == "fast" else 0.25) * np.array([np.sin(angle), np.cos(angle)])
     else:
         growth = size * float(rng.uniform(0.006, 0.009))
         radius = float(rng.uniform(0.08, 0.12)) * size
