@@ -10,5 +10,5 @@ from .keypoint_rcnn_R101 import dataloader, lr_multiplier, model, optimizer, tra
 model.roi_heads.keypoint_head.update(
     _target_=NonLocalKRCNNConvDeconvUpsampleHead,
     after_convs=[2, 4, 6, 8],
-    options=LazyCall(BlockOptions)(norm=""),
+    options=LazyCall(BlockOptions)(preset="paper_scaled", norm=""),
 )

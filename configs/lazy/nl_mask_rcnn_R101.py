@@ -11,5 +11,5 @@ model._target_ = NonLocalGeneralizedRCNN  # blocks blind to the batch's padding
 model.backbone = LazyCall(add_nonlocal)(
     backbone=model.backbone,
     after_blocks=[[], [], [-2], []],
-    options=LazyCall(BlockOptions)(norm=""),
+    options=LazyCall(BlockOptions)(preset="paper_scaled", norm=""),
 )

@@ -25,9 +25,14 @@ INITS = ("he", "normal")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"subsample": "after", "scale": False, "init": "he", "norm": "BN"},
+    "paper_scaled": {"subsample": "after", "scale": True, "init": "he", "norm": "BN"},
     "authors_code": {"subsample": "before", "scale": True, "init": "normal", "norm": "BN"},
 }
-"""What the paper's text and the authors' released code decide differently."""
+"""What the paper's text and the authors' released code decide differently.
+
+DEVIATION: the detection configs take ``"paper_scaled"``, the text with the scale of the code, as
+without it their softmax is one-hot from the start (docs/stability.md).
+"""
 
 
 def _option(default: Any, key: str, choices: Iterable[Any] = (), config: Any = None) -> Any:
@@ -42,12 +47,13 @@ class BlockOptions:
     """What a block is, but for the width and the dimensions of its map; checked when made.
 
     Attributes:
-        preset: ``"paper"`` (the text) or ``"authors_code"``; decides what is None below.
+        preset: one of `PRESETS`; decides what is None below.
         operation: one of `OPERATIONS`.
         pairwise: f(x_i, x_j), one of `PAIRWISE`.
         kernel: how it is computed, never what: ``"auto"`` or a name of `KERNELS`.
         subsample: one of `SUBSAMPLE`; spatial also in 3D.
-        scale: multiply theta . phi by the inverse square root of its width.
+        scale: multiply theta . phi by the inverse square root of its width; of a preset, not in the
+            concatenation, which has no such product.
         norm: after w_z, one of `NORMS`; with ``""`` w_z itself starts at 0 (the authors' recipe
             beside a frozen backbone norm), else the norm's scale does.
         bottleneck_ratio: inner channels of theta, phi and g as a share of the map's.
@@ -92,7 +98,8 @@ class BlockOptions:
         self._check_groups()
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+                has_product = self.pairwise != "concatenation"
+                object.__setattr__(self, name, value and has_product if name == "scale" else value)
         if not self.bottleneck_ratio > 0:
             self._refuse("bottleneck_ratio", "expected a number above 0")
         if self.kernel != "auto" and self.kernel not in kernels_for(self.pairwise):
@@ -101,8 +108,7 @@ class BlockOptions:
         if self.scale and self.pairwise == "concatenation":
             self._refuse(
                 "scale",
-                "pairwise='concatenation' has no product theta . phi to scale; set it to False "
-                "(preset 'authors_code' switches it on)",
+                "pairwise='concatenation' has no product theta . phi to scale; set it to False",
             )
         if self.operation == "per_position" and self.subsample == "before":
             self._refuse(
@@ -163,7 +169,7 @@ class BlockOptions:
     def _check_global_context(self) -> None:
         for option in fields(self):
             value = getattr(self, option.name)
-            ours = option.name in ("operation", "bottleneck_ratio")
+            ours = option.name in ("preset", "operation", "bottleneck_ratio")
             if not ours and value not in (option.default, option.metadata.get("config")):
                 default = option.metadata.get("config", option.default)
                 self._refuse(

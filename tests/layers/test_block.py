@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,6 +74,14 @@ def test_init_is_he_or_normal_by_preset(preset):
     for layer in (block.theta, block.phi, block.g):
         assert abs(layer.weight.std().item() / expected - 1) < 0.02
         assert not layer.bias.any()
+
+
+def test_a_preset_is_the_text_with_a_scale_where_there_is_a_product():
+    text, scaled = BlockOptions(), BlockOptions(preset="paper_scaled")
+    assert (text.scale, scaled.scale) == (False, True)
+    assert replace(scaled, preset="paper", scale=False) == text
+    assert not BlockOptions(preset="paper_scaled", pairwise="concatenation").scale
+    assert not BlockOptions(preset="paper_scaled", scale=False).scale
 
 
 @pytest.mark.parametrize(("pairwise", "kernel"), FORMS)

@@ -35,6 +35,7 @@ BLOCKS = {
     "ablations/nl_mask_rcnn_R50_dot_product": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_concatenation": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_authors_code": [RES4["R50"]],
+    "ablations/nl_mask_rcnn_R50_paper_text": [RES4["R50"]],
     "ablations/nl_mask_rcnn_R50_res2": [STAGE + "2.nl1"],
     "ablations/nl_mask_rcnn_R50_res3": [STAGE + "3.nl2"],
     "ablations/nl_mask_rcnn_R50_res5": [STAGE + "5.nl1"],
@@ -135,6 +136,31 @@ def test_a_model_and_its_baseline_differ_only_where_they_should(row):
     names = {key for key in found if not key.startswith("MODEL.NONLOCAL.")}
     assert names
     assert names <= allowed
+
+
+def scaled(name: str) -> set[bool]:
+    cfg = model_zoo.get_config(name)
+    cfg.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        return {block.scale for block in nonlocal_blocks(build_model(cfg)).values()}
+
+
+@pytest.mark.parametrize("name", [n for n in BLOCKS if not n.startswith("long_range/")])
+def test_the_shipped_models_divide_their_scores(name):
+    unscaled = ("dot_product", "concatenation", "paper_text")
+    assert scaled(name) == {not name.endswith(unscaled)}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("long_range/nl_beacon_R18", False),
+        ("long_range/nl_beacon_deep_R50_10blocks", True),
+        ("long_range/nl_pose_R18", True),
+    ],
+)
+def test_the_long_range_models_keep_the_form_they_were_measured_in(name, expected):
+    assert scaled(name) == {expected}
 
 
 def test_weights_are_names_of_detectron2s_catalogue():

@@ -36,6 +36,13 @@ def test_the_file_is_what_its_rows_give_a_line_a_row():
     assert len(ZOO.read_text().splitlines()) == len(load_rows()) + 2
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in load_rows() if row["measured"]], ids=lambda row: row["config"]
+)
+def test_a_measured_config_is_still_what_was_measured(row):
+    assert row["measured"]["config_hash"] == config_hash(model_zoo.get_config(row["config"]))
+
+
 def test_paper_numbers_are_in_no_measured_field():
     for row in load_rows():
         assert set(row["paper"]) <= {"box", "mask", "keypoint"}

@@ -15,11 +15,11 @@ model._target_ = NonLocalGeneralizedRCNN  # blocks blind to the batch's padding
 model.backbone = LazyCall(add_nonlocal)(
     backbone=model.backbone,
     after_blocks=[[], [], [-2], []],
-    options=LazyCall(BlockOptions)(norm=""),
+    options=LazyCall(BlockOptions)(preset="paper_scaled", norm=""),
 )
 model.roi_heads.keypoint_head.update(
     _target_=NonLocalKRCNNConvDeconvUpsampleHead,
     after_convs=[2, 4, 6, 8],
-    options=LazyCall(BlockOptions)(norm=""),
+    options=LazyCall(BlockOptions)(preset="paper_scaled", norm=""),
 )
 train.output_dir = "output/lazy/quick/nl_mask_keypoint_rcnn_R18"
