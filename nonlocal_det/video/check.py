@@ -14,7 +14,7 @@ from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
 from .decoding import iterate_frames, within_time
-from .index import VideoError, open_video, video_index
+from .index import VideoError, VideoIndex, open_video, video_index
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -105,8 +105,9 @@ def check_video_data(cfg: CfgNode, name: str, training: bool, allow_bad: bool = 
         allow_bad: an evaluation counts files that cannot be read as wrong.
 
     Raises:
-        ValueError: a label is out of range; no file can be read; or one of an evaluation cannot,
-            and that is not allowed.
+        ValueError: a label is out of range; no file can be read; one of an evaluation cannot, and
+            that is not allowed; every video is shorter than a clip, or square where three crops
+            are to be tested.
     """
     records = DatasetCatalog.get(name)
     check_labels(records, name, cfg.MODEL.VIDEO.NUM_CLASSES)
@@ -121,22 +122,42 @@ def check_video_data(cfg: CfgNode, name: str, training: bool, allow_bad: bool = 
     present = [path for path in paths if path not in gone]
     sample = present[:: max(1, len(present) // CHECKED_FILES)]
     span = cfg.INPUT.VIDEO.FRAMES * cfg.INPUT.VIDEO.STRIDE
-    short = 0
+    indices: list[VideoIndex] = []
 
     def read(path: str) -> None:
-        nonlocal short
         read_header(path)
-        short += len(video_index(path)) < span
+        indices.append(video_index(path))
 
     broken = list(find_problems(sample, read))
     _report(name, len(paths), missing, "are not there", training, allow_bad)
     _report(name, len(sample), broken, "cannot be read", training, allow_bad)
     if len(broken) == len(sample):
         raise ValueError(f"data set {name!r}: no video can be read, as {[*broken, *missing][0]}")
+    _check_sizes(cfg, name, training, indices)
+    short = sum(len(index) < span for index in indices)
     if short:
         logger.warning(
             f"data set {name!r}: {short} of {len(sample)} videos looked at are shorter than a clip "
             f"of {span} frames (INPUT.VIDEO.FRAMES x STRIDE) and repeat from their start"
+        )
+
+
+def _check_sizes(cfg: CfgNode, name: str, training: bool, indices: Sequence[VideoIndex]) -> None:
+    """Refuse clips that no video looked at can give."""
+    options = cfg.INPUT.VIDEO
+    longest = max(map(len, indices))
+    if longest < (options.FRAMES - 1) * options.STRIDE + 1:
+        raise ValueError(
+            f"data set {name!r}: a clip of INPUT.VIDEO.FRAMES={options.FRAMES} x STRIDE="
+            f"{options.STRIDE} is longer than any of {len(indices)} videos, the longest has "
+            f"{longest} frames; set INPUT.VIDEO.STRIDE {max(1, longest // options.FRAMES)}"
+            + (f" and FRAMES {longest}" if longest < options.FRAMES else "")
+        )
+    square = all(index.size[0] == index.size[1] for index in indices)
+    if options.TEST_CROPS == 3 and square and not training:
+        raise ValueError(
+            f"data set {name!r}: INPUT.VIDEO.TEST_CROPS=3 of square frames are one crop three "
+            "times; set INPUT.VIDEO.TEST_CROPS 1"
         )
 
 

@@ -114,10 +114,11 @@ def square_crops(clip: Tensor, crops: int) -> list[Tensor]:
 
     Args:
         clip: uint8 (T, 3, H, W).
-        crops: 3: at both ends and in the middle; 1: in the middle; 0: the whole frame.
+        crops: 3: at both ends and in the middle, of a square clip itself only; 1: in the middle;
+            0: the whole frame.
 
     Raises:
-        ValueError: another number; or 3 of a square clip, which would be the same three times.
+        ValueError: another number.
     """
     height, width = clip.shape[-2:]
     side, rest = min(height, width), abs(height - width)
@@ -125,12 +126,7 @@ def square_crops(clip: Tensor, crops: int) -> list[Tensor]:
         return [clip]
     if crops not in (1, 3):
         raise ValueError(f"INPUT.VIDEO.TEST_CROPS={crops}; expected 0 (whole frame), 1 or 3")
-    if crops == 3 and not rest:
-        raise ValueError(
-            f"INPUT.VIDEO.TEST_CROPS=3 of square {width}x{height} frames are one crop three times; "
-            "set INPUT.VIDEO.TEST_CROPS 1"
-        )
-    offsets = [rest // 2] if crops == 1 else [0, rest // 2, rest // 2 * 2]
+    offsets = [rest // 2] if crops == 1 or not rest else [0, rest // 2, rest // 2 * 2]
     if height > width:
         return [clip[..., at : at + side, :] for at in offsets]
     return [clip[..., at : at + side] for at in offsets]

@@ -105,11 +105,13 @@ def test_three_crops_lie_along_the_long_side(turned):
     (middle,) = square_crops(clip, 1)
     assert torch.equal(middle, crops[1])
     assert square_crops(clip, 0)[0] is clip
+    square = to_clip(frames(8, 8))
+    assert torch.equal(torch.stack(square_crops(square, 3)), square[None])
 
 
 @pytest.mark.parametrize(
     ("size", "crops", "message"),
-    [((8, 8), 3, "TEST_CROPS=3 of square 8x8"), ((8, 9), 2, "TEST_CROPS=2; expected 0")],
+    [((8, 8), 4, "TEST_CROPS=4; expected 0"), ((8, 9), 2, "TEST_CROPS=2; expected 0")],
 )
 def test_crops_that_cannot_be_are_refused(size, crops, message):
     with pytest.raises(ValueError, match=message):

@@ -1,5 +1,7 @@
 """From files to scores: lists, mapper, model and evaluator of a video data set."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from small_video import config
 from nonlocal_det.data.coco_data import forget
 from nonlocal_det.evaluation import VideoEvaluator
 from nonlocal_det.layers import nonlocal_blocks
+from nonlocal_det.synthetic.moving_clips import write_video
 from nonlocal_det.video import register_video_data
 from nonlocal_det.video.datasets import check_video_data, load_charades, load_kinetics
 from nonlocal_det.video.mapper import VideoMapper
@@ -174,3 +177,29 @@ def test_labels_and_files_are_checked_before_a_training(folder):
         path.write_bytes(b"none")
     with pytest.raises(ValueError, match="no video can be read, as .*not a video"):
         check_video_data(config(), "clips", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (["INPUT.VIDEO.STRIDE", 8], "FRAMES=4 x STRIDE=8 is longer than any of 4 .*STRIDE 5$"),
+        (["INPUT.VIDEO.FRAMES", 32], "the longest has 20 frames; .*STRIDE 1 and FRAMES 20$"),
+    ],
+)
+def test_a_clip_longer_than_any_video_is_refused(folder, options, cure):
+    register_video_data([("clips", "-", str(folder / "train"))])
+    check_video_data(config("INPUT.VIDEO.STRIDE", 6), "clips", True)  # needs 19 of 20 frames
+    with pytest.raises(ValueError, match=cure):
+        check_video_data(config(*options), "clips", True)
+
+
+def test_three_crops_of_square_videos_are_refused_before_an_evaluation(folder):
+    for number in range(2):
+        path = folder / "square" / "ball" / f"{number}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, iter(np.zeros((8, 32, 32, 3), np.uint8)), Fraction(25))
+    register_video_data([("clips", "-", str(folder / "square"))])
+    check_video_data(config(), "clips", True)
+    with pytest.raises(ValueError, match="TEST_CROPS=3 of square .* set INPUT.VIDEO.TEST_CROPS 1"):
+        check_video_data(config(), "clips", False)
+    check_video_data(config("INPUT.VIDEO.TEST_CROPS", 1), "clips", False)
