@@ -1,6 +1,7 @@
 """Checkpoints that are whole or not there, files that are data, and what a load has matched."""
 
 from .checkpointer import CheckpointOptions, SafeCheckpointer
+from .data_names import Names, names_of_data
 from .errors import CheckpointError, DamagedError, RefusedError
 from .folder import BEST, has_checkpoint
 from .reading import read_checkpoint, read_torch
@@ -14,12 +15,14 @@ __all__ = [
     "CheckpointOptions",
     "DamagedError",
     "LoadReport",
+    "Names",
     "RefusedError",
     "SafeCheckpointer",
     "check_target",
     "convert_weights",
     "has_checkpoint",
     "load_weights",
+    "names_of_data",
     "read_checkpoint",
     "read_tensors",
     "write_weights",

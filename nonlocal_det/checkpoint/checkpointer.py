@@ -10,13 +10,14 @@ from typing import Any, Literal
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.checkpoint.c2_model_loading import convert_c2_detectron_names
 from detectron2.utils import comm
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from nonlocal_det.files import remove_partial
 
 from . import folder
 from .block_form import describe_other_form
+from .data_names import KEY, Names, fit_names, read_names
 from .errors import CheckpointError
 from .folder import BEST
 from .matching import inflate_kernels, match_names
@@ -67,6 +68,9 @@ class SafeCheckpointer(DetectionCheckpointer):
             need not have, ``all`` tensors with none left over, or ``nothing``. When resuming,
             ``backbone`` means ``all``.
         trust: execute what files say as they are loaded.
+        names: of the data, as `names_of_data` gives them: saved with the model, and compared with
+            those of a file that is loaded. The channels of the same names in another order are
+            moved; other names are refused where all is required, else logged.
 
     Raises:
         ValueError: ``save_dir`` is a URL, or ``keep_last`` is below 1.
@@ -83,6 +87,7 @@ class SafeCheckpointer(DetectionCheckpointer):
         keep_last: int | None = None,
         require: Required = "nothing",
         trust: bool = False,
+        names: Names | None = None,
     ) -> None:
         if "://" in save_dir:
             raise ValueError(
@@ -98,9 +103,12 @@ class SafeCheckpointer(DetectionCheckpointer):
         self.keep_last = keep_last
         self.require = require
         self.trust = trust
+        self.names = names or {}
+        self.loaded_names: Names = {}
         self.report: LoadReport | None = None
         self._source = ""
         self._required: Required = require
+        self._resuming = False
 
     def save(self, name: str, **extra: Any) -> None:
         """Write ``name.pth`` with everything, then its name into ``last_checkpoint``.
@@ -116,6 +124,8 @@ class SafeCheckpointer(DetectionCheckpointer):
             return
         path = Path(self.save_dir) / f"{name}.pth"
         data = {"model": self.model.state_dict(), "made_by": self.made_by}
+        if self.names:
+            data[KEY] = self.names
         data.update({key: one.state_dict() for key, one in self.checkpointables.items()})
         data.update(extra)
         logger.info(f"Saving checkpoint to {path}")
@@ -171,10 +181,11 @@ class SafeCheckpointer(DetectionCheckpointer):
             return self.load(path, checkpointables=[])
         last = self._last_whole()
         self._required = "all" if self.require == "backbone" else self.require
+        self._resuming = True
         try:
             return self.load(str(last))
         finally:
-            self._required = self.require
+            self._required, self._resuming = self.require, False
 
     def _last_whole(self) -> Path:
         """The same file in every process; the main one has looked, and set damaged ones aside."""
@@ -235,11 +246,33 @@ class SafeCheckpointer(DetectionCheckpointer):
                 state, _ = convert_c2_detectron_names(state)
             state = match_names(wanted, state)
         inflated = inflate_kernels(wanted, state)
+        self.loaded_names = read_names(checkpoint.pop(KEY, None), self._source)
+        self._fit_names(state)
         names = list(state)
         checkpoint["model"] = state
         found = super()._load_model(checkpoint)
         self.report = describe_load(self.model, self._source, found, names, inflated)
         return found
+
+    def _fit_names(self, state: dict[str, Tensor]) -> None:
+        resuming = self._resuming and bool(self.checkpointables)
+        refuse = ""
+        if self._required == "all":
+            refuse = "give data with its names in its order, or --allow-unmatched to use it so"
+        if self._required == "all" and resuming:
+            refuse = (
+                "continue with the data it was trained with, or start a training from it: "
+                "MODEL.WEIGHTS and another OUTPUT_DIR"
+            )
+        fit_names(
+            self.model,
+            state,
+            self.loaded_names,
+            self.names,
+            source=self._source,
+            resuming=resuming,
+            refuse=refuse,
+        )
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         """Called by `load` after the model is filled, before the rest of the training is."""

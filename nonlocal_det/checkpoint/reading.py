@@ -1,5 +1,6 @@
 """Files of weights, read as data: `.pth`, `.pkl`, `.pyth` and `.safetensors`."""
 
+import json
 import logging
 import pickle
 import re
@@ -12,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from .arrays import read_arrays
+from .data_names import KEY
 from .errors import CURE, DamagedError, RefusedError
 
 logger = logging.getLogger("nonlocal_det")
@@ -35,7 +37,7 @@ def read_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
 
     Returns:
         ``model``: tensors or arrays by name; perhaps ``matching_heuristics`` (the names are not
-        Detectron2's), ``__author__``, and what else a checkpoint of a training holds.
+        Detectron2's), ``__author__``, the names of the data, and what else a training has saved.
 
     Raises:
         RefusedError: it holds more than data, or claims more than it has; says what.
@@ -163,10 +165,11 @@ def _read_safetensors(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             said = file.metadata() or {}
         model = load_file(path)
+        names = {KEY: json.loads(said[KEY])} if KEY in said else {}
     except Exception as error:  # the library's own class derives from Exception alone
         raise DamagedError(f"{path} is damaged or no safetensors file: {error}") from error
     heuristics = {"matching_heuristics": True} if said.get("matching_heuristics") else {}
-    return {"model": model, "__author__": said.get("author", ""), **heuristics}
+    return {"model": model, "__author__": said.get("author", ""), **heuristics, **names}
 
 
 def _unpickle(path: Path) -> Any:

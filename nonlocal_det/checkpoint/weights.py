@@ -1,5 +1,6 @@
 """Weights alone, between formats: out of a training's checkpoints, to and from safetensors."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from nonlocal_det.files import Sink, write_atomically
 
 from .checkpointer import SafeCheckpointer
+from .data_names import KEY, read_names
 from .reading import read_checkpoint
 from .report import as_tensors
 from .writing import write_checkpoint
@@ -96,6 +98,8 @@ def read_tensors(source: Path, *, trust: bool = False) -> tuple[dict[str, Tensor
     said: dict[str, Any] = {"__author__": str(loaded.get("__author__", ""))}
     if loaded.get("matching_heuristics"):
         said["matching_heuristics"] = True
+    if names := read_names(loaded.get(KEY), str(source)):
+        said[KEY] = names
     return model, said
 
 
@@ -107,18 +111,20 @@ def write_weights(
     Args:
         model: by name; no two share memory.
         target: the file.
-        said: perhaps ``__author__`` and ``matching_heuristics``; see `read_checkpoint`.
+        said: perhaps ``__author__``, ``matching_heuristics`` and `KEY`; see `read_checkpoint`.
 
     Raises:
         OSError: there is no room, or a write has failed; what was there is there still.
     """
-    said = dict(said or {"__author__": ""})
+    said = {"__author__": "", **(said or {})}
     if target.suffix == ".pth":
         write_checkpoint(target, {"model": model, **said})
         return
     notes = {"author": said["__author__"], "format": "pt"}
     if "matching_heuristics" in said:
         notes["matching_heuristics"] = "true"
+    if KEY in said:
+        notes[KEY] = json.dumps(said[KEY])
     content = save(model, notes)
 
     def write(sink: Sink) -> None:

@@ -22,6 +22,7 @@ from nonlocal_det.checkpoint.convert import (
     to_baseline,
     to_twin,
 )
+from nonlocal_det.checkpoint.data_names import KEY
 from nonlocal_det.layers import PAIRWISE, SUBSAMPLE
 from nonlocal_det.model_zoo.models import build_config
 
@@ -75,10 +76,11 @@ def convert_file(source: Path, target: Path, request: Request) -> str:
     if request.project == "baseline" and request.config is None:
         raise ValueError("--from baseline needs the twin: --config-file nl_mask_rcnn_R50")
     model = _model(request)
-    state, _ = read_tensors(source, trust=request.trust)
+    state, said = read_tensors(source, trust=request.trust)
+    said = {KEY: said[KEY]} if KEY in said else {}
     conversion = _convert(state, request, model)
     # several names may be one tensor, as a norm's zeros that were made here
-    write_weights({name: one.clone() for name, one in conversion.state.items()}, target)
+    write_weights({name: one.clone() for name, one in conversion.state.items()}, target, said)
     return f"{conversion}\n{target}: {len(conversion.state)} tensors of {source}"
 
 

@@ -66,7 +66,7 @@ def export_detector(
     find_format(format_name, path)  # before any work
     images = _read(detector, pictures) if pictures else _draw(detector)
     threshold = detector.cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST
-    return export_model(detector.model, format_name, path, images, threshold)
+    return export_model(detector.model, format_name, path, images, threshold, detector.names)
 
 
 def _read(detector: Detector, pictures: Sequence[str]) -> list[Tensor]:

@@ -21,10 +21,10 @@ from detectron2.engine import (
 )
 from detectron2.evaluation import inference_on_dataset, print_csv_format
 from detectron2.utils import comm
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from nonlocal_det.checkpoint import SafeCheckpointer
+from nonlocal_det.checkpoint import Names, SafeCheckpointer, names_of_data
 from nonlocal_det.configs import find_config
 from nonlocal_det.training import launch
 from nonlocal_det.training.checks import check_blocks_learn
@@ -103,7 +103,8 @@ def run(args: argparse.Namespace) -> None:
     if not args.eval_only:
         train(cfg, model, resume=args.resume)
         return
-    checkpointer = SafeCheckpointer(model, cfg.train.output_dir)
+    names = _names(cfg, "test")
+    checkpointer = SafeCheckpointer(model, cfg.train.output_dir, names=names)
     checkpointer.resume_or_load(cfg.train.init_checkpoint, resume=args.resume)
     evaluate(cfg, model)
 
@@ -127,7 +128,11 @@ def train(cfg: DictConfig, model: nn.Module, resume: bool = False) -> None:
     kind = AMPTrainer if cfg.train.amp.enabled else SimpleTrainer
     trainer = kind(model, instantiate(cfg.dataloader.train), optimizer)
     checkpointer = SafeCheckpointer(
-        model, cfg.train.output_dir, checkpointables={"trainer": trainer}, require="backbone"
+        model,
+        cfg.train.output_dir,
+        checkpointables={"trainer": trainer},
+        require="backbone",
+        names=_names(cfg, "train"),
     )
     trainer.register_hooks(
         [
@@ -157,6 +162,13 @@ def evaluate(cfg: DictConfig, model: nn.Module) -> dict[str, Any]:
     results: dict[str, Any] = inference_on_dataset(model, loader, evaluator)
     print_csv_format(results)
     return results
+
+
+def _names(cfg: DictConfig, split: str) -> Names:
+    """Collect the names of classes and keypoints of a loader of Detectron2's ``common/``."""
+    names = OmegaConf.select(cfg, f"dataloader.{split}.dataset.names")
+    datasets = [names] if isinstance(names, str) else list(names or ())
+    return names_of_data(datasets, read=split == "test")
 
 
 def _run_in_worker(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from .backbone import (
 )
 from .config import add_nonlocal_config, block_options
 from .keypoint_head import NonLocalKRCNNConvDeconvUpsampleHead
+from .named_outputs import register_heads
 from .rcnn import NonLocalGeneralizedRCNN
 from .short_fpn import build_short_resnet_fpn_backbone, fit_top_block
 
@@ -25,3 +26,5 @@ __all__ = [
     "build_short_resnet_fpn_backbone",
     "fit_top_block",
 ]
+
+register_heads()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from nonlocal_det.checkpoint import Names
+
 from .check import Comparison, compare
 from .formats import FORMATS, Format
 from .graph import DetectionGraph
@@ -39,6 +41,7 @@ def export_model(
     path: Path,
     images: Sequence[Tensor],
     threshold: float = 0.05,
+    names: Names | None = None,
 ) -> Exported:
     """Write a detector in another format, run the file, and keep it if it agrees with the model.
 
@@ -49,6 +52,8 @@ def export_model(
         images: (3, H, W), 0 to 255, as the model takes them, of sizes of their own: the first is
             the example that is recorded, the others are what the file is checked with.
         threshold: the score above which detections are compared.
+        names: of classes and keypoints by their indices, for the file: in TorchScript the extra
+            file ``data_names.json``, in ONNX the metadata ``data_names``.
 
     Returns:
         The file and how near it is.
@@ -62,7 +67,7 @@ def export_model(
         raise ValueError("the model is in training mode; call model.eval() before exporting it")
     if len(images) < 2:
         raise ValueError(f"{len(images)} images; one is the example, more are for the check")
-    graph = DetectionGraph(model).eval()
+    graph = DetectionGraph(model, names).eval()
     example, *others = images
     with _draft(path) as draft:
         _write(chosen, format_name, graph, example, draft)

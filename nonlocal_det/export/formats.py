@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nonlocal_det.checkpoint import load_weights, write_weights
+from nonlocal_det.checkpoint.data_names import KEY
 
 from .check import Outputs, Runner, eager_outputs
 from .graph import DetectionGraph, portable_kernels
@@ -40,7 +41,8 @@ class Format:
 def _write_torchscript(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     with _recording(graph):
         traced = torch.jit.trace(graph, _example(image), check_trace=False)
-    torch.jit.save(traced, str(path), _extra_files={"outputs.json": json.dumps(graph.outputs)})
+    more = {"outputs.json": json.dumps(graph.outputs), f"{KEY}.json": json.dumps(graph.names)}
+    torch.jit.save(traced, str(path), _extra_files=more)
 
 
 def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
@@ -63,6 +65,11 @@ def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
             dynamic_axes=axes,
             dynamo=False,  # the newer exporter cannot keep the loop over the keypoints' boxes
         )
+    import onnx
+
+    content = onnx.load(str(path))
+    onnx.helper.set_model_props(content, {KEY: json.dumps(graph.names)})
+    onnx.save(content, str(path))
 
 
 def _read_onnx(path: Path, graph: DetectionGraph) -> Runner:
@@ -82,10 +89,11 @@ def _read_onnx(path: Path, graph: DetectionGraph) -> Runner:
 
 def _onnxruntime() -> Any:
     try:
+        import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
         raise ValueError(
-            "onnx: onnxruntime, in which the file is checked, is not installed; "
+            f"onnx: {error.name}, by which the file is written and checked, is not installed; "
             "pip install 'nonlocal_det[export]'"
         ) from error
     return onnxruntime
@@ -93,7 +101,8 @@ def _onnxruntime() -> Any:
 
 def _write_weights(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     state = graph.model.state_dict()
-    write_weights({name: value.cpu().clone() for name, value in state.items()}, path)
+    weights = {name: value.cpu().clone() for name, value in state.items()}
+    write_weights(weights, path, {KEY: graph.names} if graph.names else None)
 
 
 def _read_weights(path: Path, graph: DetectionGraph) -> Runner:

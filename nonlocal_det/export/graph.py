@@ -14,6 +14,7 @@ from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 
+from nonlocal_det.checkpoint import Names
 from nonlocal_det.detection import NonLocalGeneralizedRCNN
 from nonlocal_det.layers import NonLocal, Padding, set_padding
 
@@ -27,6 +28,7 @@ class DetectionGraph(nn.Module):
 
     Args:
         model: in evaluation mode; not changed.
+        names: of its classes and keypoints by their indices, for the file.
 
     Shape:
         image (3, H, W) float32, 0 to 255, in the order of channels of ``INPUT.FORMAT``; threshold
@@ -38,10 +40,11 @@ class DetectionGraph(nn.Module):
         ValueError: another kind of model.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, names: Names | None = None) -> None:
         super().__init__()
         check_model(model)
         self.model = model
+        self.names = names or {}
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Run a trained model on pictures: detections come back in the pictures' own pixels."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from detectron2.data import Metadata, MetadataCatalog
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
+from torch import nn
 
-from nonlocal_det.checkpoint import SafeCheckpointer
+from nonlocal_det.checkpoint import Names, SafeCheckpointer, names_of_data
 from nonlocal_det.configs import load_config
 from nonlocal_det.data import forget_contents
 from nonlocal_det.data.user_data import add_user_data
+from nonlocal_det.named_outputs import named_keys
+
+logger = logging.getLogger("nonlocal_det")
 
 
 def load_model_config(args: argparse.Namespace) -> CfgNode:
@@ -57,8 +62,8 @@ class Detector:
             )
         self.cfg = cfg
         self.model = build_model(cfg).eval()
-        self.metadata: Metadata = _metadata(cfg)
-        checkpointer = SafeCheckpointer(self.model)
+        data = cfg.DATASETS.TEST[:1]
+        checkpointer = SafeCheckpointer(self.model, names=names_of_data(data))
         checkpointer.load(str(path))
         report = checkpointer.report
         if report is not None and not report.fits():
@@ -66,6 +71,13 @@ class Detector:
                 f"{path} is of another model: {report.difference()}; give the --config-file that "
                 "it was trained with"
             )
+        metadata = MetadataCatalog.get(data[0]) if data else Metadata()
+        self.metadata = _metadata(self.model, metadata, checkpointer.loaded_names)
+        self.names: Names = {
+            key: list(self.metadata.get(key))
+            for key in named_keys(self.model)
+            if self.metadata.get(key, None)
+        }
         sides = [cfg.INPUT.MIN_SIZE_TEST] * 2
         self._resize = ResizeShortestEdge(sides, cfg.INPUT.MAX_SIZE_TEST)
 
@@ -94,6 +106,27 @@ class Detector:
         return {"image": pixels, "height": image.shape[0], "width": image.shape[1]}
 
 
-def _metadata(cfg: CfgNode) -> Metadata:
-    """Return the names of classes and keypoints; none for a config without test data."""
-    return MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else Metadata()
+def _metadata(model: nn.Module, data: Metadata, weights: Names) -> Metadata:
+    """Return the names that a model's classes and keypoints are shown with.
+
+    The data's where the weights have the same or none, else those of the weights. The data's are
+    left out where their number is not the model's: the weights are then of other data.
+    """
+    known = {key: value for key, value in data.as_dict().items() if key != "name"}
+    if any(sorted(known.get(key) or names) != sorted(names) for key, names in weights.items()):
+        known = {"image_root": known.get("image_root")}
+    known = {**weights, **known}
+    heads: Any = getattr(model, "roi_heads", model)
+    counts = {"thing_classes": getattr(heads, "num_classes", None)}
+    if getattr(heads, "keypoint_on", False):
+        counts["keypoint_names"] = heads.keypoint_head.score_lowres.out_channels
+    for key, count in counts.items():
+        names = known.get(key)
+        if names and count and len(names) != count:
+            logger.warning(
+                f"{data.get('name')} has {len(names)} {key}, the model {count}: they "
+                "are shown as numbers; give weights that have their names, or the data they were "
+                "trained with by --coco-data and DATASETS.TEST"
+            )
+            known = {k: value for k, value in known.items() if not k.startswith(key.split("_")[0])}
+    return Metadata().set(**known)

@@ -11,7 +11,7 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_of_data
 from nonlocal_det.configs import config_hash
 
 from .checks import check_blocks_learn, check_data, check_model
@@ -80,7 +80,8 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate ``MODEL.WEIGHTS``, or with ``--resume`` the last checkpoint of ``OUTPUT_DIR``.
 
     Raises:
-        ValueError: the weights are of another model, and there is no ``--allow-unmatched``.
+        ValueError: the weights are of another model, or were trained with other class names, and
+            there is no ``--allow-unmatched``.
     """
     model = Trainer.build_model(cfg)
     check_model(cfg, model, args.config_file)
@@ -89,6 +90,7 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         cfg.OUTPUT_DIR,
         require="nothing" if args.allow_unmatched else "all",
         trust=args.trust_checkpoint,
+        names=names_of_data(cfg.DATASETS.TEST, read=True),
     )
     resume = args.resume and checkpointer.has_checkpoint()
     if args.resume and not resume:

@@ -27,7 +27,7 @@ from detectron2.utils.logger import setup_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer
+from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_of_data
 from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import augment_model, build_evaluator
@@ -98,6 +98,7 @@ class Trainer(DefaultTrainer):
             keep_last=self.checkpoints.keep_last,
             require="nothing" if self.checkpoints.allow_unmatched else "backbone",
             trust=self.checkpoints.trust,
+            names=names_of_data(cfg.DATASETS.TRAIN),
         )
         self.exact_resume = ExactResume(cfg, optimizer)
         self.register_hooks(self.build_hooks())

@@ -12,6 +12,8 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nonlocal_det.named_outputs import NamedOutput, register_named_outputs
+
 from .resnet import VideoResNet
 
 LOSSES = ("softmax", "sigmoid")
@@ -51,6 +53,9 @@ class VideoHead(nn.Module):
             pooled.flatten(2).transpose(1, 2)
         )  # (N, M, C) -> (N, M, K)
         return everywhere
+
+
+register_named_outputs(VideoHead, NamedOutput("linear", "thing_classes"))
 
 
 @META_ARCH_REGISTRY.register()

@@ -1,14 +1,17 @@
+import json
 import re
 import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from lively_model import SIZES, lively_model, noise_images
 from trained_model import NAME, SMALL, save_picture, save_weights
 
+from nonlocal_det.checkpoint import read_checkpoint
 from nonlocal_det.export import FORMATS, OPSET, export_model
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +49,21 @@ def test_every_kind_of_model_is_exported(name, kind, lively, tmp_path):
     assert done.comparison.detections >= 3 * (done.comparison.images - 1)
     expected = ["boxes", "scores", "classes"] + ["masks"] * ("mask" in kind)
     assert list(done.outputs) == expected + ["keypoints"] * ("keypoint" in kind)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_has_the_names_of_the_classes(name, lively, tmp_path):
+    path, names = tmp_path / f"model{FORMATS[name].endings[0]}", {"thing_classes": ["cat"]}
+    export_model(lively("mask"), name, path, noise_images()[:2], 0.01, names)
+    if name == "torchscript":
+        more = {"data_names.json": ""}
+        torch.jit.load(str(path), _extra_files=more)
+        assert json.loads(more["data_names.json"]) == names
+    elif name == "onnx":
+        (row,) = onnx.load(str(path)).metadata_props
+        assert (row.key, json.loads(row.value)) == ("data_names", names)
+    else:
+        assert read_checkpoint(path)["data_names"] == names
 
 
 @pytest.mark.parametrize("document", ["README.md", "tools/README.md"])

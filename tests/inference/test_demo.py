@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from detectron2.data import MetadataCatalog
+from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 from pycocotools.coco import COCO
+from small_models import small_config
 from trained_model import NAME, SMALL, load_detector, save_picture, save_weights
 
+from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.data import import_cv2
 from nonlocal_det.inference.attention_queries import (
     AttentionQuery,
@@ -346,3 +350,36 @@ def test_a_detector_reads_pixels_in_its_models_order(detector, monkeypatch):
     assert detector.cfg.INPUT.FORMAT == "BGR"
     assert [int(channel.max()) for channel in seen[0]["image"]] == [0, 0, 200]
     assert Detector.__call__(detector, []) == []
+
+
+def test_the_names_are_those_of_the_weights(tmp_path, photos, messages):
+    """Under a base config, whose data is another's."""
+    two = ["MODEL.ROI_HEADS.NUM_CLASSES", "2", "MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS", "2"]
+    names = {"thing_classes": ["cat", "dog"], "keypoint_names": ["nose", "tail"]}
+    model = build_model(small_config(NAME, *two))
+    query = parse_query("keypoints")
+    for given in (names, None):
+        SafeCheckpointer(model, str(tmp_path), names=given).save("model_final")
+        detector = load_detector(tmp_path / "model_final.pth", *two)
+        run_demo(detector, [str(photos / "a.png")], options(tmp_path, query=query))
+        categories = json.loads((tmp_path / "predictions.json").read_text())["categories"]
+        if given:
+            assert [row["name"] for row in categories] == ["cat", "dog"]
+            assert categories[0]["keypoints"] == ["nose", "tail"]
+            assert detector.names == names
+            continue
+        assert {row["name"] for row in categories} <= {"0", "1"}
+        assert detector.names == {}
+        assert any("has 1 thing_classes, the model 2" in line for line in messages())
+
+
+def test_the_datas_order_is_kept_where_the_names_are_the_same(tmp_path):
+    two = ["MODEL.ROI_HEADS.NUM_CLASSES", "2", "DATASETS.TEST", "('ordered',)"]
+    MetadataCatalog.get("ordered").set(thing_classes=["dog", "cat"])
+    model = build_model(small_config(NAME, *two[:2]))
+    SafeCheckpointer(model, str(tmp_path), names={"thing_classes": ["cat", "dog"]}).save("a")
+    detector = load_detector(tmp_path / "a.pth", *two)
+    MetadataCatalog.pop("ordered")
+    assert detector.metadata.thing_classes == ["dog", "cat"]
+    old, new = (one.roi_heads.box_predictor.cls_score.bias for one in (model, detector.model))
+    assert torch.equal(old[[1, 0, 2]], new)
