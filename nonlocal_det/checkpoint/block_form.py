@@ -29,7 +29,8 @@ def describe_other_form(made_by: Any, model: nn.Module) -> str:
     try:
         node = yaml.safe_load(made_by["config"])["MODEL"]["NONLOCAL"]
         node.setdefault("OVER", "spacetime")  # older trainings have no groups
-        trained = BlockOptions(**{name: node[key.split(".")[-1]] for name, key in keys.items()})
+        leaves = {name: key.rpartition(".")[2] for name, key in keys.items()}
+        trained = BlockOptions(**{n: node[leaf] for n, leaf in leaves.items() if leaf in node})
     except (
         AttributeError,
         TypeError,

@@ -41,6 +41,15 @@ def test_another_form_is_warned_of_with_its_keys(trained, built, expected, tmp_p
         assert warned[0].endswith(f"give {expected} for the numbers of the training")
 
 
+def test_a_config_of_before_a_key_came_has_its_default(tmp_path, messages):
+    made_by = {"config": "MODEL: {NONLOCAL: {PRESET: authors_code}}"}
+    model = build_model(load_config(NAME, ["MODEL.NONLOCAL.PRESET", "paper"], device="cpu"))
+    SafeCheckpointer(model, str(tmp_path), made_by=made_by).save("model_final")
+    SafeCheckpointer(model).load(str(tmp_path / "model_final.pth"))
+    (warned,) = [text for text in messages() if "another form" in text]
+    assert "give MODEL.NONLOCAL.SUBSAMPLE before MODEL.NONLOCAL.SCALE True for" in warned
+
+
 def test_a_checkpoint_that_does_not_say_its_form_loads(tmp_path, messages):
     model = build_model(load_config(NAME, device="cpu"))
     node = "MODEL: {NONLOCAL: {PRESET: unknown}}"

@@ -157,13 +157,16 @@ def softmax_sums(block: NonLocalBlock, x: Tensor) -> Tensor:
     keys = rows.key_mask
     real = phi.new_ones(phi.shape[:2]).bool() if keys is None else keys
     real = real.unsqueeze(1)  # (N, Q) -> (N, 1, Q)
-    counts = real.sum(2)  # (N, 1)
+    if rows.groups is not None:
+        groups = [rows.groups.number(s).to(x.device) for s in (rows.shape, rows.key_shape)]
+        real = real & (groups[0][at].unsqueeze(1) == groups[1])  # (N, 1, Q) & (B, Q) -> (N, B, Q)
+    counts = real.sum(2)  # (N, 1 or B)
     valid = (counts > 1).expand(-1, len(at))  # (N, B)
     if mask is not None:
         valid = valid & mask.flatten(2)[:, 0, at]  # (N, 1, *S) -> (N, B)
     with autocast_off(x.device):
         scores = torch.matmul(theta, phi.transpose(1, 2))  # (N, B, Ci) @ (N, Ci, Q)
-    mean = (scores * real).sum(2, keepdim=True) / counts.unsqueeze(1)
+    mean = (scores * real).sum(2, keepdim=True) / counts.unsqueeze(2)
     spread = (((scores - mean) * real).square().sum(2) / counts).sqrt()
     weights = scores.masked_fill(~real, float("-inf")).softmax(2)
     entropy = torch.special.entr(weights).sum(2) / counts.clamp(min=2).log()

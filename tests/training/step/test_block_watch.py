@@ -69,6 +69,20 @@ def test_spread_and_entropy_are_those_of_the_scores(options, sizes, messages):
     assert messages()[-1].endswith(f"of the softmax: nl {mean[0]:.3g} / {mean[1]:.2f}")
 
 
+@pytest.mark.parametrize("options", [{"over": "space"}, {"over": "time"}, {"window": 2}])
+def test_a_query_is_compared_with_the_keys_of_its_own_group(options):
+    block, x = NonLocalBlock(16, ndim=3, norm="", **options), torch.randn(2, 16, 5, 4, 6)
+    got = watched(BlockWatch({"nl": block}), 19, lambda: block(x))
+    at = torch.linspace(0, 119, 16).long().tolist()
+    weights = block.rows(x).at(at).detach().flatten(2).double()
+    entropies = [
+        float(torch.special.entr(row).sum()) / math.log(int((row > 0).sum()))
+        for row in weights.flatten(0, 1)
+        if (row > 0).sum() > 1
+    ]
+    assert got["nl_entropy/nl"] == pytest.approx(sum(entropies) / len(entropies), rel=1e-4)
+
+
 def test_a_one_hot_softmax_is_warned_of_once_with_the_key(messages):
     blocks = {"steep": NonLocalBlock(512, norm=""), "flat": NonLocalBlock(512, scale=True)}
     x, watch = 2 * torch.randn(2, 512, 6, 6), BlockWatch(blocks)
