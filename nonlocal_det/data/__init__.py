@@ -2,9 +2,7 @@
 
 from .coco_data import (
     CocoData,
-    completes_keypoints,
     fill_keypoints,
-    forget,
     register_coco_data,
     replace_json,
 )
@@ -14,7 +12,6 @@ from .mappers import build_mapper
 from .opencv import import_cv2
 from .registered import check_registered, clean_unregistered
 from .seeding import STEP, seed_everything, seeded
-from .skipping import StrictMapper
 from .stream import TrainStream, build_test_loader, build_train_stream
 from .workers import ignore_signals_in_workers
 
@@ -22,17 +19,14 @@ __all__ = [
     "STEP",
     "CocoData",
     "CocoFileError",
-    "StrictMapper",
     "TrainStream",
     "build_mapper",
     "build_test_loader",
     "build_train_stream",
     "check_registered",
     "clean_unregistered",
-    "completes_keypoints",
     "fill_keypoints",
     "find_keypoint_schema",
-    "forget",
     "forget_contents",
     "ignore_signals_in_workers",
     "import_cv2",

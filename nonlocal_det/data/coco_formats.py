@@ -43,14 +43,7 @@ _FOLDERS = (
 
 
 def format_of_text(head: bytes) -> str:
-    """Name the format of a file that is not json.
-
-    Args:
-        head: its first bytes.
-
-    Returns:
-        The format and what to do; "" if unknown.
-    """
+    """Name the format of a file that is not json, by its first bytes; "" if unknown."""
     for magic, name in _BINARY.items():
         if head.startswith(magic):
             return name
@@ -81,11 +74,7 @@ def format_of_folder(folder: Path) -> str:
 
 
 def format_of_json(content: Any) -> str:
-    """Name the format of a parsed json, if it is a known one that is not COCO's for detection.
-
-    Returns:
-        The format and what to do; "" for COCO's own and for what is unknown.
-    """
+    """Name the format of a parsed json; "" for COCO's for detection and for what is unknown."""
     if isinstance(content, list):
         first = content[0] if content and isinstance(content[0], dict) else {}
         return _first_match(_LISTS, first) or "a json list"

@@ -39,10 +39,6 @@ def fit_config(cfg: CfgNode, data: Sequence[CocoData], given: Sequence[str]) -> 
 def set_sigmas(cfg: CfgNode, sigmas: Sequence[float]) -> None:
     """Evaluate keypoints with OKS sigmas that neither the data nor COCO has.
 
-    Args:
-        cfg: changed in place.
-        sigmas: a number per keypoint, as a share of the object's scale.
-
     Raises:
         ValueError: the model has no keypoints or another number of them, or a sigma is not above 0.
     """

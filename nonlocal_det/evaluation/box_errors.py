@@ -118,13 +118,6 @@ def correct_boxes(
     A false localisation or classification becomes right, except where the object has been found
     already or a better detection of the same mistake is corrected: then it would be a duplicate and
     is removed. Duplicates, background and "both" are removed; missed objects are.
-
-    Args:
-        truth: a COCO json.
-        results: detections.
-        mistakes: of `find_box_mistakes`, of the same data.
-        kind: the kind to correct.
-        task: bbox or segm.
     """
     chosen = [one for one in mistakes if one.kind == kind]
     annotations = {one["id"]: one for one in truth["annotations"]}

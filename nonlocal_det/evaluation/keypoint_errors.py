@@ -183,13 +183,6 @@ def correct_keypoints(
     As in the paper, a keypoint is moved to the distance from its true position that the mistake
     had to what it hit: jitter to a similarity of 0.85, a miss to 0.5, an inversion or a swap to
     the similarity it had to the wrong keypoint. Background is removed, and so are missed people.
-
-    Args:
-        truth: a COCO json.
-        results: detections.
-        mistakes: of `find_keypoint_mistakes`, of the same data.
-        kind: the kind to correct.
-        spec: mirrored keypoints and sigmas.
     """
     chosen = [mistake for mistake in mistakes if mistake.kind == kind]
     people = {one["id"]: one for one in truth["annotations"]}

@@ -69,10 +69,7 @@ def detections_by_image(
 ) -> Iterator[ImageDetections]:
     """Yield each image's detections and objects, images in the annotation file's order.
 
-    Args:
-        truth: a COCO json.
-        results: detections.
-        is_ignored: whether an object counts neither as found nor as missed.
+    What `is_ignored` counts neither as found nor as missed.
     """
     indices_of, truths_of = defaultdict(list), defaultdict(list)
     for index, result in enumerate(results):

@@ -63,8 +63,8 @@ def duplicate(section: str, **changes: Any) -> Damage:
     return lambda data: data.content[section].append({**data.content[section][1], **changes})
 
 
-def replaced(text: bytes) -> Damage:
-    """Another annotation file; what the json says is lost."""
+def replaced(text: bytes | None) -> Damage:
+    """Another annotation file, or none; what the json says is lost."""
     return lambda data: setattr(data, "content", text)
 
 
@@ -154,7 +154,7 @@ TOO_LONG = frPyObjects({"size": [HEIGHT, WIDTH], "counts": [10, PIXELS]}, HEIGHT
 
 # kind, damage, other kinds that the damage brings about
 DAMAGES: list[tuple[str, Damage, set[str]]] = [
-    ("file_absent", replaced(b""), set()),  # the test removes it
+    ("file_absent", replaced(None), set()),
     ("file_empty", replaced(b" \n"), set()),
     ("not_json", lambda d: setattr(d, "content", json.dumps(d.content).encode()[:500]), set()),
     ("not_utf8", replaced(b'{"images": "\xe9"}'), set()),

@@ -45,7 +45,11 @@ class GoodData:
         return Image.fromarray(noise).convert(mode)
 
     def write(self) -> tuple[Path, Path]:
-        self.json_file.write_text(json.dumps(self.content), encoding="utf-8")
+        """Write the content as json; bytes as they are, and no file where it is None."""
+        if isinstance(self.content, bytes):
+            self.json_file.write_bytes(self.content)
+        elif self.content is not None:
+            self.json_file.write_text(json.dumps(self.content), encoding="utf-8")
         return self.json_file, self.root
 
     @property

@@ -97,15 +97,7 @@ def _key(name: str) -> str:
 
 
 def check_image(path: Path, size: np.ndarray) -> list[Issue]:
-    """Read one image to its end.
-
-    Args:
-        path: of the file.
-        size: (2,) width and height in the json; NaN where they are not known.
-
-    Returns:
-        Kind and detail of each thing that is wrong.
-    """
+    """Read one image to its end; ``size`` (2,) is the json's width and height, NaN if unknown."""
     if path.is_file() and path.stat().st_size == 0:
         return [("image_zero_bytes", "0 bytes")]
     try:

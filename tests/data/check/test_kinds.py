@@ -1,6 +1,5 @@
 """Each kind of problem: a good file damaged, the finding, and what Detectron2 alone does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nonlocal_det.data.check import ISSUE_TYPES, check_dataset, issue_table
-from nonlocal_det.synthetic.register import forget
 
 ALL = frozenset({"masks", "keypoints", "raw keypoints", "evaluation"})
 OBJECTS = 12
-
-
-@pytest.fixture
-def good(tmp_path: Path) -> Iterator[GoodData]:
-    yield GoodData(tmp_path / "data")
-    forget("damaged")
-
-
-def write(data: GoodData, kind: str) -> tuple[Path, Path]:
-    if isinstance(data.content, bytes):
-        data.json_file.write_bytes(data.content)
-        if kind == "file_absent":
-            data.json_file.unlink()
-        return data.json_file, data.root
-    return data.write()
 
 
 def train_with(json_file: Path, root: Path, mask_format: str) -> int:
@@ -84,7 +67,7 @@ def test_a_damage_is_found_and_detectron2_does_what_the_table_says(
     good: GoodData, kind: str, damage: Damage, others: set[str]
 ) -> None:
     damage(good)
-    files = write(good, kind)
+    files = good.write()
     found = check_dataset(*files, images="all").findings
     assert set(found.by_kind) == {kind} | others
     example = found.by_kind[kind].examples[0]
