@@ -16,7 +16,8 @@ from .keypoint_schema import KeypointSchema, find_keypoint_schema
 
 logger = logging.getLogger(__name__)
 
-_registered: dict[str, tuple[Path, Path]] = {}
+_FILES = "registered_from"
+"""The entry of the metadata of what is registered here: json and images, as they were given."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def register_coco_data(
             stop Detectron2; names file, image, annotation, field and value.
     """
     json_path, root = Path(json_file).expanduser(), Path(image_root).expanduser()
-    if name in DatasetCatalog and _registered.get(name) != (json_path, root):
+    files = str(json_path), str(root)
+    if name in DatasetCatalog and MetadataCatalog.get(name).get(_FILES, None) != files:
         raise ValueError(f"data set name {name!r} is already registered; choose another name")
     content = _read_usable(json_path, root)
     schema = find_keypoint_schema(content, json_path)
@@ -73,8 +75,8 @@ def register_coco_data(
         "thing_classes": [category["name"] for category in categories],
         "thing_dataset_id_to_contiguous_id": {c["id"]: i for i, c in enumerate(categories)},
         **(schema.metadata() if schema else {}),
+        _FILES: files,
     }
-    _registered[name] = json_path, root
     _register(name, metadata, json_path, root)
     return _describe(name, content, metadata["thing_classes"], schema)
 
@@ -104,7 +106,7 @@ def _read_usable(json_path: Path, root: Path) -> dict[str, Any]:
 
 def completes_keypoints(name: str) -> bool:
     """Whether a data set's annotations are completed to have keypoints where the json has none."""
-    return name in _registered
+    return MetadataCatalog.get(name).get(_FILES, None) is not None
 
 
 def replace_json(name: str, json_file: Path) -> None:
@@ -130,10 +132,10 @@ def replace_json(name: str, json_file: Path) -> None:
 
 
 def _register(name: str, metadata: dict[str, Any], json_file: Path, root: Path | str) -> None:
-    """Register a json with Detectron2; complete the keypoints of what is in `_registered`."""
+    """Register a json with Detectron2; complete the keypoints of a user's own."""
     forget(name)
     register_coco_instances(name, metadata, str(json_file), str(root))
-    if name not in _registered or "keypoint_names" not in metadata:
+    if not metadata.keys() >= {_FILES, "keypoint_names"}:
         return
     load, num_keypoints = DatasetCatalog.pop(name), len(metadata["keypoint_names"])
 

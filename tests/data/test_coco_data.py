@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from detectron2.data import DatasetCatalog, DatasetMapper, MetadataCatalog
+from detectron2.data.datasets import register_coco_instances
 from detectron2.data.transforms import HFlipTransform
 
 from nonlocal_det.data import CocoData, register_coco_data
-from nonlocal_det.synthetic.register import forget
+from nonlocal_det.data.coco_data import completes_keypoints, forget
 
 Json = dict[str, Any]
 Write = Callable[[Any], tuple[Path, Path]]
@@ -65,6 +66,17 @@ def test_annotations_without_keypoints_get_unlabelled_ones_so_that_training_runs
     )
     keypoints = mapper(first)["instances"].gt_keypoints.tensor
     assert keypoints[:, :, 2].tolist() == [[1, 2, 0], [0, 0, 0]]  # left and right are exchanged
+
+
+def test_what_is_registered_otherwise_under_a_used_name_is_not_completed(
+    animals: Json, write_data: Write
+) -> None:
+    json_file, folder = write_data(animals)
+    register_coco_data("animals", json_file, folder)
+    assert completes_keypoints("animals")
+    forget("animals")
+    register_coco_instances("animals", {}, str(json_file), str(folder))
+    assert not completes_keypoints("animals")
 
 
 def test_data_without_keypoints_needs_no_names(animals: Json, write_data: Write) -> None:
