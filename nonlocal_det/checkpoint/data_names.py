@@ -35,7 +35,7 @@ def names_of_data(datasets: Sequence[str], *, read: bool = False) -> Names:
     """
     names: Names = {}
     for dataset in datasets:
-        if read and MetadataCatalog.get(dataset).get("thing_classes", None) is None:
+        if read and not MetadataCatalog.get(dataset).get("thing_classes", None):
             DatasetCatalog.get(dataset)
         metadata = MetadataCatalog.get(dataset)
         for key in NAMED:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from detectron2.data import MetadataCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.modeling import build_model
 from safetensors import safe_open
 from small_models import small_config
@@ -186,3 +186,18 @@ def test_data_sets_of_one_run_must_agree(request):
     assert names_of_data(["names_a"]) == {"thing_classes": ["x", "y"]}
     with pytest.raises(ValueError, match="'names_a' and 'names_b' have other thing_classes"):
         names_of_data(["names_a", "names_b"])
+
+
+@pytest.mark.parametrize("before", [{}, {"thing_classes": []}])
+def test_a_data_set_that_names_its_classes_as_it_is_read_is_read(before, request):
+    def load():
+        MetadataCatalog.pop("names_late")
+        MetadataCatalog.get("names_late").set(thing_classes=["x"])
+        return []
+
+    DatasetCatalog.register("names_late", load)
+    request.addfinalizer(lambda: DatasetCatalog.remove("names_late"))
+    request.addfinalizer(lambda: MetadataCatalog.pop("names_late"))
+    MetadataCatalog.get("names_late").set(**before)
+    assert names_of_data(["names_late"]) == {}
+    assert names_of_data(["names_late"], read=True) == {"thing_classes": ["x"]}
