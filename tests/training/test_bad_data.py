@@ -136,7 +136,7 @@ def test_a_data_sets_metadata_may_name_its_check(own_copy):
     cfg = config("DATASETS.TEST", ("checked",))
     checks.check_data(cfg, train=False, allow_bad=False)
     forget("checked")
-    assert calls == [("checked", False)]
+    assert calls == [("checked", False, False)]
 
 
 def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
