@@ -11,7 +11,7 @@ from detectron2.modeling.backbone.fpn import (
     build_retinanet_resnet_fpn_backbone,
 )
 
-from nonlocal_det.layers import BlockOptions, insert_blocks
+from nonlocal_det.layers import BlockOptions, checkpoint_gradients, insert_blocks
 from nonlocal_det.layers.insertion import STAGES
 
 from .config import block_options
@@ -65,7 +65,13 @@ def add_nonlocal(
 
 def _extend(backbone: Backbone, cfg: CfgNode) -> Backbone:
     options = block_options(cfg)
-    return add_nonlocal(backbone, cfg.MODEL.NONLOCAL.AFTER_BLOCKS, options)
+    node = cfg.MODEL.NONLOCAL
+    add_nonlocal(backbone, node.AFTER_BLOCKS, options)
+    resnet = backbone.bottom_up if isinstance(backbone, FPN) else backbone
+    for stage in resnet.stages:
+        if any(parameter.requires_grad for parameter in stage.parameters()):
+            checkpoint_gradients(stage, node.GRADIENT_CHECKPOINTING)
+    return backbone
 
 
 @BACKBONE_REGISTRY.register()

@@ -25,6 +25,9 @@ def add_nonlocal_config(cfg: CfgNode) -> None:
     node.AFTER_BLOCKS = [[], [], [-2], []]
     # After which convolutions of the keypoint head a block goes, counted from 1
     node.KEYPOINT_AFTER_CONVS = [2, 4, 6, 8]
+    # Gradient checkpointing of the backbone's stages, for memory: "", "stages" (each as a whole) or
+    # "blocks" (each residual and non-local block by itself); the second forward pass costs time
+    node.GRADIENT_CHECKPOINTING = ""
     # Detections counted per image and category by the evaluation of boxes and masks, COCO's number;
     # of keypoints COCO counts 20, and the evaluation as many as this if it is above 100
     cfg.TEST.MAX_DETS = 100

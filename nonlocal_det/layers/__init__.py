@@ -2,6 +2,7 @@
 
 from .attention_rows import AffinityRows, PairwiseRows, SharedRow
 from .block import NonLocalBlock
+from .checkpointing import CHECKPOINTING, checkpoint_gradients
 from .global_context import GlobalContextBlock
 from .groups import OVER, Groups
 from .insertion import InsertedBlock, insert_after, insert_blocks, nonlocal_blocks
@@ -13,6 +14,7 @@ from .pairwise import PAIRWISE, affinity
 from .per_position import PerPositionBlock
 
 __all__ = [
+    "CHECKPOINTING",
     "INITS",
     "KERNELS",
     "NORMS",
@@ -33,6 +35,7 @@ __all__ = [
     "PerPositionBlock",
     "SharedRow",
     "affinity",
+    "checkpoint_gradients",
     "insert_after",
     "insert_blocks",
     "nonlocal_blocks",

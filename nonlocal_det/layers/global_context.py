@@ -7,6 +7,7 @@ from .attention_rows import SharedRow
 from .insertion import InsertedBlock
 from .non_local import CONV, check_ndim
 from .options import BlockOptions
+from .padding import padding_of
 from .precision import at_least_float32, autocast_off
 
 
@@ -64,7 +65,8 @@ class GlobalContextBlock(InsertedBlock):
     def weights(self, x: Tensor) -> Tensor:
         """Compute the weight of each position: (N, C, *S) -> (N, 1, *S), adding up to 1."""
         scores = at_least_float32(self.w_k(x))
-        mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
+        padding = padding_of(self)
+        mask = None if padding is None else padding.mask(x)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
         return scores.flatten(2).softmax(-1).unflatten(2, x.shape[2:])  # (N, 1, *S) over P
@@ -79,7 +81,8 @@ class GlobalContextBlock(InsertedBlock):
 
     def rows(self, x: Tensor) -> SharedRow:
         """Return the one row that all query positions of a map x (N, C, *S) share."""
-        mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
+        padding = padding_of(self)
+        mask = None if padding is None else padding.mask(x)
         keys = None if mask is None else mask.flatten(1)  # (N, 1, *S) -> (N, P)
         with autocast_off(x.device):
             weights = self.weights(x.to(self.w_k.weight.dtype)).squeeze(1)  # (N, 1, *S) -> (N, *S)

@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from .attention_rows import PairwiseRows
 from .kernels import Operands, run_kernel
 from .options import BlockOptions
-from .padding import Padding
+from .padding import Padding, padding_of
 from .pooling import LeanMaxPool
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -118,7 +118,8 @@ class NonLocal(nn.Module):
                 f"x has shape {tuple(x.shape)}; expected (N, {self.in_channels}, *S) with "
                 f"{self.ndim} dimension(s) in S"
             )
-        mask = None if self.padding_of_batch is None else self.padding_of_batch.mask(x)
+        padding = padding_of(self)
+        mask = None if padding is None else padding.mask(x)
         key_mask = None if mask is None else self.pool(mask.to(x.dtype)) > 0
         source = self._pool(x, mask, key_mask) if self.subsample == "before" else x
         phi, g = self.phi(source), self.g(source)

@@ -7,6 +7,7 @@ result of an image depend on what it was batched with.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,59 @@ def forgotten_padding(model: nn.Module) -> Iterator[None]:
 
 def set_padding(model: nn.Module, padding: Padding | None) -> None:
     """Set or forget the padding of every module that has the attribute ``padding_of_batch``."""
-    for module in model.modules():
-        if "padding_of_batch" in vars(module):
-            vars(module)["padding_of_batch"] = padding
+    for module in _knowing(model):
+        module["padding_of_batch"] = padding
+        if padding is not None and torch.is_grad_enabled():
+            earlier = () if module.pop("_recomputed", False) else module.get("_of_backward", ())
+            # two are enough to know that there is more than one
+            module["_of_backward"] = (*(one for one in earlier if one != padding), padding)[-2:]
+
+
+@contextmanager
+def padding_again(model: nn.Module, padding: Padding | None) -> Iterator[None]:
+    """Set, within the body, the padding that a forward pass had, to compute it again."""
+    before = [(module, module["padding_of_batch"]) for module in _knowing(model)]
+    try:
+        for module, _ in before:
+            module["padding_of_batch"] = padding
+        yield
+    finally:
+        for module, earlier in before:
+            module["padding_of_batch"] = earlier
+
+
+def first_padding(model: nn.Module) -> Padding | None:
+    """Return the padding that the first module of a model knows of the batch."""
+    return next((module["padding_of_batch"] for module in _knowing(model)), None)
+
+
+def padding_of(module: nn.Module) -> Padding | None:
+    """Return the padding of the map that a module is called with, None where none is known.
+
+    Gradient checkpointing by the caller's own hand (``torch.utils.checkpoint`` around a stage)
+    computes a forward pass again in the backward pass, when the batch's padding is forgotten: it
+    is then that of the last batch.
+
+    Raises:
+        RuntimeError: two batches came before the backward pass; which one this is cannot be told.
+    """
+    state = vars(module)
+    padding: Padding | None = state["padding_of_batch"]
+    if padding is not None or torch.compiler.is_compiling() or _graph_task() == -1:
+        return padding
+    earlier = state.get("_of_backward", ())
+    if len(earlier) > 1:
+        raise RuntimeError(
+            "a block is computed again in a backward pass that follows two forward passes with "
+            "different padding; run one backward pass after each, or checkpoint the gradients by "
+            "MODEL.NONLOCAL.GRADIENT_CHECKPOINTING, which remembers the padding"
+        )
+    state["_recomputed"] = True
+    return earlier[0] if earlier else None
+
+
+def _knowing(model: nn.Module) -> Iterator[dict[str, Any]]:
+    return (vars(m) for m in model.modules() if "padding_of_batch" in vars(m))
+
+
+_graph_task = torch._C._current_graph_task_id  # -1 outside a backward pass

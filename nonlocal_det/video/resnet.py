@@ -12,7 +12,7 @@ from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nonlocal_det.layers import BlockOptions, insert_blocks
+from nonlocal_det.layers import BlockOptions, checkpoint_gradients, insert_blocks
 from nonlocal_det.layers.sync_norm import SyncBatchNorm
 
 Triple = tuple[int, int, int]
@@ -382,4 +382,7 @@ def build_nonlocal_video_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -
             for w, after in zip(windows, node.AFTER_BLOCKS, strict=False)
         ]
         insert_blocks(backbone.stages, after_blocks, replace(options, window=window), ndim=3)
+    for stage in backbone.stages.values():
+        if any(parameter.requires_grad for parameter in stage.parameters()):
+            checkpoint_gradients(stage, node.GRADIENT_CHECKPOINTING)
     return backbone

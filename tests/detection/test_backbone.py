@@ -5,8 +5,8 @@ from detectron2.modeling import BACKBONE_REGISTRY, build_backbone
 from detectron2.modeling.backbone.resnet import BasicStem, ResNet
 from small_models import small_config
 
-from nonlocal_det.detection.backbone import add_nonlocal
-from nonlocal_det.layers import BlockOptions, nonlocal_blocks
+from nonlocal_det.detection.backbone import add_nonlocal, build_nonlocal_resnet_fpn_backbone
+from nonlocal_det.layers import BlockOptions, known_padding, nonlocal_blocks
 
 RGB = ShapeSpec(channels=3)
 
@@ -159,3 +159,21 @@ def test_preset_decides_what_is_left_null():
     cfg.merge_from_list(["MODEL.NONLOCAL.SUBSAMPLE", "none", "MODEL.NONLOCAL.SCALE", False])
     block = next(iter(nonlocal_blocks(build_backbone(cfg, RGB)).values()))
     assert (block.subsample, block.scale, block.options.init) == ("none", False, "normal")
+
+
+@pytest.mark.parametrize("what", ["stages", "blocks"])
+def test_a_backbone_with_gradient_checkpointing_has_the_same_gradients(what):
+    grads = {}
+    for value in ("", what):
+        torch.manual_seed(0)
+        key = "MODEL.NONLOCAL.GRADIENT_CHECKPOINTING"
+        cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", key, value)
+        backbone = build_nonlocal_resnet_fpn_backbone(cfg, RGB).train()
+        torch.nn.init.normal_(backbone.bottom_up.res4.nl0.w_z.weight, std=0.1)
+        with known_padding(backbone, [(64, 64), (48, 40)], (64, 64)):
+            features = backbone(torch.rand(2, 3, 64, 64))
+        sum(f.square().mean() for f in features.values()).backward()
+        grads[value] = {n: p.grad for n, p in backbone.named_parameters() if p.requires_grad}
+    assert grads[what].keys() == grads[""].keys()
+    for name, grad in grads[""].items():
+        torch.testing.assert_close(grads[what][name], grad, msg=name)
