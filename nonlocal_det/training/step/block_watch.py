@@ -1,6 +1,7 @@
 """What each non-local block does in training: one that adds nothing would be a silent failure."""
 
 import logging
+from collections import Counter
 from functools import partial
 from typing import TypeGuard
 
@@ -20,6 +21,9 @@ PATIENCE = 500
 
 QUERIES = 16
 """So many query positions of a map are looked at."""
+
+WIDE = 128
+"""Inner channels from which scores of unscaled products are large from the start."""
 
 ONE_HOT = 0.8
 """A share of queries with a key that has over 0.9 of the weight: above it comes a warning."""
@@ -48,6 +52,25 @@ class BlockWatch(HookBase):
         self._handles: list[RemovableHandle] = []
         self._warned: set[str] = set()
         self._warned_one_hot = False
+
+    def before_train(self) -> None:
+        """Warn of blocks in a row that nothing keeps in bounds."""
+        free = [
+            name
+            for name, block in self.blocks.items()
+            if has_softmax(block)
+            and not block.scale
+            and isinstance(block.norm, nn.Identity)
+            and block.inner_channels >= WIDE
+        ]
+        rows = Counter(name.rpartition(".")[0] for name in free)
+        stacked = [name for name in free if rows[name.rpartition(".")[0]] > 1]
+        if stacked:
+            logger.warning(
+                f"{', '.join(stacked)}: blocks in a row of {WIDE} or more inner channels, without "
+                "scale and norm; their scores can grow until the softmax is one-hot and the "
+                "gradients leave float32. Set MODEL.NONLOCAL.SCALE True or MODEL.NONLOCAL.NORM"
+            )
 
     def before_step(self) -> None:
         """Register the hooks, if this iteration is written."""

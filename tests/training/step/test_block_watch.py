@@ -95,6 +95,27 @@ def test_a_one_hot_softmax_is_warned_of_once_with_the_key(messages):
     assert warned.endswith("set MODEL.NONLOCAL.SCALE True")
 
 
+@pytest.mark.parametrize(
+    ("names", "channels", "options", "warned"),
+    [
+        (("head.nl2", "head.nl4"), 256, {}, True),
+        (("head.nl2", "res4.nl4"), 256, {}, False),
+        (("head.nl2", "head.nl4"), 254, {}, False),
+        (("head.nl2", "head.nl4"), 256, {"scale": True}, False),
+        (("head.nl2", "head.nl4"), 256, {"norm": "BN"}, False),
+        (("head.nl2", "head.nl4"), 256, {"pairwise": "dot_product"}, False),
+    ],
+)
+def test_wide_blocks_in_a_row_without_scale_or_norm_are_warned_of(
+    names, channels, options, warned, messages
+):
+    blocks = {name: NonLocalBlock(channels, **{"norm": "", **options}) for name in names}
+    BlockWatch(blocks).before_train()
+    said = [text for text in messages() if "MODEL.NONLOCAL.SCALE True" in text]
+    assert len(said) == warned
+    assert all(name in text for text in said for name in names)
+
+
 def test_a_form_without_a_softmax_has_no_entropy():
     blocks = {p: NonLocalBlock(16, pairwise=p) for p in ("dot_product", "concatenation")}
     blocks |= {"control": PerPositionBlock(16), "context": GlobalContextBlock(16)}
