@@ -3,13 +3,14 @@
 from .checkpointer import CheckpointOptions, SafeCheckpointer
 from .data_names import Names, names_of_data
 from .errors import CheckpointError, DamagedError, RefusedError
-from .folder import BEST, has_checkpoint
+from .folder import AVERAGED, BEST, has_checkpoint
 from .reading import read_checkpoint, read_torch
 from .report import LoadReport
 from .weights import check_target, convert_weights, load_weights, read_tensors, write_weights
 from .writing import write_checkpoint
 
 __all__ = [
+    "AVERAGED",
     "BEST",
     "CheckpointError",
     "CheckpointOptions",

@@ -19,7 +19,6 @@ from . import folder
 from .block_form import describe_other_form
 from .data_names import KEY, Names, fit_names, read_names
 from .errors import CheckpointError
-from .folder import BEST
 from .matching import inflate_kernels, match_names
 from .reading import Checkpoint, read_checkpoint
 from .report import LoadReport, as_tensors, describe_load
@@ -114,7 +113,7 @@ class SafeCheckpointer(DetectionCheckpointer):
         """Write ``name.pth`` with everything, then its name into ``last_checkpoint``.
 
         Args:
-            name: as ``model_0004999``; `BEST` does not become the last checkpoint.
+            name: as ``model_0004999``; `folder.TO_USE` do not become the last checkpoint.
             extra: more plain data, as ``iteration``.
 
         Raises:
@@ -133,7 +132,7 @@ class SafeCheckpointer(DetectionCheckpointer):
             path.parent.mkdir(parents=True, exist_ok=True)
             remove_partial(path.parent)
             write_checkpoint(path, data)
-            if name != BEST:
+            if name not in folder.TO_USE:
                 self.tag_last_checkpoint(path.name)
                 if self.keep_last is not None:
                     folder.prune(path.parent, self.keep_last, path)

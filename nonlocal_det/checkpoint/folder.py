@@ -16,14 +16,18 @@ LAST = "last_checkpoint"
 BEST = "model_best"
 """The checkpoint of the best metric. It is to be used and not to be continued from: it may be saved
 after the last iteration, where Detectron2 counts one more."""
+AVERAGED = "model_ema_final"
+"""The averaged weights at the end of a training: a model, and nothing of its training."""
+TO_USE = (BEST, AVERAGED)
+"""Checkpoints that no training continues from."""
 DAMAGED = ".damaged"
 """What is added to the name of a checkpoint that is set aside."""
 _NUMBERED = re.compile(r"model_\d{7,}\.pth")
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The ``model_*.pth`` of a folder but `BEST`, the one saved last first."""
-    found = [path for path in folder.glob("model_*.pth") if path.stem != BEST]
+    """The ``model_*.pth`` of a folder but `TO_USE`, the one saved last first."""
+    found = [path for path in folder.glob("model_*.pth") if path.stem not in TO_USE]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 

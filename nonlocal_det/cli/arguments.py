@@ -64,6 +64,32 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         "where less is better; compared after every TEST.EVAL_PERIOD",
     )
     add(
+        "--val-loss",
+        action="store_true",
+        help="compute the losses on DATASETS.TEST too with each evaluation, without augmentation: "
+        "validation/total_loss and its parts in metrics.json",
+    )
+    add(
+        "--early-stop",
+        metavar="METRIC",
+        help="end the training when METRIC (as for --keep-best) has not been better for --patience "
+        "evaluations",
+    )
+    add(
+        "--patience",
+        type=int,
+        default=5,
+        metavar="N",
+        help="of --early-stop: evaluations in a row (default: %(default)s)",
+    )
+    add(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help="average the weights over the steps with DECAY, as 0.999: evaluated as bbox_EMA/AP "
+        "beside the weights themselves, saved as model_ema_final.pth",
+    )
+    add(
         "--allow-unmatched",
         action="store_true",
         help="train even if the weights leave tensors of the backbone as they were, and evaluate "

@@ -11,18 +11,26 @@ from .keypoint_schema import find_keypoint_schema
 from .mappers import build_mapper
 from .opencv import import_cv2
 from .registered import check_registered, clean_unregistered
-from .seeding import STEP, seed_everything, seeded
-from .stream import TrainStream, build_test_loader, build_train_stream
+from .seeding import STEP, VALIDATION, seed_everything, seeded
+from .skipping import name_of
+from .stream import (
+    TrainStream,
+    build_test_loader,
+    build_train_stream,
+    build_validation_loader,
+)
 from .workers import ignore_signals_in_workers
 
 __all__ = [
     "STEP",
     "CocoData",
     "CocoFileError",
+    "VALIDATION",
     "TrainStream",
     "build_mapper",
     "build_test_loader",
     "build_train_stream",
+    "build_validation_loader",
     "check_registered",
     "clean_unregistered",
     "fill_keypoints",
@@ -30,6 +38,7 @@ __all__ = [
     "forget_contents",
     "ignore_signals_in_workers",
     "import_cv2",
+    "name_of",
     "read_coco",
     "register_coco_data",
     "replace_json",

@@ -44,6 +44,23 @@ def build_mapper(
     return _RasterizingMapper(mapper) if rasterizes else mapper
 
 
+def without_augmentation(cfg: CfgNode) -> CfgNode:
+    """Return a config whose training mapper makes images as a test does, with their ground truth.
+
+    A data set with a mapper that reads other keys names a function as this in its metadata,
+    ``without_augmentation``.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN = (
+        (cfg.INPUT.MIN_SIZE_TEST,),
+        cfg.INPUT.MAX_SIZE_TEST,
+    )
+    cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
+    cfg.INPUT.RANDOM_FLIP, cfg.INPUT.CROP.ENABLED = "none", False
+    return cfg
+
+
 def _choose_mask_format(cfg: CfgNode, names: Sequence[str], records: Iterable[Sample]) -> None:
     """Set the format to the one that holds all masks, and check that they can be augmented."""
     if cfg.INPUT.MASK_FORMAT != "polygon":

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-SAMPLER, SAMPLE, STEP = range(3)
+SAMPLER, SAMPLE, STEP, VALIDATION = range(4)
 """What a draw is for; the second number of a key."""
 
 

@@ -7,8 +7,10 @@ fetched ahead, so the position is one number.
 
 import logging
 import random
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,8 @@ from detectron2.utils import comm
 from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import DataLoader, Dataset
 
-from .mappers import build_mapper
-from .seeding import SAMPLE, SAMPLER, seeded
+from .mappers import build_mapper, without_augmentation
+from .seeding import SAMPLE, SAMPLER, VALIDATION, seeded
 from .skipping import SKIPPED, UNREADABLE, Mapper, Sample, SkippedImages, StrictMapper, name_of
 from .workers import ignore_signals_in_workers
 
@@ -80,6 +82,45 @@ def build_test_loader(cfg: CfgNode, name: str) -> Iterable[Batch]:
         build_detection_test_loader(cfg, name, mapper=mapper)
     )
     return loader
+
+
+def build_validation_loader(cfg: CfgNode, name: str) -> Iterable[list[Sample | None]] | None:
+    """Build a test loader whose samples have their ground truth, as in training, unaugmented.
+
+    Args:
+        cfg: a full config.
+        name: of the data set; its metadata may name ``without_augmentation``, see `mappers`.
+
+    Returns:
+        Batches with None for a file that cannot be read, which the evaluation names. None where no
+        record has an annotation, as of test-dev.
+    """
+    cfg = MetadataCatalog.get(name).get("without_augmentation", without_augmentation)(cfg)
+    parts = build_detection_test_loader.from_config(cfg, name, identity_collate)
+    records = parts["dataset"]
+    if not any(record.get("annotations", True) for record in records):
+        return None
+    parts["mapper"] = _FixedMapper(build_mapper(cfg, [name], is_train=True, records=records))
+    loader: Iterable[list[Sample | None]] = ignore_signals_in_workers(
+        build_detection_test_loader(**parts)
+    )
+    return loader
+
+
+class _FixedMapper:
+    """A training's mapper whose random numbers depend on the record only."""
+
+    def __init__(self, mapper: Mapper) -> None:
+        self.mapper = mapper
+
+    def __call__(self, record: Sample) -> Sample | None:
+        """Make a sample of the record; None: its file cannot be read."""
+        name = Path(name_of(record)).name
+        with seeded(VALIDATION, zlib.crc32(name.encode())):
+            try:
+                return self.mapper(record)
+            except UNREADABLE:
+                return None
 
 
 class TrainStream:

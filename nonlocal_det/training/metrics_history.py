@@ -7,12 +7,12 @@ from typing import Any
 from detectron2.engine import TrainerBase, hooks
 from detectron2.utils.events import EventStorage
 
-from .keep_best import KeepBest
+from .best_metric import BestMetric
 
 WINDOW = 20
 """Iterations over which Detectron2's writers smooth."""
 _TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}  # of another machine, perhaps
-_REPEATED = (hooks.EvalHook, KeepBest, hooks.BestCheckpointer, hooks.PeriodicWriter)
+_REPEATED = (hooks.EvalHook, BestMetric, hooks.BestCheckpointer, hooks.PeriodicWriter)
 
 Scalars = dict[str, dict[str, Any]]
 

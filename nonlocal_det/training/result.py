@@ -42,9 +42,10 @@ def write_result(trainer: Trainer, commit: str, s_per_image: float | None) -> No
 
     It has ``metrics`` by task (None where COCO has no number), ``seed`` (also a drawn one),
     ``commit``, ``versions``, ``hardware``, ``command``, ``config_hash``, ``data`` (sha256 of each
-    annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there), ``inexact`` (why
-    that did not continue exactly; empty if it did), ``s_per_iter`` (seconds, the mean since then
-    without the first three; None for shorter runs), ``s_per_image`` (seconds, of the evaluations),
+    annotation file), ``iterations``, ``first_iteration`` (above 0: resumed there), ``early_stop``
+    (why it ended before ``SOLVER.MAX_ITER``; empty if it did not), ``inexact`` (why that did not
+    continue exactly; empty if it did), ``s_per_iter`` (seconds, the mean since then without the
+    first three; None for shorter runs), ``s_per_image`` (seconds, of the evaluations),
     ``memory_mib`` (the main process's peak: of the GPU, else resident; None on Windows),
     ``by_distance`` (of long-range data, see `accuracy_by_distance`; None of other data).
 
@@ -74,8 +75,9 @@ def write_result(trainer: Trainer, commit: str, s_per_image: float | None) -> No
         "command": provenance.command(),
         "config_hash": config_hash(cfg),
         "data": provenance.data_hashes((*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)),
-        "iterations": cfg.SOLVER.MAX_ITER,
+        "iterations": trainer.max_iter,
         "first_iteration": trainer.start_iter,
+        "early_stop": trainer.early_stop,
         "inexact": trainer.exact_resume.inexact,
         "s_per_iter": times.global_avg() if times else None,
         "s_per_image": s_per_image,

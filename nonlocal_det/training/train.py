@@ -20,7 +20,7 @@ from .provenance import commit, made_by
 from .result import InferenceTimer, write_result
 from .scaling import describe_scaling, fit_to_processes
 from .step import StepOptions, parse_policy
-from .trainer import Trainer
+from .trainer import EvaluationOptions, Trainer
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -66,7 +66,15 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         made_by=made_by(code, cfg.dump(), config_hash(cfg)),
     )
     step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
-    trainer = Trainer(cfg, checkpoints, step, max_bad_images=args.max_bad_images)
+    evaluations = EvaluationOptions(
+        validation_loss=args.val_loss,
+        ema=args.ema,
+        early_stop=args.early_stop,
+        patience=args.patience,
+    )
+    trainer = Trainer(
+        cfg, checkpoints, step, max_bad_images=args.max_bad_images, evaluations=evaluations
+    )
     check_model(cfg, trainer.model, args.config_file)
     check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)

@@ -7,6 +7,7 @@ import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,25 @@ from detectron2.engine import (
     TrainerBase,
     hooks,
 )
-from detectron2.evaluation import DatasetEvaluator
+from detectron2.evaluation import DatasetEvaluator, verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_of_data
-from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
+from nonlocal_det.data import (
+    TrainStream,
+    build_test_loader,
+    build_train_stream,
+    build_validation_loader,
+)
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import augment_model, build_evaluator
 from nonlocal_det.layers import nonlocal_blocks
 
+from .best_metric import BestMetric, EarlyStop, EarlyStopped, KeepBest
 from .exact_resume import ExactResume
-from .keep_best import KeepBest
 from .metrics_history import repeat_last_step
 from .process_group import is_lost_peer
 from .step import (
@@ -45,11 +51,31 @@ from .step import (
     bare_model,
     lay_out,
     mixed_dtype,
+    precision_of,
 )
 from .stop import StopFlag, Stopped
+from .validation_loss import validation_losses
+from .weight_average import WeightAverage
 
 logger = logging.getLogger("nonlocal_det")
 _STOP = StopFlag()  # a process has one
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is evaluated beside the model's metrics, and what follows from them.
+
+    Args:
+        validation_loss: compute the losses on ``DATASETS.TEST`` too.
+        ema: the decay of averaged weights, which are evaluated and saved too; None: none.
+        early_stop: a metric, as ``bbox/AP`` or with ``:min`` after it, that ends the training.
+        patience: evaluations in a row that ``early_stop`` may be no better.
+    """
+
+    validation_loss: bool = False
+    ema: float | None = None
+    early_stop: str | None = None
+    patience: int = 5
 
 
 class Trainer(DefaultTrainer):
@@ -67,8 +93,13 @@ class Trainer(DefaultTrainer):
         checkpoints: which of them to keep, and what to demand of those that are loaded.
         step: how a step is computed, and what becomes of one that fails.
         max_bad_images: images that may be unreadable, and are skipped.
+        evaluations: what they have beside the metrics.
+
+    Attributes:
+        early_stop: why the training ended before ``SOLVER.MAX_ITER``; empty if it did not.
     """
 
+    iter: int
     _done = -1  # the last iteration whose step is finished
 
     def __init__(
@@ -77,6 +108,7 @@ class Trainer(DefaultTrainer):
         checkpoints: CheckpointOptions | None = None,
         step: StepOptions | None = None,
         max_bad_images: int = MAX_BAD_IMAGES,
+        evaluations: EvaluationOptions | None = None,
     ) -> None:
         TrainerBase.__init__(self)
         if not logging.getLogger("detectron2").isEnabledFor(logging.INFO):
@@ -101,6 +133,8 @@ class Trainer(DefaultTrainer):
             names=names_of_data(cfg.DATASETS.TRAIN),
         )
         self.exact_resume = ExactResume(cfg, optimizer)
+        self.evaluations = evaluations or EvaluationOptions()
+        self.early_stop = ""
         self.register_hooks(self.build_hooks())
         self.step = self._build_step(step or StepOptions())
         if isinstance(loader, TrainStream):
@@ -118,10 +152,36 @@ class Trainer(DefaultTrainer):
             found.insert(1, BlockWatch(blocks, writers[0]._period))
         if self.cfg.TEST.AUG.ENABLED:
             found.append(hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model)))
+        self._add_evaluations(found)
         return found
 
-    def train(self) -> Any:
+    def _add_evaluations(self, found: list[HookBase | None]) -> None:
+        """Add the hooks of `EvaluationOptions`: evaluations beside Detectron2's."""
+        options, period = self.evaluations, self.cfg.TEST.EVAL_PERIOD
+        extra: list[HookBase] = []
+        if options.ema is not None:
+            average = WeightAverage(bare_model(self.model), options.ema, self.checkpointer)
+            found.insert(1, average)
+            extra.append(
+                hooks.EvalHook(period, lambda: self._note(self.test_average(average.model)))
+            )
+        if options.validation_loss:
+            extra.append(hooks.EvalHook(period, lambda: self._note(self.validate())))
+        place = next(n for n, hook in enumerate(found) if isinstance(hook, hooks.EvalHook)) + 1
+        found[place:place] = extra
+        if options.early_stop:
+            found.append(EarlyStop(options.early_stop, options.patience, period))
+
+    def _note(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add results to those of the evaluation before."""
+        self.last_results.update(results)
+        return results
+
+    def train(self) -> dict[str, Any]:
         """Train as Detectron2.
+
+        Returns:
+            The `last_results`.
 
         Raises:
             Stopped: by a signal; all is saved.
@@ -129,13 +189,18 @@ class Trainer(DefaultTrainer):
         try:
             with _STOP:
                 try:
-                    return super().train()
+                    TrainerBase.train(self, self.start_iter, self.max_iter)
+                except EarlyStopped:
+                    pass
                 except (Stopped, RuntimeError) as error:
                     self._leave(error)
                     raise
         finally:
             if isinstance(self.data_loader, TrainStream):
                 self.data_loader.close()
+        if self.cfg.TEST.EXPECTED_RESULTS and comm.is_main_process():
+            verify_results(self.cfg, self.last_results)
+        return self.last_results
 
     def run_step(self) -> None:
         """Take one batch by our step; the hooks' ``before_step`` have run."""
@@ -165,6 +230,9 @@ class Trainer(DefaultTrainer):
     def after_train(self) -> None:
         """Run the hooks, or close the logs only if the training is to go on another time."""
         error = sys.exc_info()[1]
+        if isinstance(error, EarlyStopped):
+            self._finish_early(str(error))
+            return
         if not isinstance(error, Stopped) and not self._lost_peer_between_steps(error):
             super().after_train()
             return
@@ -172,6 +240,18 @@ class Trainer(DefaultTrainer):
             if isinstance(hook, hooks.PeriodicWriter):
                 for writer in hook._writers:
                     writer.close()
+
+    def _finish_early(self, why: str) -> None:
+        """Save the last checkpoint and run the hooks, but evaluate no second time."""
+        last, planned = self.iter, self.max_iter
+        self.early_stop = f"{why}: ended after {last + 1} of {planned} iterations"
+        logger.info(self.early_stop)
+        self.checkpointer.save("model_final", iteration=last)
+        self.iter = self.max_iter = self.storage.iter = last + 1
+        for hook in self._hooks:
+            evaluated = isinstance(hook, hooks.EvalHook) and hook._period > 0
+            if not evaluated and not isinstance(hook, BestMetric):
+                hook.after_train()
 
     def _leave(self, error: BaseException) -> None:
         """Save the last finished step.
@@ -265,10 +345,38 @@ class Trainer(DefaultTrainer):
     def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
         """Evaluate with test-time augmentation; the keys of the results end in ``_TTA``."""
         logger.info("Evaluating with test-time augmentation (TEST.AUG)")
-        folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
+        return cls._test_as("TTA", cfg, augment_model(cfg, model))
+
+    @classmethod
+    def _test_as(cls, kind: str, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
+        """Evaluate into a folder of its own; the keys of the results end in ``_<kind>``."""
+        folder = os.path.join(cfg.OUTPUT_DIR, f"inference_{kind}")
         evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
-        results = cls.test(cfg, augment_model(cfg, model), evaluators)
-        return OrderedDict((f"{key}_TTA", value) for key, value in results.items())
+        results = cls.test(cfg, model, evaluators)
+        return OrderedDict((f"{key}_{kind}", value) for key, value in results.items())
+
+    def test_average(self, model: nn.Module) -> dict[str, Any]:
+        """Evaluate averaged weights; the keys of the results end in ``_EMA``."""
+        logger.info("Evaluating the averaged weights (--ema)")
+        return self._test_as("EMA", self.cfg, model)
+
+    def validate(self) -> dict[str, Any]:
+        """Compute the losses on ``DATASETS.TEST``, under ``validation``; until a signal.
+
+        Raises:
+            Stopped: a signal has come.
+        """
+        results: dict[str, Any] = {}
+        precision, model = precision_of(self._trainer), bare_model(self.model)
+        with _STOP.interruptible():
+            for name in self.cfg.DATASETS.TEST:
+                loader = build_validation_loader(self.cfg, name)
+                if loader is None:
+                    logger.warning(f"--val-loss: data set {name!r} has no annotations")
+                elif losses := validation_losses(model, loader, precision):
+                    logger.info(f"validation losses of {name}: {_format(losses)}")
+                    results[name] = {"validation": losses}
+        return results.get(name, {}) if len(self.cfg.DATASETS.TEST) == 1 else results
 
     @property
     def last_results(self) -> dict[str, Any]:
@@ -313,6 +421,10 @@ class Trainer(DefaultTrainer):
         )
         self.checkpointer.add_checkpointable("nonfinite", guard)
         return TrainingStep(self._trainer, options, guard, stop_flag=lambda: _STOP.number)
+
+
+def _format(losses: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
 
 
 def _distribute(model: nn.Module) -> nn.Module:

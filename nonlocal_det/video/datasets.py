@@ -17,7 +17,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from .check import check_video_data
 from .lists import find_classes, find_videos, read_rows
-from .mapper import VideoMapper
+from .mapper import VideoMapper, without_augmentation
 
 logger = logging.getLogger("nonlocal_det")
 
@@ -130,7 +130,11 @@ def _register(
     if classes:  # else known when its list is read
         metadata["thing_classes"] = list(classes)
     MetadataCatalog.get(name).set(
-        evaluator_type="video", build_mapper=VideoMapper, check_data=check_video_data, **metadata
+        evaluator_type="video",
+        build_mapper=VideoMapper,
+        without_augmentation=without_augmentation,
+        check_data=check_video_data,
+        **metadata,
     )
 
 

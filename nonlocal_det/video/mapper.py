@@ -26,6 +26,16 @@ MAX_BYTES = 2**28
 """Bytes of frames that are held at once; above, the clips of a video are read one by one."""
 
 
+def without_augmentation(cfg: CfgNode) -> CfgNode:
+    """Return a config whose training clips are not flipped, and as large as a test's crops."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    data = cfg.INPUT.VIDEO
+    data.MIN_SIZE_TRAIN = data.MAX_SIZE_TRAIN = data.CROP = data.TEST_SIZE
+    data.FLIP = 0.0
+    return cfg
+
+
 class VideoMapper:
     """Read the clip, or the test views, of a record.
 

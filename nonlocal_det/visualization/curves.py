@@ -29,14 +29,15 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:
     """Draw the total loss and its parts, of `read_metrics`, on a logarithmic scale as a PNG."""
-    rows = [row for row in rows if "total_loss" in row]
     names = sorted({key for row in rows for key in row if key.startswith("loss_")})
     figure = new_figure(8, 4.5)
     axis = figure.subplots()
-    for name in ["total_loss", *names]:
+    validation = sorted({k for row in rows for k in row if k.endswith("validation/total_loss")})
+    for name in ["total_loss", *names, *validation]:
         points = [(row["iteration"], row[name]) for row in rows if name in row]
-        width = 2.5 if name == "total_loss" else 1.2
-        axis.plot(*zip(*points, strict=True), label=name, linewidth=width)
+        width = 2.5 if name.endswith("total_loss") else 1.2
+        marker = "." if name in validation else ""
+        axis.plot(*zip(*points, strict=True), marker=marker, label=name, linewidth=width)
     axis.set(yscale="log", xlabel="iteration", ylabel="loss")
     axis.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)

@@ -50,7 +50,10 @@ CLIPS = [
 ]
 OPTIONS = [*COMMON, *DETECTOR]
 TASKS = {
-    "detection": ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--resume", *OPTIONS],
+    "detection": [
+        *("--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--resume"),
+        *("--ema", "0.9", "--val-loss", *OPTIONS),
+    ],
     "video": ["--config-file", "video/quick/nl_i3d_R18", "--resume", *COMMON, *CLIPS],
 }
 LONGEST = {"step": 0.15, "save": 0.04, "evaluation": 0.3}  # seconds from its start to the kill

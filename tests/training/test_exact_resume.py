@@ -92,6 +92,12 @@ def assert_same(ended: Path, whole: Path) -> None:
     )
     assert same(ours["model"], theirs["model"])
     assert same(ours["trainer"]["_trainer"], theirs["trainer"]["_trainer"])
+    if (whole / "out" / "model_ema_final.pth").is_file():
+        ours, theirs = (
+            torch.load(folder / "out" / "model_ema_final.pth", weights_only=True)["model"]
+            for folder in (ended, whole)
+        )
+        assert same(ours, theirs)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nonlocal_det.checkpoint import SafeCheckpointer
-from nonlocal_det.training.keep_best import KeepBest
+from nonlocal_det.training.best_metric import KeepBest
 
 
 class Training:

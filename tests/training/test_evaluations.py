@@ -1,0 +1,193 @@
+"""What evaluations have beside the metrics: losses, averaged weights, an early stop."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from killed_training import DETECTOR
+from tiny_training import CONFIG, TINY, run
+
+from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
+from nonlocal_det.data import build_test_loader, build_validation_loader
+from nonlocal_det.training import Trainer
+from nonlocal_det.training.trainer import EvaluationOptions
+from nonlocal_det.visualization import draw_losses, read_metrics
+
+EVERY = ("TEST.EVAL_PERIOD", "1", "SOLVER.CHECKPOINT_PERIOD", "1")
+MOVING = ("MODEL.RESNETS.NORM", "BN", "MODEL.BACKBONE.FREEZE_AT", "0")
+TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
+
+
+def load(folder, name: str = "model_final") -> dict:
+    return torch.load(folder / f"{name}.pth", weights_only=True)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def result(folder) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+def rows(folder) -> list[dict[str, float]]:
+    return read_metrics(folder / "metrics.json")
+
+
+def copy_until(folder, whole, number: int) -> None:
+    """Lay into a folder what a kill after an iteration leaves."""
+    folder.mkdir()
+    shutil.copy(whole / f"model_{number:07d}.pth", folder)
+
+
+def config(*options: str):
+    words = ["--config-file", CONFIG, *TINY, *options]
+    return config_from_arguments(build_argument_parser().parse_args(words))
+
+
+def test_validation_losses_leave_the_training_as_it_was(mini_coco, tmp_path):
+    for name, flags in (("with", ["--val-loss"]), ("without", [])):
+        run(
+            tmp_path / name,
+            *flags,
+            *EVERY,
+            *MOVING,
+            "DATASETS.TRAIN",
+            "('mini_coco_keypoints_val',)",
+        )
+    assert same(load(tmp_path / "with")["model"], load(tmp_path / "without")["model"])
+    logged, expected = rows(tmp_path / "with"), rows(tmp_path / "without")
+    last = logged[-1]
+    parts = {name for name in last if name.startswith("validation/loss_")}
+    assert {"validation/loss_cls", "validation/loss_keypoint", "validation/loss_mask"} <= parts
+    assert last["validation/total_loss"] == pytest.approx(sum(last[name] for name in parts))
+    assert result(tmp_path / "with")["metrics"]["validation"]["loss_cls"] > 0
+    unlike = {key for key in last if not key.startswith("validation/")} - TIMES
+    assert {key: last[key] for key in unlike} == {key: expected[-1][key] for key in unlike}
+
+
+def test_the_curves_have_the_validation_loss(tmp_path):
+    rows = [{"iteration": 19, "total_loss": 2.0}, {"iteration": 39, "total_loss": 1.0}]
+    alone = draw_losses(rows, tmp_path / "alone.png").read_bytes()
+    rows.append({"iteration": 40, "validation/total_loss": 1.5})  # as after the training
+    assert draw_losses(rows, tmp_path / "both.png").read_bytes() != alone
+
+
+def test_validation_losses_are_of_the_weights_only(mini_coco, tmp_path):
+    trainer = Trainer(config("OUTPUT_DIR", str(tmp_path)), None, None)
+    losses = [trainer.validate() for _ in range(2)]  # proposals are sampled alike
+    assert losses[0] == losses[1]
+    assert trainer.model.training
+    assert all(parameter.grad is None for parameter in trainer.model.parameters())
+
+
+def test_a_validation_loader_gives_the_tests_images_with_their_truth(mini_coco):
+    cfg = config("INPUT.CROP.ENABLED", "True")
+    (name,) = cfg.DATASETS.TEST
+    for ours, tests in zip(
+        build_validation_loader(cfg, name), build_test_loader(cfg, name), strict=True
+    ):
+        assert torch.equal(ours[0]["image"], tests[0]["image"])
+        assert ours[0]["image_id"] == tests[0]["image_id"]
+        assert ours[0]["instances"].has("gt_masks")
+
+
+def test_a_set_without_annotations_has_no_losses(mini_coco, monkeypatch):
+    from detectron2.data import build_detection_test_loader, get_detection_dataset_dicts
+
+    cfg = config()
+    (name,) = cfg.DATASETS.TEST
+    records = [{**one, "annotations": []} for one in get_detection_dataset_dicts(name, False)]
+    monkeypatch.setattr(
+        build_detection_test_loader, "from_config", lambda *_: {"dataset": records, "mapper": None}
+    )
+    assert build_validation_loader(cfg, name) is None
+
+
+STOP = ("--early-stop=lr:min", "--patience=2", *EVERY, *DETECTOR)  # it rises in the warm-up
+
+
+def test_a_training_without_progress_ends_early_also_after_a_kill(mini_coco, tmp_path):
+    whole = tmp_path / "whole"
+    run(whole, *STOP, iterations=8)
+    done = result(whole)
+    assert done["iterations"] == 3
+    assert "--early-stop: lr has not been better than" in done["early_stop"]
+    assert "ended after 3 of 8 iterations" in done["early_stop"]
+    assert done["early_stop"] in (whole / "log.txt").read_text()
+    final = load(whole)
+    assert final["iteration"] == 2
+    assert (whole / "last_checkpoint").read_text() == "model_final.pth"
+
+    for number in (0, 1, 2):
+        killed = tmp_path / str(number)
+        copy_until(killed, whole, number)
+        run(killed, "--resume", *STOP, iterations=8)
+        assert result(killed)["iterations"] == 3
+        assert same(load(killed)["model"], final["model"])
+        assert result(killed)["metrics"] == done["metrics"]
+
+    run(whole, "--resume", *STOP, iterations=8)  # it has ended, and stays so
+    assert result(whole)["iterations"] == 3
+    run(whole, "--resume", "--patience=3", *STOP[:1], *EVERY, *DETECTOR, iterations=8)
+    assert result(whole)["iterations"] == 4
+    run(whole, "--resume", *EVERY, *DETECTOR, iterations=5)
+    assert (result(whole)["iterations"], result(whole)["early_stop"]) == (5, "")
+
+
+def test_averaged_weights_are_evaluated_and_saved_also_after_a_kill(mini_coco, tmp_path, messages):
+    whole = tmp_path / "whole"
+    options = ("--ema=0.5", *EVERY, *MOVING, *DETECTOR)
+    run(whole, *options, iterations=4)
+    average = load(whole, "model_ema_final")["model"]
+    expected = None
+    for number in range(4):
+        weights = load(whole, f"model_{number:07d}")["model"]
+        floats = {name: value for name, value in weights.items() if value.is_floating_point()}
+        expected = expected or floats
+        expected = {name: torch.lerp(expected[name], floats[name], 0.5) for name in floats}
+    for name, value in expected.items():
+        torch.testing.assert_close(average[name], value)
+    assert not same(average, load(whole)["model"])
+    metrics = result(whole)["metrics"]
+    assert set(metrics) == {
+        f"{task}{end}" for task in ("bbox", "segm", "keypoints") for end in ("", "_EMA")
+    }
+    assert "bbox_EMA/AP" in rows(whole)[-1]
+    alone = run(
+        tmp_path / "alone",
+        "--eval-only",
+        *MOVING,
+        *DETECTOR,
+        "MODEL.WEIGHTS",
+        str(whole / "model_ema_final.pth"),
+    )
+    assert alone["bbox"]["AP"] == metrics["bbox_EMA"]["AP"]
+
+    killed = tmp_path / "killed"
+    copy_until(killed, whole, 1)
+    run(killed, "--resume", *options, iterations=4)
+    assert same(load(killed, "model_ema_final")["model"], average)
+    assert result(killed)["inexact"] == []
+
+    late = tmp_path / "late"
+    copy_until(late, whole, 1)
+    run(late, "--resume", "--ema=0.9", *options[1:], iterations=3)
+    assert result(late)["inexact"] == ["from iteration 2 --ema is 0.9, not 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ema": 1.5}, "--ema 1.5: expected a number between 0 and 1"),
+        ({"early_stop": "bbox/AP:best"}, "--early-stop bbox/AP:best: expected METRIC"),
+        ({"early_stop": "bbox/AP", "patience": 0}, "--patience 0: expected 1 or more"),
+        ({"early_stop": "bbox/AP"}, "TEST.EVAL_PERIOD=0 evaluates at the end only"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(mini_coco, tmp_path, wrong, words):
+    period = "0" if "EVAL_PERIOD" in words else "1"
+    cfg = config("OUTPUT_DIR", str(tmp_path), "TEST.EVAL_PERIOD", period)
+    with pytest.raises(ValueError, match=words):
+        Trainer(cfg, evaluations=EvaluationOptions(**wrong))
