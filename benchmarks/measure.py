@@ -6,6 +6,8 @@ turn, because a shared machine changes its speed from minute to minute.
 
 import ctypes
 import json
+import math
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,23 +105,28 @@ def publish(rows: Sequence[Mapping[str, Any]], table: str, where: str, path: Pat
 
 
 class PeakMemory:
-    """Peak memory above what is held now, in MiB: of the process, or allocated by torch on CUDA."""
+    """Peak memory above what is held now, in MiB: of the process, or allocated by torch on CUDA.
+
+    nan on a CPU elsewhere than on Linux.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         if device.type == "cuda":
             torch.cuda.synchronize(device)
             torch.cuda.reset_peak_memory_stats(device)
-            self.before = torch.cuda.memory_allocated(device)
-        else:
+            self.before: float = torch.cuda.memory_allocated(device)
+        elif CLEAR.is_file():
             CLEAR.write_text("5")  # resets the peak of the resident memory
             self.before = _status("VmRSS")
+        else:  # macOS, Windows: no peak that can be reset
+            self.before = math.nan
 
     def mebibytes(self) -> float:
         """The peak since this object was made, less what was held then."""
         if self.device.type == "cuda":
             return (torch.cuda.max_memory_allocated(self.device) - self.before) / 2**20
-        return (_status("VmHWM") - self.before) / 2**20
+        return math.nan if math.isnan(self.before) else (_status("VmHWM") - self.before) / 2**20
 
 
 def _status(key: str) -> int:
@@ -134,6 +141,8 @@ def _return_freed_memory(at_once: bool) -> None:
     At once, a peak does not depend on what was freed before. Not at once is what glibc arrives at
     in a long run (its limits grow from 128 KiB to 32 MiB), so that is what is timed.
     """
+    if os.name == "nt":
+        return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc
         libc.mallopt(_MMAP_THRESHOLD, 2**17 if at_once else 2**25)

@@ -1,6 +1,5 @@
 """One run in its folder: what it is, what has happened to it, and whether it is going on now."""
 
-import fcntl
 import json
 import os
 import time
@@ -9,6 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nonlocal_det.training.result import RESULT, write_json
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing tells that another process trains a run
+    fcntl = None  # type: ignore[assignment]
 
 Status = Literal["new", "running", "interrupted", "failed", "finished"]
 Json = dict[str, Any]
@@ -110,7 +114,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise ValueError(self.in_use) from error
@@ -123,7 +128,7 @@ class Run:
 
     def is_locked(self) -> bool:
         """Tell whether a process is training it now."""
-        if not (self.folder / "run.lock").is_file():
+        if fcntl is None or not (self.folder / "run.lock").is_file():
             return False
         with open(self.folder / "run.lock") as file:
             try:

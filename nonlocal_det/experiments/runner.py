@@ -20,6 +20,8 @@ from .run import Run, last_lines
 POLL = 0.1  # seconds between two looks for a signal
 GRACE = 60.0  # seconds from SIGTERM to SIGKILL: a step, and the checkpoint after it
 PROGRESS = 60.0  # seconds between lines of progress
+GROUPS = hasattr(os, "killpg")  # not on Windows: a signal ends the run alone, and at once
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 say = partial(print, flush=True)
 
@@ -121,7 +123,7 @@ class Runner:
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **self.resources.variables(slot)},
-                    pass_fds=(run_lock,),
+                    pass_fds=(run_lock,) if GROUPS else (),
                     start_new_session=True,  # a Ctrl-C at the terminal reaches only this process
                 )
                 self._processes.append(process)
@@ -137,7 +139,7 @@ class Runner:
             process.wait()
         with self._lock:
             if process.returncode is None:  # not reaped yet: no other process has its number
-                _signal_group(process, signal.SIGKILL)
+                _signal_group(process, KILL)
             self._processes.remove(process)
             return process.wait()
 
@@ -156,7 +158,7 @@ class Runner:
         with self._lock:
             for process in self._processes:
                 say(f"process {process.pid} does not end; killing it")
-                _signal_group(process, signal.SIGKILL)
+                _signal_group(process, KILL)
 
     def _progress(self) -> str:
         return progress_line(self.plan, len(self.resources.slots))
@@ -165,7 +167,10 @@ class Runner:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Send a signal to a process that leads a group, and to all that it has started."""
     with suppress(ProcessLookupError):  # all of it has ended
-        os.killpg(process.pid, number)
+        if GROUPS:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
 
 
 @contextmanager

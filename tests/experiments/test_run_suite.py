@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from nonlocal_det.experiments import estimate, runner
+from nonlocal_det.experiments import estimate, run, runner
 from nonlocal_det.experiments.resources import Resources
 from nonlocal_det.experiments.runner import Runner
 
@@ -130,6 +130,20 @@ def test_a_killed_suite_leaves_its_training_alone_and_no_second_one_starts(suite
     suite.set_faults()
     assert suite.run() == 0
     assert names(suite.calls()) == [(BASE, 1), (NL, 1), (BASE, 2), (NL, 2)]
+
+
+def test_a_suite_runs_where_there_are_no_process_groups(suite, monkeypatch, capsys):
+    """As on Windows."""
+    for module, name in ((os, "killpg"), (os, "waitid"), (signal, "SIGKILL")):
+        monkeypatch.delattr(module, name, raising=False)
+    monkeypatch.setattr(runner, "GROUPS", False)
+    monkeypatch.setattr(runner, "KILL", signal.SIGTERM)
+    monkeypatch.setattr(run, "fcntl", None)
+    suite.set_faults(**{f"quick/{BASE} 1": "fail"})
+    assert suite.run() == 1
+    suite.set_faults()
+    assert suite.run() == 0
+    assert len(suite.calls()) == 5
 
 
 def test_runs_share_out_the_gpus(suite, monkeypatch, capsys):
