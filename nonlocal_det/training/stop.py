@@ -88,3 +88,6 @@ class StopFlag:
         if self._raise:
             self._raise = False
             raise Stopped(self.number)
+
+
+STOP = StopFlag()  # a process has one

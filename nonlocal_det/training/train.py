@@ -15,12 +15,13 @@ from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_o
 from nonlocal_det.configs import config_hash
 
 from .checks import check_blocks_learn, check_data, check_model
+from .evaluations import EvaluationOptions
 from .exact_resume import draw_seed, was_restarted
 from .provenance import commit, made_by
 from .result import InferenceTimer, write_result
 from .scaling import describe_scaling, fit_to_processes
 from .step import StepOptions, parse_policy
-from .trainer import EvaluationOptions, Trainer
+from .trainer import Trainer
 
 logger = logging.getLogger("nonlocal_det")
 

@@ -7,18 +7,14 @@ import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from detectron2.config import CfgNode
 from detectron2.engine import (
-    AMPTrainer,
     DefaultTrainer,
     HookBase,
-    SimpleTrainer,
     TrainerBase,
     hooks,
 )
@@ -26,21 +22,21 @@ from detectron2.evaluation import DatasetEvaluator, verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_of_data
 from nonlocal_det.data import (
     TrainStream,
     build_test_loader,
     build_train_stream,
-    build_validation_loader,
 )
 from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.evaluation import augment_model, build_evaluator
 from nonlocal_det.layers import nonlocal_blocks
 
-from .best_metric import BestMetric, EarlyStop, EarlyStopped, KeepBest
+from .best_metric import BestMetric, EarlyStopped, KeepBest
+from .evaluations import EvaluationOptions, add_evaluations
 from .exact_resume import ExactResume
+from .inner_trainer import autocast_dtype, build_inner_trainer, distribute
 from .metrics_history import repeat_last_step
 from .process_group import is_lost_peer
 from .step import (
@@ -50,32 +46,10 @@ from .step import (
     TrainingStep,
     bare_model,
     lay_out,
-    mixed_dtype,
-    precision_of,
 )
-from .stop import StopFlag, Stopped
-from .validation_loss import validation_losses
-from .weight_average import WeightAverage
+from .stop import STOP, Stopped
 
 logger = logging.getLogger("nonlocal_det")
-_STOP = StopFlag()  # a process has one
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What is evaluated beside the model's metrics, and what follows from them.
-
-    Args:
-        validation_loss: compute the losses on ``DATASETS.TEST`` too.
-        ema: the decay of averaged weights, which are evaluated and saved too; None: none.
-        early_stop: a metric, as ``bbox/AP`` or with ``:min`` after it, that ends the training.
-        patience: evaluations in a row that ``early_stop`` may be no better.
-    """
-
-    validation_loss: bool = False
-    ema: float | None = None
-    early_stop: str | None = None
-    patience: int = 5
 
 
 class Trainer(DefaultTrainer):
@@ -119,7 +93,7 @@ class Trainer(DefaultTrainer):
         model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         loader = self.build_train_loader(cfg)
-        self._trainer = _build_inner_trainer(cfg, _distribute(model), loader, optimizer)
+        self._trainer = build_inner_trainer(cfg, distribute(model), loader, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         self.checkpoints = checkpoints or CheckpointOptions()
         self.checkpointer = SafeCheckpointer(
@@ -152,30 +126,8 @@ class Trainer(DefaultTrainer):
             found.insert(1, BlockWatch(blocks, writers[0]._period))
         if self.cfg.TEST.AUG.ENABLED:
             found.append(hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model)))
-        self._add_evaluations(found)
+        add_evaluations(self, found)
         return found
-
-    def _add_evaluations(self, found: list[HookBase | None]) -> None:
-        """Add the hooks of `EvaluationOptions`: evaluations beside Detectron2's."""
-        options, period = self.evaluations, self.cfg.TEST.EVAL_PERIOD
-        extra: list[HookBase] = []
-        if options.ema is not None:
-            average = WeightAverage(bare_model(self.model), options.ema, self.checkpointer)
-            found.insert(1, average)
-            extra.append(
-                hooks.EvalHook(period, lambda: self._note(self.test_average(average.model)))
-            )
-        if options.validation_loss:
-            extra.append(hooks.EvalHook(period, lambda: self._note(self.validate())))
-        place = next(n for n, hook in enumerate(found) if isinstance(hook, hooks.EvalHook)) + 1
-        found[place:place] = extra
-        if options.early_stop:
-            found.append(EarlyStop(options.early_stop, options.patience, period))
-
-    def _note(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add results to those of the evaluation before."""
-        self.last_results.update(results)
-        return results
 
     def train(self) -> dict[str, Any]:
         """Train as Detectron2.
@@ -187,7 +139,7 @@ class Trainer(DefaultTrainer):
             Stopped: by a signal; all is saved.
         """
         try:
-            with _STOP:
+            with STOP:
                 try:
                     TrainerBase.train(self, self.start_iter, self.max_iter)
                 except EarlyStopped:
@@ -214,9 +166,9 @@ class Trainer(DefaultTrainer):
             Stopped: one has; in all of them.
         """
         self._done = self.iter
-        stop = self.step.stop_asked if comm.get_world_size() > 1 else _STOP.number
+        stop = self.step.stop_asked if comm.get_world_size() > 1 else STOP.number
         if stop:
-            _STOP.note(stop)
+            STOP.note(stop)
         super().after_step()  # an evaluation is not begun then
         if stop:
             raise Stopped(stop)
@@ -265,13 +217,13 @@ class Trainer(DefaultTrainer):
         stopped = isinstance(error, Stopped)
         if not stopped and not self._lost_peer_between_steps(error):
             return
-        _STOP.hold()
+        STOP.hold()
         if comm.is_main_process():
-            self._save_last_step(_STOP.number)
+            self._save_last_step(STOP.number)
         if stopped and self.step.stop_asked:
             comm.synchronize()
-        if not stopped and _STOP.number:
-            raise Stopped(_STOP.number) from error
+        if not stopped and STOP.number:
+            raise Stopped(STOP.number) from error
 
     def _lost_peer_between_steps(self, error: BaseException | None) -> bool:
         return self.iter in (self._done, self.max_iter) and is_lost_peer(error)
@@ -300,7 +252,7 @@ class Trainer(DefaultTrainer):
         model = super().build_model(cfg)
         blocks = nonlocal_blocks(model)
         logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
-        return lay_out(model, _autocast_dtype(cfg))
+        return lay_out(model, autocast_dtype(cfg))
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:
@@ -334,7 +286,7 @@ class Trainer(DefaultTrainer):
         Raises:
             Stopped: a signal has come.
         """
-        with _STOP.interruptible():
+        with STOP.interruptible():
             if comm.get_world_size() > 1:
                 for buffer in model.buffers():
                     dist.broadcast(buffer, 0)
@@ -345,38 +297,15 @@ class Trainer(DefaultTrainer):
     def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
         """Evaluate with test-time augmentation; the keys of the results end in ``_TTA``."""
         logger.info("Evaluating with test-time augmentation (TEST.AUG)")
-        return cls._test_as("TTA", cfg, augment_model(cfg, model))
+        return cls.test_as("TTA", cfg, augment_model(cfg, model))
 
     @classmethod
-    def _test_as(cls, kind: str, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
+    def test_as(cls, kind: str, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
         """Evaluate into a folder of its own; the keys of the results end in ``_<kind>``."""
         folder = os.path.join(cfg.OUTPUT_DIR, f"inference_{kind}")
         evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
         results = cls.test(cfg, model, evaluators)
         return OrderedDict((f"{key}_{kind}", value) for key, value in results.items())
-
-    def test_average(self, model: nn.Module) -> dict[str, Any]:
-        """Evaluate averaged weights; the keys of the results end in ``_EMA``."""
-        logger.info("Evaluating the averaged weights (--ema)")
-        return self._test_as("EMA", self.cfg, model)
-
-    def validate(self) -> dict[str, Any]:
-        """Compute the losses on ``DATASETS.TEST``, under ``validation``; until a signal.
-
-        Raises:
-            Stopped: a signal has come.
-        """
-        results: dict[str, Any] = {}
-        precision, model = precision_of(self._trainer), bare_model(self.model)
-        with _STOP.interruptible():
-            for name in self.cfg.DATASETS.TEST:
-                loader = build_validation_loader(self.cfg, name)
-                if loader is None:
-                    logger.warning(f"--val-loss: data set {name!r} has no annotations")
-                elif losses := validation_losses(model, loader, precision):
-                    logger.info(f"validation losses of {name}: {_format(losses)}")
-                    results[name] = {"validation": losses}
-        return results.get(name, {}) if len(self.cfg.DATASETS.TEST) == 1 else results
 
     @property
     def last_results(self) -> dict[str, Any]:
@@ -420,40 +349,4 @@ class Trainer(DefaultTrainer):
             made_by=self.checkpoints.made_by,
         )
         self.checkpointer.add_checkpointable("nonfinite", guard)
-        return TrainingStep(self._trainer, options, guard, stop_flag=lambda: _STOP.number)
-
-
-def _format(losses: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-
-
-def _distribute(model: nn.Module) -> nn.Module:
-    """Wrap a model so that gradients are averaged over the processes, where there are several."""
-    if comm.get_world_size() == 1:
-        return model
-    on_gpu = next(model.parameters()).device.type == "cuda"
-    devices = [comm.get_local_rank()] if on_gpu else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
-
-
-def _build_inner_trainer(
-    cfg: CfgNode, model: nn.Module, loader: Any, optimizer: torch.optim.Optimizer
-) -> SimpleTrainer:
-    """Build Detectron2's inner trainer; only float16 needs the scaler of `AMPTrainer`."""
-    dtype = _autocast_dtype(cfg)
-    kind = AMPTrainer if dtype == torch.float16 else SimpleTrainer
-    inner = kind(model, loader, optimizer)
-    inner.precision = dtype
-    if dtype is not None:
-        device = cfg.MODEL.DEVICE
-        logger.info(f"SOLVER.AMP.ENABLED: {device} computes in {dtype} where autocast does")
-    elif cfg.SOLVER.AMP.ENABLED:
-        logger.warning(
-            "SOLVER.AMP.ENABLED: this processor has no instructions for bfloat16, which would be "
-            "slower than full precision: the training is in full precision"
-        )
-    return inner
-
-
-def _autocast_dtype(cfg: CfgNode) -> torch.dtype | None:
-    return mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if cfg.SOLVER.AMP.ENABLED else None
+        return TrainingStep(self._trainer, options, guard, stop_flag=lambda: STOP.number)

@@ -11,7 +11,7 @@ from tiny_training import CONFIG, TINY, run
 from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
 from nonlocal_det.data import build_test_loader, build_validation_loader
 from nonlocal_det.training import Trainer
-from nonlocal_det.training.trainer import EvaluationOptions
+from nonlocal_det.training.evaluations import EvaluationOptions, validate
 from nonlocal_det.visualization import draw_losses, read_metrics
 
 EVERY = ("TEST.EVAL_PERIOD", "1", "SOLVER.CHECKPOINT_PERIOD", "1")
@@ -76,7 +76,7 @@ def test_the_curves_have_the_validation_loss(tmp_path):
 
 def test_validation_losses_are_of_the_weights_only(mini_coco, tmp_path):
     trainer = Trainer(config("OUTPUT_DIR", str(tmp_path)), None, None)
-    losses = [trainer.validate() for _ in range(2)]  # proposals are sampled alike
+    losses = [validate(trainer) for _ in range(2)]  # proposals are sampled alike
     assert losses[0] == losses[1]
     assert trainer.model.training
     assert all(parameter.grad is None for parameter in trainer.model.parameters())
