@@ -122,13 +122,16 @@ class PairwiseRows:
         rows = self.theta.new_zeros(len(self.theta), len(positions), len(of_keys))
         for row, position in enumerate(positions):
             keys = (of_keys == of_queries[position]).nonzero()[:, 0].to(self.theta.device)
+            mask = None if self.key_mask is None else self.key_mask[:, keys]
+            if mask is not None:
+                mask = mask | ~mask.any(1, keepdim=True)  # see `Groups.split_mask`
             rows[:, row, keys] = affinity(
                 self.theta[:, [position]],
                 self.phi[:, keys],
                 pairwise=self.pairwise,
                 scale=self.scale,
                 w_f=self.w_f,
-                key_mask=None,
+                key_mask=mask,
             )[:, 0].to(rows.dtype)
         return rows.unflatten(2, self.key_shape)
 

@@ -3,7 +3,9 @@
 Groups go into the batch, so every kernel serves them.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -37,6 +39,19 @@ class Groups:
         """
         clip = x.unflatten(1, shape)  # (N, P, C) -> (N, T, H, W, C)
         return [self._group(part) for part in self._windows(clip)]
+
+    def split_mask(
+        self, mask: Tensor | None, shape: tuple[int, ...]
+    ) -> Sequence[Tensor] | Iterator[None]:
+        """Put a key mask (N, Q) into groups as `split` does; nothing but None where there is none.
+
+        A group of padding only keeps all its keys: no query of it is real, and a softmax over no
+        key would be nan.
+        """
+        if mask is None:
+            return repeat(None)
+        parts = [part.squeeze(2) for part in self.split(mask.unsqueeze(2), shape)]
+        return [part | ~part.any(1, keepdim=True) for part in parts]
 
     def merge(self, parts: list[Tensor], shape: tuple[int, ...]) -> Tensor:
         """Undo `split`: (N, P, C)."""

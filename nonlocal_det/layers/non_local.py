@@ -178,7 +178,11 @@ class NonLocal(nn.Module):
             parts = zip(
                 split(theta, shape), split(phi, key_shape), split(g, key_shape), strict=True
             )
-            y = self.groups.merge([self._respond(*part, None) for part in parts], shape)
+            masks = self.groups.split_mask(key_mask, key_shape)
+            y = self.groups.merge(
+                [self._respond(*part, mask) for part, mask in zip(parts, masks, strict=False)],
+                shape,
+            )
         # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
         return y.transpose(1, 2).unflatten(2, x.shape[2:])
 

@@ -166,11 +166,11 @@ def _read_index(path: str) -> VideoIndex:
         pts: list[int | None] = []
         keys: list[int] = []
         for packet in container.demux(stream):
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)  # also where an edit list hides it
             if not packet.size or packet.is_discard or (codec == "vp8" and not _is_shown(packet)):
                 continue
             pts.append(packet.pts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
         seconds, rate = float(stream.time_base), stream.average_rate
         height, width = stream.codec_context.height, stream.codec_context.width
         # AVI has no order of presentation, and what FFmpeg makes up for B-frames is wrong

@@ -6,7 +6,16 @@ import pytest
 import reference
 import torch
 
-from nonlocal_det.layers import KERNELS, SUBSAMPLE, BlockOptions, Groups, NonLocal, NonLocalBlock
+from nonlocal_det.layers import (
+    KERNELS,
+    SUBSAMPLE,
+    BlockOptions,
+    Groups,
+    NonLocal,
+    NonLocalBlock,
+    Padding,
+    set_padding,
+)
 
 CLIP = (5, 3, 4)  # T, H, W; a window of 2 leaves a step over
 CASES = [("space", 0), ("time", 0), ("time", 2), ("spacetime", 2), ("spacetime", 9)]
@@ -74,6 +83,26 @@ def test_the_rows_of_a_position_are_those_it_responds_with(over, window, subsamp
         if window == 2:
             steps = [t // 2 == query[0] // 2 for t in range(5)]
         assert seen.tolist() == steps
+
+
+@pytest.mark.parametrize(("over", "window"), CASES)
+@pytest.mark.parametrize(
+    ("pairwise", "kernel"),
+    [(p, kernel) for kernel, (_, serves) in KERNELS.items() for p in serves],
+)
+def test_padding_is_no_key_of_any_group(over, window, pairwise, kernel):
+    layer = NonLocal(4, over=over, window=window, pairwise=pairwise, kernel=kernel, ndim=3).double()
+    short, long = (torch.randn(1, 4, *s, dtype=torch.float64) for s in ((3, 3, 2), (5, 4, 5)))
+    batch = torch.full((2, 4, 5, 4, 5), 7.0, dtype=torch.float64)
+    batch[0, :, :3, :3, :2], batch[1] = short[0], long[0]
+    set_padding(layer, Padding([(3, 3, 2), (5, 4, 5)], (5, 4, 5)))
+    y, (_, _, g, _) = layer(batch), layer.project(batch)
+    weights = layer.attention(batch, (2, 2, 1)).flatten(1).unsqueeze(1)  # (N, 1, Q)
+    set_padding(layer, None)
+    torch.testing.assert_close((weights @ g)[:, 0], y[:, :, 2, 2, 1])
+    assert torch.isfinite(y).all()
+    torch.testing.assert_close(y[:1, :, :3, :3, :2], layer(short))
+    torch.testing.assert_close(y[1:], layer(long))
 
 
 @pytest.mark.parametrize(("over", "window"), CASES)

@@ -222,6 +222,26 @@ def test_a_larger_size_inside_is_refused(tmp_path, monkeypatch):
         read_frames(path, [9])
 
 
+def test_frames_that_an_edit_list_hides_do_not_count(tmp_path):
+    source, path = write_numbered(tmp_path / "a.mp4", 60, gop=250), tmp_path / "cut.mp4"
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        begin = int(0.8 / old.streams.video[0].time_base)  # 20 frames
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = (
+                    packet.pts - begin,
+                    packet.dts - begin,
+                    stream,
+                )
+                new.mux(packet)
+    index = video_index(path)
+    assert index.timed
+    numbers = [read_number(frame) for frame in read_frames(path, range(len(index)))]
+    assert numbers == [*range(20, 60)]
+    assert [read_number(frame) for frame in read_frames(path, [39, 3])] == [59, 23]
+
+
 def test_frames_before_the_first_key_frame_of_a_cut_recording_do_not_count(tmp_path):
     options = {"x264-params": "open-gop=1:bframes=3:keyint=12:b-adapt=0:scenecut=0"}
     source, path = write_numbered(tmp_path / "a.ts", options=options), tmp_path / "cut.mkv"
