@@ -4,6 +4,7 @@ import re
 import runpy
 from pathlib import Path
 
+import onnxruntime
 import torch
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Boxes, Instances
@@ -62,3 +63,22 @@ def test_a_block_in_networks_of_other_kinds(capsys):
     blocks = [left["video"].layer3.nl0, left["sound"][2]]
     assert [block.ndim for block in blocks] == [3, 1]
     assert all(isinstance(block, NonLocalBlock) for block in blocks)
+
+
+def test_the_documents_lines_for_other_tools(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "docs" / "kernels.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    left = {}
+    learnt = "\ntorch.nn.init.normal_(block.norm.weight)  # no longer the identity\nfree = "
+    assert code.count("\nfree = ") == 1
+    exec(code.replace("\nfree = ", learnt), left)
+    resnet, block, x = left["resnet"], left["block"], torch.rand(2, 1024, 9, 12)
+    with torch.no_grad():
+        image = torch.rand(1, 3, 64, 96)
+        maps = left["features"](image)["layer4"]
+        torch.testing.assert_close(resnet.fc(maps.mean((2, 3))), resnet(image))
+        torch.testing.assert_close(left["graph"].module()(x), block(x))
+        session = onnxruntime.InferenceSession("block.onnx")
+        (y,) = session.run(None, {"x": x.numpy()})
+        torch.testing.assert_close(torch.as_tensor(y), block(x), rtol=1e-4, atol=1e-4)

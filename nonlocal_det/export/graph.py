@@ -92,6 +92,9 @@ class DetectionGraph(nn.Module):
 class GraphPadding(Padding):
     """The padding of one image whose size only the running graph knows."""
 
+    def __post_init__(self) -> None:
+        """Keep no tensor of numbers that the recording would turn into constants."""
+
     def mask(self, x: Tensor) -> Tensor:
         """Which positions of a map x (1, C, H, W) see any real pixel: bool (1, 1, H, W)."""
         real = []

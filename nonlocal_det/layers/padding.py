@@ -27,18 +27,28 @@ class Padding:
     _masks: dict[tuple[torch.Size, torch.device], Tensor | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _numbers: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep sizes and padded size as a tensor (N + 1, D) too, for `torch.compile`."""
+        numbers = torch.tensor([*self.sizes, self.padded], dtype=torch.int64, device="cpu")
+        object.__setattr__(self, "_numbers", numbers)
 
     def mask(self, x: Tensor) -> Tensor | None:
         """Return which positions of a map x (N, C, *S) of this batch see any real pixel.
 
-        All blocks of a stage share one mask; it is made from integers of the host.
+        All blocks of a stage share one mask; it is made from integers of the host. In a compiled
+        graph it is made from a tensor, whose numbers may change without a new compilation.
 
         Returns:
-            Bool (N, 1, *S), or None where every position does: then there is nothing to pay.
+            Bool (N, 1, *S), or None where every position does: then there is nothing to pay. In a
+            compiled graph never None.
 
         Raises:
             ValueError: x has another number of images or dimensions.
         """
+        if torch.compiler.is_compiling():
+            return self._compiled(x)
         shape = x.shape[2:]
         if len(self.sizes) != x.shape[0] or len(self.padded) != len(shape):
             raise ValueError(
@@ -49,6 +59,18 @@ class Padding:
         if key not in self._masks:
             self._masks[key] = self._make(shape, x.device)
         return self._masks[key]
+
+    def _compiled(self, x: Tensor) -> Tensor:
+        assert self._numbers is not None
+        numbers = self._numbers.to(x.device)
+        mask = torch.ones((), dtype=torch.bool, device=x.device)
+        for axis, cells in enumerate(x.shape[2:]):
+            # as in `_make`: the cells before ceil(size * cells / padded) hold a real pixel
+            size, padded = numbers[:-1, axis], numbers[-1, axis]
+            position = torch.arange(cells, device=x.device)
+            real = position < -(-size * cells // padded).unsqueeze(1)  # (N, cells)
+            mask = mask.unsqueeze(-1) & real.view(-1, *[1] * axis, cells)  # (N, ..., cells)
+        return mask.unsqueeze(1)  # (N, *S) -> (N, 1, *S)
 
     def _make(self, shape: torch.Size, device: torch.device) -> Tensor | None:
         # cells of side padded / shape: ceil(size / side) of them hold a real pixel

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, Padding, known_padding
 
@@ -69,3 +70,41 @@ def test_the_blocks_of_a_stage_share_one_mask():
     assert padding.mask(torch.zeros(2, 64, 4, 4)) is first
     assert first[:, 0].sum((1, 2)).tolist() == [2 * 4, 4 * 3]  # ceil(16 / 8) x 4, 4 x ceil(20 / 8)
     assert padding.mask(torch.zeros(2, 8, 2, 2)).shape == (2, 1, 2, 2)
+
+
+SIZES = [
+    [(30, 50), (64, 80)], [(48, 90), (41, 96)], [(33, 97), (70, 100)], [(100, 140), (90, 60)],
+    [(110, 130), (128, 80)], [(75, 91), (60, 131)],
+]  # fmt: skip
+"""Of six batches; with maps of odd and even sides at stride 16."""
+
+
+@pytest.mark.parametrize(
+    ("pairwise", "subsample", "most"),
+    [
+        ("embedded_gaussian", "none", 2),  # one size, and all others
+        ("concatenation", "none", 2),
+        ("dot_product", "after", 5),  # one size, and each parity of the two sides
+    ],
+)
+def test_a_compiled_block_takes_every_image_size(pairwise, subsample, most):
+    torch._dynamo.reset()
+    block = trained(pairwise=pairwise, subsample=subsample)
+    graphs = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(block, backend=graphs, fullgraph=True)
+    for sizes in SIZES:
+        height, width = (-(-max(sides) // 16) * 16 for sides in zip(*sizes, strict=True))
+        x = torch.randn(2, 8, height // 16, width // 16, dtype=torch.float64)
+        with known_padding(block, sizes, (height, width)):
+            torch.testing.assert_close(compiled(x), block(x))
+    assert graphs.frame_count <= most
+    torch._dynamo.reset()
+
+
+def test_a_compiled_block_without_padding_in_its_batch():
+    block = trained()
+    compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+    x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
+    with known_padding(block, [(80, 112), (80, 112)], (80, 112)):
+        torch.testing.assert_close(compiled(x), block(x))
+    torch._dynamo.reset()

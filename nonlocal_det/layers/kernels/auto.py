@@ -3,6 +3,8 @@
 `make bench ARGS="--sweep"` measures every kernel; a test holds the choices against such a sweep.
 """
 
+import torch
+
 from .operands import Operands
 
 SORT_COST = 350
@@ -29,6 +31,8 @@ def choose(operands: Operands) -> str:
     if o.pairwise == "dot_product":
         return "factored"
     if o.pairwise == "concatenation":
+        if torch.onnx.is_in_onnx_export():  # ONNX has no binary search, which sorting needs
+            return "dense"
         p, q = o.theta.shape[1], o.phi.shape[1]
         return "sorted" if p * q > (p + q) * SORT_COST else "dense"
     return "sdpa" if _is_fused(o) else "chunked"

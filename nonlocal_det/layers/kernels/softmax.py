@@ -13,7 +13,9 @@ from torch import Tensor
 
 def parts(count: int, chunk: int) -> Iterator[slice]:
     """Slices that cover 0..count; one empty slice for count 0."""
-    return (slice(start, start + chunk) for start in range(0, max(count, 1), chunk))
+    if chunk >= count:  # without a loop: in a compiled graph its length would be a constant
+        return iter((slice(None),))
+    return (slice(start, start + chunk) for start in range(0, count, chunk))
 
 
 class ChunkedSoftmax(torch.autograd.Function):
