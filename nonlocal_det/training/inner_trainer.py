@@ -28,7 +28,7 @@ def build_inner_trainer(
     cfg: CfgNode, model: nn.Module, loader: Any, optimizer: torch.optim.Optimizer
 ) -> SimpleTrainer:
     """Build Detectron2's inner trainer; only float16 needs the scaler of `AMPTrainer`."""
-    dtype = autocast_dtype(cfg)
+    dtype = autocast_dtype(cfg, model)
     kind = AMPTrainer if dtype == torch.float16 else SimpleTrainer
     inner = kind(model, loader, optimizer)
     inner.precision = dtype
@@ -37,12 +37,12 @@ def build_inner_trainer(
         logger.info(f"SOLVER.AMP.ENABLED: {device} computes in {dtype} where autocast does")
     elif cfg.SOLVER.AMP.ENABLED:
         logger.warning(
-            "SOLVER.AMP.ENABLED: this processor has no instructions for bfloat16, which would be "
-            "slower than full precision: the training is in full precision"
+            "SOLVER.AMP.ENABLED: the training is in full precision, because this processor has no "
+            "instructions for bfloat16, or torch's gradient of 3D kernels in it is wrong on a CPU"
         )
     return inner
 
 
-def autocast_dtype(cfg: CfgNode) -> torch.dtype | None:
+def autocast_dtype(cfg: CfgNode, model: nn.Module) -> torch.dtype | None:
     """Find what a config's training computes in beside full precision; None: nothing."""
-    return mixed_dtype(torch.device(cfg.MODEL.DEVICE)) if cfg.SOLVER.AMP.ENABLED else None
+    return mixed_dtype(torch.device(cfg.MODEL.DEVICE), model) if cfg.SOLVER.AMP.ENABLED else None

@@ -252,7 +252,7 @@ class Trainer(DefaultTrainer):
         model = super().build_model(cfg)
         blocks = nonlocal_blocks(model)
         logger.info(f"{len(blocks)} non-local blocks: {', '.join(blocks) or 'a baseline'}")
-        return lay_out(model, autocast_dtype(cfg))
+        return lay_out(model, autocast_dtype(cfg, model))
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode) -> Iterable[list[dict[str, Any]]]:

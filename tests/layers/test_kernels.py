@@ -248,7 +248,13 @@ def test_auto_is_near_the_fastest_of_a_measured_sweep():
         groups.setdefault(key, {})[row["kernel"]] = row["seconds"]
     assert len(groups) >= 30
     for (function, dtype, size, _), seconds in groups.items():
-        n, height, width, pooled = parse_map(size)
+        sizes = parse_map(size)
+        n, height, width, pooled = (
+            sizes["batch"],
+            sizes["height"],
+            sizes["width"],
+            sizes["subsample"],
+        )
         p = height * width
         q = -(-height // 2) * -(-width // 2) if pooled == "after" else p
         # under autocast the un-embedded features stay in float32

@@ -6,6 +6,7 @@ import pytest
 import torch
 from detectron2.modeling.backbone.resnet import BasicBlock
 from tiny_training import run
+from torch import nn
 
 from nonlocal_det.training.step import NonFiniteError, mixed_dtype, replay
 
@@ -82,9 +83,18 @@ def test_a_cpu_without_bfloat16_trains_in_full_precision_and_says_so(
     assert result["hardware"].endswith(" threads")
 
 
+def test_kernels_over_time_stay_in_full_precision_on_a_cpu(monkeypatch):
+    """torch 2.11 gave weight gradients of nan and of any other number in bfloat16."""
+    has(monkeypatch, avx512_bf16=True)
+    video = nn.Sequential(nn.Conv3d(1, 1, (3, 1, 1)))
+    assert mixed_dtype(torch.device("cpu"), video) is None
+    assert mixed_dtype(torch.device("cuda"), video) == torch.float16
+
+
 def test_mixed_precision_is_float16_on_a_gpu_and_bfloat16_on_a_cpu_that_has_it(monkeypatch):
     has(monkeypatch, arm_bf16=True)
-    assert mixed_dtype(torch.device("cuda", 1)) == torch.float16
-    assert mixed_dtype(torch.device("cpu")) == torch.bfloat16
+    plain = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv3d(1, 1, (1, 3, 3)))
+    assert mixed_dtype(torch.device("cuda", 1), plain) == torch.float16
+    assert mixed_dtype(torch.device("cpu"), plain) == torch.bfloat16
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert mixed_dtype(torch.device("cpu")) is None
+    assert mixed_dtype(torch.device("cpu"), plain) is None

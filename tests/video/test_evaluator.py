@@ -9,8 +9,9 @@ from detectron2.data import DatasetCatalog
 from numbered_videos import write_numbered
 from small_video import config
 
-from nonlocal_det.data import StrictMapper, TrainStream, build_test_loader
+from nonlocal_det.data import TrainStream, build_test_loader
 from nonlocal_det.data.coco_data import forget
+from nonlocal_det.data.skipping import StrictMapper
 from nonlocal_det.evaluation import VideoEvaluator
 from nonlocal_det.evaluation import video as evaluation
 from nonlocal_det.training.checks import check_data

@@ -47,16 +47,20 @@ def add_losses(losses: dict[str, Tensor]) -> Tensor:
     return total
 
 
-def mixed_dtype(device: torch.device) -> torch.dtype | None:
-    """Choose what ``SOLVER.AMP.ENABLED`` computes in on a device.
+def mixed_dtype(device: torch.device, model: nn.Module) -> torch.dtype | None:
+    """Choose what ``SOLVER.AMP.ENABLED`` computes in for a model on a device.
 
     Returns:
         float16 on a GPU; on a CPU bfloat16, whose range needs no scaler, where the processor has
         instructions for it. Elsewhere torch emulates it, several times slower than full precision:
-        None.
+        None. None too for a model with 3D kernels that are longer than 1 in their first dimension:
+        the weight gradient of these in bfloat16 on a CPU (torch 2.11 with oneDNN) reads memory that
+        nothing has written.
     """
     if device.type != "cpu":
         return torch.float16
+    if any(isinstance(m, nn.Conv3d) and m.kernel_size[0] > 1 for m in model.modules()):
+        return None
     get_capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     has_bfloat16 = any(able for name, able in get_capabilities().items() if "bf16" in name)
     return torch.bfloat16 if has_bfloat16 else None

@@ -232,10 +232,10 @@ def test_the_control_of_equal_cost_is_not_the_block():
     state = Mmcv(1024, "embedded_gaussian", sub_sample=True, use_scale=False).state_dict()
     places = {"": "backbone.bottom_up.res4.nl4"}
     conversion = convert_state(state, "mmcv", Choices(scale=False, places=places))
-    check_fit(conversion, build_config("nl_mask_rcnn_R50", device="meta"))
-    control = build_config(
-        "nl_mask_rcnn_R50", ["MODEL.NONLOCAL.OPERATION", "per_position"], device="meta"
-    )
+    unscaled = ["MODEL.NONLOCAL.SCALE", "False"]
+    check_fit(conversion, build_config("nl_mask_rcnn_R50", unscaled, device="meta"))
+    options = [*unscaled, "MODEL.NONLOCAL.OPERATION", "per_position"]
+    control = build_config("nl_mask_rcnn_R50", options, device="meta")
     with pytest.raises(ValueError, match="OPERATION='nonlocal', the model's .*'PerPosition"):
         check_fit(conversion, control)
 

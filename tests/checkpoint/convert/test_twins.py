@@ -120,6 +120,7 @@ def test_the_tool_brings_a_block_to_its_place(tool, tmp_path):
         tool(tmp_path / "a.pth", tmp_path / "b.pth", *to)
     assert not (tmp_path / "b.pth").exists()
     to += ("MODEL.NONLOCAL.PAIRWISE", "dot_product", "MODEL.NONLOCAL.SUBSAMPLE", "none")
+    to += ("MODEL.NONLOCAL.SCALE", "False")
     said = tool(tmp_path / "a.pth", tmp_path / "b.pth", *to)
     assert re.search(
         r"layer3.1.nonlocal_block.theta.conv.weight +\| \S+res4.nl0.theta.weight", said
