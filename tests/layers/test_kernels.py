@@ -1,9 +1,11 @@
 """Every kernel is the dense reference: values, both derivatives, masks, precision, every mode."""
 
+import io
 import json
 from importlib import import_module
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from block import parse_map
@@ -352,3 +354,12 @@ def test_dtypes_must_agree_and_a_chunk_holds_a_query():
         response(theta, phi.float(), g, pairwise="dot_product")
     with pytest.raises(ValueError, match="chunk=0"):
         chunked(Operands(theta, phi, g, "dot_product"), 0)
+
+
+def test_a_large_concatenation_is_exported_as_onnx_without_a_sort():
+    block = NonLocalBlock(4, pairwise="concatenation", norm="").eval()
+    torch.nn.init.normal_(block.w_z.weight)
+    x, file = torch.randn(1, 4, 64, 64), io.BytesIO()
+    torch.onnx.export(block, (x,), file, dynamo=False, input_names=["x"])
+    (z,) = onnxruntime.InferenceSession(file.getvalue()).run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(z), block(x).detach(), rtol=1e-4, atol=1e-5)
