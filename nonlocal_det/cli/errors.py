@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.error import URLError
 
 
 @contextmanager
@@ -10,13 +11,18 @@ def one_line_errors() -> Iterator[None]:
     """Turn an error that this package raised on purpose into ``error: ...`` and exit status 1.
 
     An error that comes from anywhere else keeps its traceback: nobody has written its message for
-    the user.
+    the user. A download that fails, as of the weights that a config starts from, is one line too.
 
     Raises:
-        SystemExit: for a ValueError, OSError or ImportError raised by this package.
+        SystemExit: for a ValueError, OSError or ImportError raised by this package, or a URLError.
     """
     try:
         yield
+    except URLError as error:
+        raise SystemExit(
+            f"error: a download failed ({error.reason}); give MODEL.WEIGHTS a file that is here, or "
+            "'' to start from random weights"
+        ) from None
     except (ValueError, OSError, ImportError) as error:
         if getattr(error, "name", None):  # an import statement, without a message of ours
             raise
