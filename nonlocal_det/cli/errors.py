@@ -20,7 +20,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except URLError as error:
         raise SystemExit(
-            f"error: a download failed ({error.reason}); give MODEL.WEIGHTS a file that is here, or "
+            f"error: a download failed ({error.reason}); give MODEL.WEIGHTS a local file, or "
             "'' to start from random weights"
         ) from None
     except (ValueError, OSError, ImportError) as error:
