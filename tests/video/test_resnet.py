@@ -9,7 +9,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from nonlocal_det.checkpoint import SafeCheckpointer
 from nonlocal_det.layers import OVER, BlockOptions, insert_blocks, nonlocal_blocks
 from nonlocal_det.video import VideoResNet
-from nonlocal_det.video.resnet import STEMS
+from nonlocal_det.video.resnet_layers import STEMS
 
 FEATURES = ("res2", "res3", "res4", "res5")
 INFLATE = ["", "3x1x1", "3x3x3"]

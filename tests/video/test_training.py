@@ -16,7 +16,7 @@ from torch import nn
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.data import build_train_stream
-from nonlocal_det.video.resnet import FrozenBatchNorm3d
+from nonlocal_det.video.resnet_layers import FrozenBatchNorm3d
 
 CONFIG = "video/quick/nl_i3d_R18"
 TINY = [
