@@ -5,7 +5,7 @@ BIN := .venv/bin
 JOBS ?= 2
 READY := .venv/.ready
 
-.PHONY: quickstart quickstart-video figures test check format zoo bench
+.PHONY: quickstart quickstart-video figures test check docs format zoo bench
 
 quickstart: $(READY)
 	$(BIN)/python tools/quickstart.py $(ARGS)
@@ -24,7 +24,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/make_model_zoo.py --check
-	$(MAKE) test
+	$(MAKE) docs test
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 
 format: $(READY)
 	$(BIN)/ruff format .

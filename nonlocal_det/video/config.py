@@ -21,7 +21,9 @@ def add_video_config(cfg: CfgNode) -> None:
     # Time steps of res2, res3, res4, res5 within which their non-local blocks attend; 0: all.
     # The authors' models of 128 frames have 4 in res3.
     model.WINDOW = [0, 0, 0, 0]
+    # Follows the classes of --video-data
     model.NUM_CLASSES = 400
+    # Share of the features left out before the last layer, in training
     model.DROPOUT = 0.5
     # softmax: one class a video; sigmoid: any number of classes
     model.LOSS = "softmax"

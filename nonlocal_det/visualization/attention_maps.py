@@ -94,13 +94,13 @@ def describe_map(attention: AttentionMap, own: Box, others: Sequence[Box] = ()) 
         others: those of the other instances.
 
     Returns:
+        The numbers of `STATISTICS`, all nan where every weight is 0, as the concatenation's can be:
+
         - ``entropy_bits``: ``- sum_j p_j log2 p_j``, from 0 (one key) to log2 of the real keys;
         - ``entropy_share``: that over log2 of the real keys, 0 to 1; 0 where there is one key;
         - ``distance_px``: ``sum_j p_j |c_j - c_i|``, from the middle c_i of the query position's
           cell to the keys' centres, in pixels of the image;
         - ``own``, ``others``, ``background``, ``padding``: the share in each, adding up to 1.
-
-        All nan where every weight is 0, as the concatenation's can be.
     """
     p = attention.shares
     if np.isnan(p).any():
