@@ -58,39 +58,32 @@ def restore_scalars(storage: EventStorage, scalars: Scalars, written: int) -> No
 
 
 def trim_metrics(path: Path, iteration: int) -> int:
-    """Cut off the rows at the end of ``metrics.json`` that are logged again, and a halved one.
+    """Take out of ``metrics.json`` the rows that are logged again, and a halved one.
+
+    An evaluation between two rows of losses is written after the later, so they are in no order.
 
     Args:
         path: of the file; may be missing.
         iteration: the first that is logged again.
 
     Returns:
-        The iteration of the last row that stays; -1: there is none.
+        The last iteration of the rows that stay; -1: there is none.
     """
     if not path.is_file():
         return -1
-    content = path.read_bytes()
-    lines = content.splitlines(keepends=True)
-    size = len(content)
-    last = -1
-    while lines:
-        last = _iteration(lines[-1])
-        if 0 <= last < iteration:
-            break
-        size -= len(lines.pop())
-        last = -1
-    if size < len(content):
-        with open(path, "r+b") as file:  # the writers have it open: not another file of that name
-            file.truncate(size)
-    return last
+    with open(path, "r+b") as file:  # the writers have it open: not another file of that name
+        rows = {line: _iteration(line) for line in file}
+        kept = {line: at for line, at in rows.items() if 0 <= at < iteration}
+        file.seek(0)
+        file.writelines(kept)
+        file.truncate()
+    return max(kept.values(), default=-1)
 
 
 def _iteration(line: bytes) -> int:
     """Read the iteration of a row; -1: the row is not whole."""
-    if not line.endswith(b"\n"):
-        return -1
     try:
-        return int(json.loads(line)["iteration"])
+        return int(json.loads(line)["iteration"]) if line.endswith(b"\n") else -1
     except (ValueError, KeyError):
         return -1
 

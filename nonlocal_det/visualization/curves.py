@@ -16,15 +16,16 @@ STYLES = (("#000000", "s"), ("#D55E00", "^"), ("#009E73", "D"), ("#0072B2", "o")
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """Read the rows of a ``metrics.json``, one per logged iteration; of several runs the last.
 
-    Detectron2 appends to the file: a row whose iteration is not above the one before it begins
-    another run, or continues one that was resumed.
+    Detectron2 appends to the file: losses whose iteration is not above those before begin another
+    run, or continue a resumed one. An evaluation between two of them is written after the later.
     """
     rows: list[dict[str, float]] = []
     for line in path.read_text().splitlines():
         row = json.loads(line)
-        rows = [earlier for earlier in rows if earlier["iteration"] < row["iteration"]]
+        if "total_loss" in row:
+            rows = [earlier for earlier in rows if earlier["iteration"] < row["iteration"]]
         rows.append(row)
-    return rows
+    return sorted(rows, key=lambda row: row["iteration"])
 
 
 def draw_losses(rows: Sequence[dict[str, float]], path: Path) -> Path:

@@ -20,6 +20,7 @@ def line(iteration: int, **values: float) -> str:
         ([line(41)[:9]], [19, 39]),  # halved by a kill
         ([line(59), line(79), line(81)[:-1]], [19, 39]),
         ([line(40)], [19, 39]),  # the first that is logged again
+        ([line(59), line(24)], [19, 39, 24]),  # an evaluation, written with the losses after it
     ],
 )
 def test_rows_that_come_again_are_taken_off(tmp_path, tail, kept):

@@ -53,6 +53,10 @@ def test_losses_of_the_last_run_are_read_and_drawn(tmp_path):
     resumed = [*rows[:2], {"iteration": 40, "total_loss": 3.0}]
     path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, resumed[-1]]))
     assert read_metrics(path) == resumed
+    evaluated = [{"iteration": 24, "bbox/AP": 3.0}, {"iteration": 41, "bbox/AP": 4.0}]
+    written = [resumed[0], resumed[2], *evaluated]  # an evaluation is written with the next losses
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *written]))
+    assert read_metrics(path) == [resumed[0], evaluated[0], resumed[2], evaluated[1]]
     picture = Image.open(draw_losses(resumed, tmp_path / "losses.png")).convert("RGB")
     drawn = np.asarray(picture).astype(int)
     total = np.abs(drawn - [0x1F, 0x77, 0xB4]).sum(-1) < 6  # matplotlib's first colour
