@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import re
 from collections.abc import Sequence
 
 from detectron2.config import CfgNode
@@ -9,9 +10,9 @@ from detectron2.engine import default_argument_parser
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.data.fit_config import set_sigmas
-from nonlocal_det.data.skipping import MAX_BAD_IMAGES
 from nonlocal_det.data.user_data import add_user_data, add_user_options
 from nonlocal_det.training.checks import allow_own_data, check_config
+from nonlocal_det.training.options import TrainingOptions
 from nonlocal_det.training.process_group import TIMEOUT
 from nonlocal_det.training.scaling import REFERENCE
 
@@ -34,7 +35,8 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         examples: the end of ``--help``.
     """
     parser = default_argument_parser(epilog=examples)
-    parser.set_defaults(dist_url="auto")  # Detectron2's port is the same for all of a user's runs
+    # Detectron2's port is the same for all of a user's runs
+    parser.set_defaults(dist_url="auto", **vars(TrainingOptions()))
     add_user_options(parser)
     add = parser.add_argument
     add(
@@ -46,7 +48,6 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     add(
         "--max-bad-images",
         type=int,
-        default=MAX_BAD_IMAGES,
         metavar="N",
         help="during the training, skip up to N files that cannot be read, in each process "
         "(default: %(default)s)",
@@ -65,6 +66,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     )
     add(
         "--val-loss",
+        dest="validation_loss",
         action="store_true",
         help="compute the losses on DATASETS.TEST too with each evaluation, without augmentation: "
         "validation/total_loss and its parts in metrics.json",
@@ -78,7 +80,6 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     add(
         "--patience",
         type=int,
-        default=5,
         metavar="N",
         help="of --early-stop: evaluations in a row (default: %(default)s)",
     )
@@ -119,7 +120,6 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     add(
         "--accumulate",
         type=int,
-        default=1,
         metavar="K",
         help="compute each process's batch in K parts, one after the other, and add their "
         "gradients: the step of SOLVER.IMS_PER_BATCH images in the memory of a part; images, "
@@ -127,7 +127,8 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
     )
     add(
         "--on-nonfinite",
-        default="stop",
+        dest="skip",
+        type=_policy,
         metavar="POLICY",
         help="what to do with a step whose losses or gradients are not finite: stop (default), or "
         "skip-N: leave it out, at most N times in the whole training, restarts included",
@@ -139,6 +140,13 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         help="a number per keypoint for the evaluation, instead of the data set's or COCO's",
     )
     return parser
+
+
+def _policy(text: str) -> int:
+    match = re.fullmatch(r"stop|skip-([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected stop or skip-N, as skip-10")
+    return int(match[1] or 0)
 
 
 def _minutes(text: str) -> datetime.timedelta:

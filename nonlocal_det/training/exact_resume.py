@@ -18,6 +18,11 @@ from .metrics_history import collect_scalars, restore_scalars, trim_metrics
 from .provenance import data_hashes
 
 logger = logging.getLogger("nonlocal_det")
+ORDER = (
+    *("SOLVER.IMS_PER_BATCH", "DATASETS.TRAIN"),
+    *("DATALOADER.SAMPLER_TRAIN", "DATALOADER.ASPECT_RATIO_GROUPING"),
+)
+"""Keys that decide which images a batch has."""
 MARK = "continued_by_torchrun"  # in OUTPUT_DIR: the checkpoints are of the training that runs
 
 
@@ -79,10 +84,10 @@ class ExactResume(HookBase):
         if start == 0:
             return
         settings = self._changed_settings(saved)
-        changes = self._changes(f"from iteration {start}", saved)
-        changes += [f"from iteration {start} {line}" for line in settings]
         if any(line.startswith("SOLVER.") for line in settings):
             self._apply_settings()
+        lines = self._changed_order(saved) + settings
+        changes = [f"from iteration {start} {line}" for line in lines]
         for change in changes:
             logger.warning(f"the resumed training is not exactly the one it resumes: {change}")
         if not changes:
@@ -119,33 +124,27 @@ class ExactResume(HookBase):
         streams = self._streams()
         return {
             "processes": comm.get_world_size(),
-            "SOLVER.IMS_PER_BATCH": self.cfg.SOLVER.IMS_PER_BATCH,
-            "DATALOADER.SAMPLER_TRAIN": self.cfg.DATALOADER.SAMPLER_TRAIN,
-            "DATALOADER.ASPECT_RATIO_GROUPING": self.cfg.DATALOADER.ASPECT_RATIO_GROUPING,
-            "DATASETS.TRAIN": list(self.cfg.DATASETS.TRAIN),
             "training images": len(streams[0].records) if streams else None,
         }
 
-    def _changes(self, at: str, saved: dict[str, Any]) -> list[str]:
-        if not isinstance(self.trainer.data_loader, TrainStream):
-            kind = type(self.trainer.data_loader).__name__
-            return [f"{at} the {kind} starts its images anew; a TrainStream would go on"]
+    def _changed_order(self, saved: dict[str, Any]) -> list[str]:
+        """Name what changes the images or the random numbers, beside the config."""
+        loader = self.trainer.data_loader
+        if not isinstance(loader, TrainStream):
+            kind = type(loader).__name__
+            return [f"the {kind} starts its images anew; a TrainStream would go on"]
         if "order" not in saved:
-            return [f"{at} the order of images is another: the checkpoint does not have it"]
-        changes = []
-        for key, value in self._order().items():
-            before = saved["order"].get(key)
-            if value == before:
-                continue
-            effect = "the order of images is another"
-            if key == "processes":
-                effect = "proposals are sampled by other random numbers, sums rounded otherwise"
-                if self.cfg.DATALOADER.ASPECT_RATIO_GROUPING:
-                    effect += (
-                        ", and a few images waiting for a batch of their shape are lost or repeated"
-                    )
-            changes.append(f"{at} {key} is {value}, not {before}: {effect}")
-        return changes
+            return ["the order of images is another: the checkpoint does not have it"]
+        effect = "proposals are sampled by other random numbers, sums rounded otherwise"
+        if self.cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+            effect += ", and a few images waiting for a batch of their shape are lost or repeated"
+        effects = {"processes": effect, "training images": "the order of images is another"}
+        before = saved["order"]
+        return [
+            f"{key} is {value}, not {before.get(key)}: {effects[key]}"
+            for key, value in self._order().items()
+            if value != before.get(key)
+        ]
 
     def _changed_settings(self, saved: dict[str, Any]) -> list[str]:
         """Name the keys, and the data, that are not those of the checkpoint."""
@@ -153,14 +152,11 @@ class ExactResume(HookBase):
             return []
         before = dict(config_leaves(CfgNode.load_cfg(saved["config"])))
         now = dict(config_leaves(CfgNode.load_cfg(self.cfg.dump())))
-        order = self._order()
         changes = [
             f"{key} is {now[key]}, not {before[key]}"
-            for key in now
-            if key in before  # a later version may have keys that the checkpoint has not
-            and key not in order
-            and _decides_training(key)
-            and now[key] != before[key]
+            + (": the order of images is another" if key in ORDER else "")
+            for key in now  # a later version may have keys that the checkpoint has not
+            if key in before and _decides_training(key) and now[key] != before[key]
         ]
         # one process reads the files; state_dict is called in that one only, so it cannot gather
         hashes = data_hashes(self.cfg.DATASETS.TRAIN) if comm.is_main_process() else {}

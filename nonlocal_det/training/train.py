@@ -15,12 +15,12 @@ from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_o
 from nonlocal_det.configs import config_hash
 
 from .checks import check_blocks_learn, check_data, check_model
-from .evaluations import EvaluationOptions
+from .evaluations import evaluate_augmented
 from .exact_resume import draw_seed, was_restarted
+from .options import TrainingOptions
 from .provenance import commit, made_by
 from .result import InferenceTimer, write_result
 from .scaling import describe_scaling, fit_to_processes
-from .step import StepOptions, parse_policy
 from .trainer import Trainer
 
 logger = logging.getLogger("nonlocal_det")
@@ -66,16 +66,7 @@ def train(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
         allow_unmatched=args.allow_unmatched,
         made_by=made_by(code, cfg.dump(), config_hash(cfg)),
     )
-    step = StepOptions(accumulate=args.accumulate, skip=parse_policy(args.on_nonfinite))
-    evaluations = EvaluationOptions(
-        validation_loss=args.val_loss,
-        ema=args.ema,
-        early_stop=args.early_stop,
-        patience=args.patience,
-    )
-    trainer = Trainer(
-        cfg, checkpoints, step, max_bad_images=args.max_bad_images, evaluations=evaluations
-    )
+    trainer = Trainer(cfg, checkpoints, TrainingOptions.from_arguments(args))
     check_model(cfg, trainer.model, args.config_file)
     check_blocks_learn(trainer.model, trainer.optimizer)
     trainer.resume_or_load(resume=resume)
@@ -112,7 +103,7 @@ def evaluate(cfg: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
     results = Trainer.test(cfg, model)
     if cfg.TEST.AUG.ENABLED:
-        results.update(Trainer.test_with_tta(cfg, model))
+        results.update(evaluate_augmented(Trainer, cfg, model))
     if comm.is_main_process():
         verify_results(cfg, results)
     return results

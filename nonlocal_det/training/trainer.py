@@ -1,50 +1,39 @@
 """Detectron2's default trainer that resumes exactly and stops on a signal, on CPU or GPU."""
 
 import logging
-import os
 import signal
 import sys
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 from detectron2.config import CfgNode
-from detectron2.engine import (
-    DefaultTrainer,
-    HookBase,
-    TrainerBase,
-    hooks,
-)
+from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, create_ddp_model, hooks
 from detectron2.evaluation import DatasetEvaluator, verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch import nn
 
 from nonlocal_det.checkpoint import CheckpointOptions, SafeCheckpointer, names_of_data
-from nonlocal_det.data import (
-    TrainStream,
-    build_test_loader,
-    build_train_stream,
-)
-from nonlocal_det.data.skipping import MAX_BAD_IMAGES
-from nonlocal_det.evaluation import augment_model, build_evaluator
+from nonlocal_det.data import TrainStream, build_test_loader, build_train_stream
+from nonlocal_det.evaluation import build_evaluator
 from nonlocal_det.layers import nonlocal_blocks
 
-from .best_metric import BestMetric, EarlyStopped, KeepBest
-from .evaluations import EvaluationOptions, add_evaluations
+from .best_metric import BestMetric, EarlyStopped
+from .evaluations import add_evaluations
 from .exact_resume import ExactResume
-from .inner_trainer import autocast_dtype, build_inner_trainer, distribute
 from .metrics_history import repeat_last_step
+from .options import TrainingOptions
 from .process_group import is_lost_peer
 from .step import (
     BlockWatch,
     NonFiniteGuard,
-    StepOptions,
     TrainingStep,
+    autocast_dtype,
     bare_model,
+    build_inner_trainer,
     lay_out,
 )
 from .stop import STOP, Stopped
@@ -65,9 +54,7 @@ class Trainer(DefaultTrainer):
     Args:
         cfg: a full config, as `load_config` returns it.
         checkpoints: which of them to keep, and what to demand of those that are loaded.
-        step: how a step is computed, and what becomes of one that fails.
-        max_bad_images: images that may be unreadable, and are skipped.
-        evaluations: what they have beside the metrics.
+        options: how steps are computed and what is evaluated beside the metrics.
 
     Attributes:
         early_stop: why the training ended before ``SOLVER.MAX_ITER``; empty if it did not.
@@ -80,26 +67,35 @@ class Trainer(DefaultTrainer):
         self,
         cfg: CfgNode,
         checkpoints: CheckpointOptions | None = None,
-        step: StepOptions | None = None,
-        max_bad_images: int = MAX_BAD_IMAGES,
-        evaluations: EvaluationOptions | None = None,
+        options: TrainingOptions | None = None,
     ) -> None:
         TrainerBase.__init__(self)
         if not logging.getLogger("detectron2").isEnabledFor(logging.INFO):
             setup_logger()
-        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
-        self.cfg = cfg
+        self.cfg = cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        self.checkpoints = checkpoints or CheckpointOptions()
+        self.options = options or TrainingOptions()
         self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
+        self.early_stop = ""
         model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         loader = self.build_train_loader(cfg)
-        self._trainer = build_inner_trainer(cfg, distribute(model), loader, optimizer)
+        if isinstance(loader, TrainStream):
+            loader.skipped.limit = self.options.max_bad_images
+        devices = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
+        model = create_ddp_model(model, device_ids=devices, broadcast_buffers=False)
+        self._trainer = build_inner_trainer(cfg, model, loader, optimizer)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
-        self.checkpoints = checkpoints or CheckpointOptions()
+        guard = NonFiniteGuard(
+            Path(cfg.OUTPUT_DIR), self.options.skip, cfg.dump(), self.checkpoints.made_by
+        )
+        self.step = TrainingStep(
+            self._trainer, guard, self.options.accumulate, stop_flag=lambda: STOP.number
+        )
         self.checkpointer = SafeCheckpointer(
             self.model,
             cfg.OUTPUT_DIR,
-            checkpointables={"trainer": weakref.proxy(self)},
+            checkpointables={"trainer": weakref.proxy(self), "nonfinite": guard},
             made_by=self.checkpoints.made_by,
             keep_last=self.checkpoints.keep_last,
             require="nothing" if self.checkpoints.allow_unmatched else "backbone",
@@ -107,25 +103,15 @@ class Trainer(DefaultTrainer):
             names=names_of_data(cfg.DATASETS.TRAIN),
         )
         self.exact_resume = ExactResume(cfg, optimizer)
-        self.evaluations = evaluations or EvaluationOptions()
-        self.early_stop = ""
         self.register_hooks(self.build_hooks())
-        self.step = self._build_step(step or StepOptions())
-        if isinstance(loader, TrainStream):
-            loader.skipped.limit = max_bad_images
 
     def build_hooks(self) -> list[HookBase | None]:
-        """Build Detectron2's hooks, and those of the exact resume, the best and the blocks."""
+        """Build Detectron2's hooks, and those of the exact resume, evaluations and blocks."""
         found: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
-        if self.checkpoints.keep_best and comm.is_main_process():
-            period = self.cfg.TEST.EVAL_PERIOD
-            found.append(KeepBest(self.checkpointer, self.checkpoints.keep_best, period))
         blocks = nonlocal_blocks(bare_model(self.model))
         writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
         if blocks and writers:  # before the hook that saves: a checkpoint has what is logged
             found.insert(1, BlockWatch(blocks, writers[0]._period))
-        if self.cfg.TEST.AUG.ENABLED:
-            found.append(hooks.EvalHook(0, lambda: self.test_with_tta(self.cfg, self.model)))
         add_evaluations(self, found)
         return found
 
@@ -219,7 +205,15 @@ class Trainer(DefaultTrainer):
             return
         STOP.hold()
         if comm.is_main_process():
-            self._save_last_step(STOP.number)
+            name = signal.Signals(STOP.number).name if STOP.number else "lost a process"
+            done, count = self._done, self._done + 1
+            saved = count % self.cfg.SOLVER.CHECKPOINT_PERIOD == 0 or count >= self.max_iter
+            if done >= self.start_iter and not saved:  # by Detectron2's own hook
+                self.checkpointer.save(f"model_{done:07d}", iteration=done)
+            logger.warning(
+                f"{name}: stopped after iteration {count} of {self.max_iter}, which is saved; "
+                "continue with --resume"
+            )
         if stopped and self.step.stop_asked:
             comm.synchronize()
         if not stopped and STOP.number:
@@ -227,24 +221,6 @@ class Trainer(DefaultTrainer):
 
     def _lost_peer_between_steps(self, error: BaseException | None) -> bool:
         return self.iter in (self._done, self.max_iter) and is_lost_peer(error)
-
-    def _save_last_step(self, number: int) -> None:
-        if self._done >= self.start_iter and not self._is_saved(self._done):
-            self.checkpointer.save(f"model_{self._done:07d}", iteration=self._done)
-        why = signal.Signals(number).name if number else "lost a process"
-        logger.warning(
-            f"{why}: stopped after iteration {self._done + 1} of {self.max_iter}, which is saved; "
-            "continue with --resume"
-        )
-
-    def _is_saved(self, iteration: int) -> bool:
-        """Tell whether the checkpointer's own period has saved it."""
-        last = iteration + 1 >= self.max_iter
-        return any(
-            isinstance(hook, hooks.PeriodicCheckpointer)
-            and (last or (iteration + 1) % hook.period == 0)
-            for hook in self._hooks
-        )
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
@@ -293,20 +269,6 @@ class Trainer(DefaultTrainer):
             results: dict[str, Any] = super().test(cfg, model, evaluators)
         return results
 
-    @classmethod
-    def test_with_tta(cls, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
-        """Evaluate with test-time augmentation; the keys of the results end in ``_TTA``."""
-        logger.info("Evaluating with test-time augmentation (TEST.AUG)")
-        return cls.test_as("TTA", cfg, augment_model(cfg, model))
-
-    @classmethod
-    def test_as(cls, kind: str, cfg: CfgNode, model: nn.Module) -> dict[str, Any]:
-        """Evaluate into a folder of its own; the keys of the results end in ``_<kind>``."""
-        folder = os.path.join(cfg.OUTPUT_DIR, f"inference_{kind}")
-        evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
-        results = cls.test(cfg, model, evaluators)
-        return OrderedDict((f"{key}_{kind}", value) for key, value in results.items())
-
     @property
     def last_results(self) -> dict[str, Any]:
         """The metrics of the last evaluation; empty before the first, and in other processes."""
@@ -340,13 +302,3 @@ class Trainer(DefaultTrainer):
                 "the checkpoint has no optimizer, as those of Detectron2's 0.6 release: the "
                 "momentum starts at 0"
             )
-
-    def _build_step(self, options: StepOptions) -> TrainingStep:
-        guard = NonFiniteGuard(
-            Path(self.cfg.OUTPUT_DIR),
-            limit=options.skip,
-            config=self.cfg.dump(),
-            made_by=self.checkpoints.made_by,
-        )
-        self.checkpointer.add_checkpointable("nonfinite", guard)
-        return TrainingStep(self._trainer, options, guard, stop_flag=lambda: STOP.number)

@@ -5,7 +5,7 @@ from detectron2.engine import SimpleTrainer
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
-from nonlocal_det.training.step import NonFiniteGuard, StepOptions, TrainingStep
+from nonlocal_det.training.step import NonFiniteGuard, TrainingStep
 
 
 class Scale(nn.Module):
@@ -78,14 +78,15 @@ def sgd(model: nn.Module) -> torch.optim.Optimizer:
 class Run:
     """A trainer of Detectron2, our step in it, and the storage it writes to."""
 
-    def __init__(self, folder, data, model=None, optimizer=None, trainer=None, **options) -> None:
+    def __init__(
+        self, folder, data, model=None, optimizer=None, trainer=None, accumulate=1, skip=0
+    ) -> None:
         self.model = tiny_net() if model is None else model
         if trainer is None:
             trainer = SimpleTrainer(self.model, data, optimizer or sgd(self.model))
         self.trainer = trainer
-        chosen = StepOptions(**options)
-        self.guard = NonFiniteGuard(folder, limit=chosen.skip)
-        self.step = TrainingStep(self.trainer, chosen, self.guard)
+        self.guard = NonFiniteGuard(folder, limit=skip)
+        self.step = TrainingStep(self.trainer, self.guard, accumulate)
         self.history: list[dict[str, float]] = []
 
     def steps(self, count: int) -> "Run":

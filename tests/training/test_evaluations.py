@@ -11,7 +11,8 @@ from tiny_training import CONFIG, TINY, run
 from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
 from nonlocal_det.data import build_test_loader, build_validation_loader
 from nonlocal_det.training import Trainer
-from nonlocal_det.training.evaluations import EvaluationOptions, validate
+from nonlocal_det.training.evaluations import validate
+from nonlocal_det.training.options import TrainingOptions
 from nonlocal_det.visualization import draw_losses, read_metrics
 
 EVERY = ("TEST.EVAL_PERIOD", "1", "SOLVER.CHECKPOINT_PERIOD", "1")
@@ -75,7 +76,7 @@ def test_the_curves_have_the_validation_loss(tmp_path):
 
 
 def test_validation_losses_are_of_the_weights_only(mini_coco, tmp_path):
-    trainer = Trainer(config("OUTPUT_DIR", str(tmp_path)), None, None)
+    trainer = Trainer(config("OUTPUT_DIR", str(tmp_path)))
     losses = [validate(trainer) for _ in range(2)]  # proposals are sampled alike
     assert losses[0] == losses[1]
     assert trainer.model.training
@@ -190,4 +191,4 @@ def test_options_that_cannot_work_are_refused(mini_coco, tmp_path, wrong, words)
     period = "0" if "EVAL_PERIOD" in words else "1"
     cfg = config("OUTPUT_DIR", str(tmp_path), "TEST.EVAL_PERIOD", period)
     with pytest.raises(ValueError, match=words):
-        Trainer(cfg, evaluations=EvaluationOptions(**wrong))
+        Trainer(cfg, options=TrainingOptions(**wrong))

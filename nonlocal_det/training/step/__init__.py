@@ -2,22 +2,30 @@
 
 from .block_watch import BlockWatch
 from .nonfinite import NonFiniteError, NonFiniteGuard
-from .precision import lay_out, mixed_dtype, precision_of
+from .precision import (
+    Precision,
+    autocast_dtype,
+    build_inner_trainer,
+    lay_out,
+    mixed_dtype,
+    precision_of,
+)
 from .saved_batch import Replay, describe_replay, replay
-from .training_step import StepOptions, TrainingStep, bare_model, parse_policy
+from .training_step import TrainingStep, bare_model
 
 __all__ = [
     "BlockWatch",
     "NonFiniteError",
     "NonFiniteGuard",
+    "Precision",
     "Replay",
-    "StepOptions",
     "TrainingStep",
+    "autocast_dtype",
     "bare_model",
+    "build_inner_trainer",
     "describe_replay",
     "lay_out",
     "mixed_dtype",
-    "parse_policy",
     "precision_of",
     "replay",
 ]

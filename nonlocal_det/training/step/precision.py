@@ -1,13 +1,17 @@
 """How a model is called in training: in which precision, and with which factor on its losses."""
 
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from detectron2.config import CfgNode
+from detectron2.engine import AMPTrainer, SimpleTrainer
 from torch import Tensor, nn
 
+logger = logging.getLogger("nonlocal_det")
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Memory formats by the dimensions of a convolution's weight."""
 
@@ -64,6 +68,29 @@ def mixed_dtype(device: torch.device, model: nn.Module) -> torch.dtype | None:
     get_capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     has_bfloat16 = any(able for name, able in get_capabilities().items() if "bf16" in name)
     return torch.bfloat16 if has_bfloat16 else None
+
+
+def autocast_dtype(cfg: CfgNode, model: nn.Module) -> torch.dtype | None:
+    """Return what a config's training computes in beside full precision; None: nothing."""
+    return mixed_dtype(torch.device(cfg.MODEL.DEVICE), model) if cfg.SOLVER.AMP.ENABLED else None
+
+
+def build_inner_trainer(
+    cfg: CfgNode, model: nn.Module, loader: Any, optimizer: torch.optim.Optimizer
+) -> SimpleTrainer:
+    """Build Detectron2's inner trainer; only float16 needs the scaler of `AMPTrainer`."""
+    dtype = autocast_dtype(cfg, model)
+    inner = (AMPTrainer if dtype == torch.float16 else SimpleTrainer)(model, loader, optimizer)
+    inner.precision = dtype
+    if dtype is not None:
+        where = f"{cfg.MODEL.DEVICE} computes in {dtype} where autocast does"
+        logger.info(f"SOLVER.AMP.ENABLED: {where}")
+    elif cfg.SOLVER.AMP.ENABLED:
+        logger.warning(
+            "SOLVER.AMP.ENABLED: the training is in full precision, because this processor has no "
+            "instructions for bfloat16, or torch's gradient of 3D kernels in it is wrong on a CPU"
+        )
+    return inner
 
 
 def lay_out(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:

@@ -3,10 +3,9 @@
 import contextlib
 import logging
 import math
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -25,43 +24,6 @@ from .nonfinite import FailedStep, NonFiniteGuard
 from .precision import add_losses, precision_of
 
 logger = logging.getLogger("nonlocal_det")
-
-
-@dataclass(frozen=True)
-class StepOptions:
-    """How a step is computed, and what happens to one that fails.
-
-    Args:
-        accumulate: micro-batches into which each process's batch is divided; their gradients are
-            added, so a step takes the memory of one of them.
-        skip: steps with numbers that are not finite that may be left out, over restarts; the next
-            one stops the training.
-
-    Raises:
-        ValueError: ``accumulate`` is below 1 or ``skip`` below 0.
-    """
-
-    accumulate: int = 1
-    skip: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        if self.accumulate < 1:
-            raise ValueError(f"--accumulate {self.accumulate}: expected 1 or more parts of a batch")
-        if self.skip < 0:
-            raise ValueError(f"--on-nonfinite: skip={self.skip}; expected 0 or more steps")
-
-
-def parse_policy(text: str) -> int:
-    """Return the number of steps that ``stop`` or ``skip-N`` allows to be left out.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    match = re.fullmatch(r"stop|skip-([1-9]\d*)", text)
-    if match is None:
-        raise ValueError(f"--on-nonfinite {text}: expected stop or skip-N, as skip-10")
-    return int(match[1] or 0)
 
 
 def bare_model(model: nn.Module) -> nn.Module:
@@ -90,8 +52,8 @@ class TrainingStep:
 
     Args:
         trainer: Detectron2's inner one, which has model, data, optimizer and perhaps a scaler.
-        options: micro-batches, and how many steps may be left out.
         guard: handles a step that fails.
+        accumulate: micro-batches into which each process's batch is divided.
         stop_flag: returns this process's signal to stop, a number; 0: none.
 
     Attributes:
@@ -105,20 +67,20 @@ class TrainingStep:
     def __init__(
         self,
         trainer: SimpleTrainer,
-        options: StepOptions,
         guard: NonFiniteGuard,
+        accumulate: int = 1,
         stop_flag: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.trainer = trainer
+        self.guard = guard
+        self.accumulate = accumulate
         self.stop_flag = stop_flag
         self.stop_asked = 0
-        self.trainer = trainer
-        self.options = options
-        self.guard = guard
         self._scaler_skips = 0
-        if options.accumulate > 1:
+        if accumulate > 1:
             norms = len(_moving_norms(self._bare_model))
             note = f"; its {norms} batch norms see a part, not the batch" if norms else ""
-            logger.info(f"each process's batch is computed in {options.accumulate} parts{note}")
+            logger.info(f"each process's batch is computed in {accumulate} parts{note}")
 
     def run(self) -> None:
         """Take a batch, compute, and change the weights.
@@ -133,7 +95,7 @@ class TrainingStep:
         start = time.perf_counter()
         data = next(trainer._data_loader_iter)
         waited = time.perf_counter() - start
-        batches = split_batch(data, self.options.accumulate)
+        batches = split_batch(data, self.accumulate)
         statistics = self._copy_norm_statistics()
         trainer.optimizer.zero_grad()
         try:

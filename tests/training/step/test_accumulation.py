@@ -8,7 +8,7 @@ from detectron2.utils.events import EventStorage
 from small_models import small_config
 from tiny_step import Run, batches, sgd, tiny_net
 
-from nonlocal_det.training.step import StepOptions
+from nonlocal_det.training.options import TrainingOptions
 from nonlocal_det.training.step.micro_batch import split_batch
 
 
@@ -101,7 +101,7 @@ def test_more_parts_than_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--accumulate 5.* has 4 images.*IMS_PER_BATCH"):
         Run(tmp_path, batches(1), accumulate=5).steps(1)
     with pytest.raises(ValueError, match="--accumulate 0"):
-        StepOptions(accumulate=0)
+        TrainingOptions(accumulate=0)
 
 
 def test_a_proposal_network_in_parts_gives_the_gradients_of_the_whole_batch(tmp_path, mini_coco):
@@ -126,7 +126,7 @@ def test_a_proposal_network_in_parts_gives_the_gradients_of_the_whole_batch(tmp_
     model = build_model(cfg)
     for count in (1, 3):
         run = Run(tmp_path, [batch], model, torch.optim.SGD(model.parameters(), lr=0.0))
-        run.step.options = StepOptions(accumulate=count)
+        run.step.accumulate = count
         run.steps(1)
         gradients.append({n: p.grad.clone() for n, p in model.named_parameters()})
     whole, parts = (torch.cat([g.flatten() for g in each.values()]) for each in gradients)

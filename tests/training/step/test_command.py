@@ -7,7 +7,9 @@ import pytest
 import torch
 from tiny_training import run
 
+from nonlocal_det.cli.arguments import build_argument_parser
 from nonlocal_det.training import Trainer
+from nonlocal_det.training.options import TrainingOptions
 from nonlocal_det.training.step import NonFiniteError, training_step
 
 UNEVALUATED = ["DATASETS.TEST", "()"]
@@ -68,6 +70,12 @@ def test_steps_left_out_are_counted_over_a_restart(mini_coco, tmp_path, messages
         run(tmp_path, "--resume", "--on-nonfinite=skip-1", *UNEVALUATED, iterations=4)
 
 
-def test_an_unknown_policy_is_refused(mini_coco, tmp_path):
-    with pytest.raises(ValueError, match="--on-nonfinite ignore: expected stop or skip-N"):
-        run(tmp_path, "--on-nonfinite=ignore")
+def test_the_policy_is_a_word_or_a_number(capsys):
+    parse = build_argument_parser().parse_args
+    assert [parse(words).skip for words in ([], ["--on-nonfinite", "skip-12"])] == [0, 12]
+    for wrong in ("skip", "skip-0", "skip--1", "go", "skip-1x"):
+        with pytest.raises(SystemExit):
+            parse([f"--on-nonfinite={wrong}"])
+        assert f"--on-nonfinite: '{wrong}': expected stop or skip-N" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="skip=-1"):
+        TrainingOptions(skip=-1)

@@ -8,7 +8,7 @@ from detectron2.engine import AMPTrainer
 from tiny_step import Root, Run, batches, images, sgd, tiny_net
 
 from nonlocal_det.checkpoint import read_torch
-from nonlocal_det.training.step import NonFiniteError, StepOptions, parse_policy
+from nonlocal_det.training.step import NonFiniteError
 
 
 def spoil(data):
@@ -229,12 +229,3 @@ def test_gradients_that_no_scale_makes_finite_are_an_error(tmp_path):
     assert scaler.get_scale() < 1
     kept = read_torch(tmp_path / "nonfinite" / "batch_0000002_process0.pth")
     assert (kept["autocast"], kept["scale"]) == ("bfloat16", 0.25)
-
-
-def test_the_policy_is_a_word_or_a_number():
-    assert (parse_policy("stop"), parse_policy("skip-12")) == (0, 12)
-    for wrong in ("skip", "skip-0", "skip--1", "go", "skip-1x"):
-        with pytest.raises(ValueError, match=f"--on-nonfinite {wrong}: expected stop or skip-N"):
-            parse_policy(wrong)
-    with pytest.raises(ValueError, match="skip=-1"):
-        StepOptions(skip=-1)
