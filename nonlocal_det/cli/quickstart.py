@@ -1,11 +1,10 @@
 """Draw data, train, evaluate and write pictures, on a bare machine in minutes."""
 
 import argparse
-import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,55 +29,38 @@ from .errors import one_line_errors
 from .train import run
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
-TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
-logger = logging.getLogger("nonlocal_det")
+TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint", "video": "video"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and run the quickstart."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
-    with one_line_errors():
-        quickstart(parser.parse_args(argv).opts)
+    """Parse the command line, then train the small non-local Mask + Keypoint R-CNN."""
+    run_quickstart(argv, __doc__, CONFIG, make_mini_coco, draw)
 
 
-def quickstart(options: list[str] | None = None) -> dict[str, Any]:
-    """Draw the mini-COCO, train the small non-local Mask + Keypoint R-CNN, evaluate, draw.
+@one_line_errors()
+def run_quickstart(
+    argv: Sequence[str] | None,
+    description: str | None,
+    config: str,
+    make_data: Callable[[Path], object],
+    draw_pictures: Callable[[CfgNode], dict[str, Path]],
+) -> None:
+    """Draw data, train as the command does, evaluate, draw; print metrics, time and paths.
 
     The floors of ``TEST.EXPECTED_RESULTS`` in the config end the process with status 1 if the
     trained model does not reach them.
 
     Args:
-        options: KEY VALUE pairs that override the config.
-
-    Returns:
-        The metrics of each task, and under ``"paths"`` the pictures.
-    """
-    make_mini_coco(datasets_folder())
-    cfg, results = train_and_evaluate(CONFIG, options or [])
-    paths = draw(cfg)
-    for task, title in TASKS.items():
-        if task in results:
-            print(table(title, results[task]))
-    show_paths(paths)
-    return {**results, "paths": paths}
-
-
-def datasets_folder() -> Path:
-    """Return the folder of all data sets, Detectron2's."""
-    return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
-
-
-def train_and_evaluate(config: str, options: Sequence[str]) -> tuple[CfgNode, dict[str, Any]]:
-    """Train as the command does, evaluate, and print how long it took.
-
-    Args:
+        argv: KEY VALUE pairs that override the config; by default this process's.
+        description: of ``--help``.
         config: the name of a packaged config.
-        options: KEY VALUE pairs that override it.
-
-    Returns:
-        The run's config, and the metrics of each task.
+        make_data: draws the data into the folder of all data sets.
+        draw_pictures: of a finished run, by what they show.
     """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
+    options = parser.parse_args(argv).opts
+    make_data(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
     args = build_argument_parser().parse_args(["--config-file", config, *options])
     floors = expected_results(load_config(config, args.opts))
     args.opts = [*args.opts, "TEST.EXPECTED_RESULTS", str(floors)]
@@ -86,11 +68,10 @@ def train_and_evaluate(config: str, options: Sequence[str]) -> tuple[CfgNode, di
     results = run(args)
     minutes = (time.perf_counter() - start) / 60
     print(f"\ntraining and evaluation took {minutes:.1f} minutes\n")
-    return config_from_arguments(args), results
-
-
-def show_paths(paths: dict[str, Path]) -> None:
-    """Print what each picture shows, and where it is."""
+    paths = draw_pictures(config_from_arguments(args))
+    for task, title in TASKS.items():
+        if task in results:
+            print(table(title, results[task]))
     for what, path in paths.items():
         print(f"{what}: {path}")
 

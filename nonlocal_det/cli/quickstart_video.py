@@ -1,9 +1,7 @@
 """Draw clips, train a small non-local I3D from the video files, evaluate, write pictures."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +16,7 @@ from nonlocal_det.synthetic.moving_clips import make_moving_clips
 from nonlocal_det.video.mapper import VideoMapper
 from nonlocal_det.visualization import draw_clip_attention, draw_clips, draw_losses, read_metrics
 
-from .errors import one_line_errors
-from .quickstart import datasets_folder, show_paths, table, train_and_evaluate
+from .quickstart import run_quickstart
 
 CONFIG = "video/quick/nl_i3d_R18"
 SHOWN = 16
@@ -27,31 +24,8 @@ SHOWN = 16
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and run the quickstart."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
-    with one_line_errors():
-        quickstart(parser.parse_args(argv).opts)
-
-
-def quickstart(options: list[str] | None = None) -> dict[str, Any]:
-    """Draw 400 clips, train the small non-local I3D, evaluate 3 clips of each video, draw.
-
-    The floors of ``TEST.EXPECTED_RESULTS`` in the config end the process with status 1 if the
-    trained model does not reach them.
-
-    Args:
-        options: KEY VALUE pairs that override the config.
-
-    Returns:
-        The metrics, and under ``"paths"`` the pictures.
-    """
-    make_moving_clips(datasets_folder())
-    cfg, results = train_and_evaluate(CONFIG, options or [])
-    paths = draw(cfg)
-    print(table("video", results["video"]))
-    show_paths(paths)
-    return {**results, "paths": paths}
+    """Parse the command line, then train the small non-local I3D on 400 drawn clips."""
+    run_quickstart(argv, __doc__, CONFIG, make_moving_clips, draw)
 
 
 def draw(cfg: CfgNode) -> dict[str, Path]:

@@ -1,7 +1,7 @@
 """The training command, also without a checkout: ``python -m nonlocal_det.cli.train``."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from detectron2.utils import comm
@@ -9,12 +9,14 @@ from detectron2.utils.logger import setup_logger
 
 from nonlocal_det.configs import find_config, load_config
 from nonlocal_det.training import launch, train
-from nonlocal_det.training.process_group import log_on_one_rank
+from nonlocal_det.training.process_group import TIMEOUT, log_on_one_rank
 
 from .arguments import build_argument_parser, complete_config
 from .errors import one_line_errors
 
 
+@log_on_one_rank()
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     """Train or evaluate in as many processes as the command line, or torchrun, asks for.
 
@@ -25,17 +27,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: with a line that names what is wrong.
     """
     args = build_argument_parser().parse_args(argv)
-    with log_on_one_rank(), one_line_errors():
-        launch(
-            _run_in_worker,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            device=load_config(args.config_file, args.opts or ()).MODEL.DEVICE,
-            timeout=args.timeout,
-            args=(args,),
-        )
+    launch_command(run, args, load_config(args.config_file, args.opts or ()).MODEL.DEVICE)
+
+
+def launch_command(
+    run: Callable[[argparse.Namespace], object], args: argparse.Namespace, device: str
+) -> None:
+    """Call a function in as many processes as Detectron2's options, or torchrun, ask for.
+
+    Args:
+        run: called with the command line; importable.
+        args: of Detectron2's ``default_argument_parser``, and perhaps ``timeout``.
+        device: of the config.
+    """
+    launch(
+        _run_in_worker,
+        args.num_gpus,
+        num_machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        device=device,
+        timeout=getattr(args, "timeout", TIMEOUT),
+        args=(run, args),
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -56,9 +70,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return train.run(cfg, args)
 
 
-def _run_in_worker(args: argparse.Namespace) -> None:
-    with one_line_errors():
-        run(args)
+@one_line_errors()
+def _run_in_worker(run: Callable[[argparse.Namespace], object], args: argparse.Namespace) -> None:
+    run(args)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train from a LazyConfig: Detectron2's tool with this project's launcher, checks and checkpoints.
 
 It is for configs that are programs. A training of `train.py` does more: it resumes exactly, stops
-on signals, and checks the data and every step.
+on signals, and checks every step.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from detectron2.config import LazyConfig, instantiate
+from detectron2.config import LazyConfig, get_cfg, instantiate
 from detectron2.engine import (
     AMPTrainer,
     SimpleTrainer,
@@ -26,10 +26,11 @@ from torch import nn
 
 from nonlocal_det.checkpoint import Names, SafeCheckpointer, names_of_data
 from nonlocal_det.configs import find_config
-from nonlocal_det.training import launch
-from nonlocal_det.training.checks import check_blocks_learn
+from nonlocal_det.training.checks import check_blocks_learn, check_data, check_present
+from nonlocal_det.training.process_group import log_on_one_rank
 
 from .errors import one_line_errors
+from .train import launch_command
 
 EXAMPLES = """
 examples:
@@ -43,6 +44,8 @@ OPTIONAL = {"seed", "cudnn_benchmark"}
 """Keys of ``train`` that Detectron2's setup reads and its common/train.py does not have."""
 
 
+@log_on_one_rank()
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     """Train or evaluate in as many processes as the command line, or torchrun, asks for.
 
@@ -55,16 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
     args = parser.parse_args(argv)
-    with one_line_errors():
-        launch(
-            _run_in_worker,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            device=load_lazy_config(args).train.device,
-            args=(args,),
-        )
+    launch_command(run, args, load_lazy_config(args).train.device)
 
 
 def load_lazy_config(args: argparse.Namespace) -> DictConfig:
@@ -99,6 +93,7 @@ def run(args: argparse.Namespace) -> None:
     """
     cfg = load_lazy_config(args)
     default_setup(cfg, args)
+    _check_data(cfg, train=not args.eval_only)
     model = instantiate(cfg.model).to(cfg.train.device)
     if not args.eval_only:
         train(cfg, model, resume=args.resume)
@@ -164,16 +159,28 @@ def evaluate(cfg: DictConfig, model: nn.Module) -> dict[str, Any]:
     return results
 
 
-def _names(cfg: DictConfig, split: str) -> Names:
-    """Collect the names of classes and keypoints of a loader of Detectron2's ``common/``."""
+def _data_sets(cfg: DictConfig, split: str) -> list[str]:
+    """List the data sets of a loader of Detectron2's ``common/``; of another one, none."""
     names = OmegaConf.select(cfg, f"dataloader.{split}.dataset.names")
-    datasets = [names] if isinstance(names, str) else list(names or ())
-    return names_of_data(datasets, read=split == "test")
+    return [names] if isinstance(names, str) else list(names or ())
 
 
-def _run_in_worker(args: argparse.Namespace) -> None:
-    with one_line_errors():
-        run(args)
+def _names(cfg: DictConfig, split: str) -> Names:
+    return names_of_data(_data_sets(cfg, split), read=split == "test")
+
+
+def _check_data(cfg: DictConfig, train: bool) -> None:
+    """Refuse data that is not there, or bad for what the mapper takes of it."""
+    checked = get_cfg()
+    checked.DATASETS.TRAIN, checked.DATASETS.TEST = (
+        _data_sets(cfg, "train"),
+        _data_sets(cfg, "test"),
+    )
+    mapper = OmegaConf.select(cfg, "dataloader.train.mapper") or {}
+    checked.MODEL.MASK_ON = bool(mapper.get("use_instance_mask"))
+    checked.MODEL.KEYPOINT_ON = bool(mapper.get("use_keypoint"))
+    check_present(checked, train=train)
+    check_data(checked, train=train)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,7 @@ def check_config(cfg: CfgNode, config_file: str = "", *, train: bool = True) -> 
             "TEST.AUG.ENABLED=True with MODEL.KEYPOINT_ON=True: Detectron2's test-time "
             "augmentation does not support keypoints; set TEST.AUG.ENABLED False"
         )
-    for name in (*(cfg.DATASETS.TRAIN if train else ()), *cfg.DATASETS.TEST):
-        _check_present(name, config_file)
+    check_present(cfg, config_file, train=train)
     weights = cfg.MODEL.WEIGHTS
     if weights and "://" not in weights and not Path(weights).is_file():
         raise FileNotFoundError(
@@ -61,7 +60,40 @@ def check_config(cfg: CfgNode, config_file: str = "", *, train: bool = True) -> 
         )
 
 
-def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
+def check_present(cfg: CfgNode, config_file: str = "", *, train: bool) -> None:
+    """Refuse data sets that are not registered, or whose annotations are not there.
+
+    Args:
+        cfg: names the data sets.
+        config_file: named in messages.
+        train: those to train with too.
+
+    Raises:
+        ValueError: an unknown data set.
+        FileNotFoundError: its file is not there.
+    """
+    for name in (*(cfg.DATASETS.TRAIN if train else ()), *cfg.DATASETS.TEST):
+        if name not in DatasetCatalog.list():
+            raise ValueError(
+                f"DATASETS of {config_file or 'the config'} names {name!r}, which is not "
+                "registered; register your own with "
+                + " or ".join(data.usage for data in USER_DATA)
+            )
+        metadata = MetadataCatalog.get(name)
+        json_file = metadata.get("json_file", None)
+        if json_file is None or Path(json_file).is_file():
+            continue
+        root = os.environ.get("DETECTRON2_DATASETS", "datasets")
+        how = (
+            f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
+            "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
+        )
+        if drawn_by := metadata.get("drawn_by", None):
+            how = f"draw it with `python {drawn_by} {root}`"
+        raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
+
+
+def check_test_data(cfg: CfgNode) -> None:
     """Refuse test data that is not there, or bad, for tools that do not train.
 
     Raises:
@@ -69,33 +101,12 @@ def check_test_data(cfg: CfgNode, config_file: str = "") -> None:
         FileNotFoundError: its file is not there.
     """
     if not cfg.DATASETS.TEST:
-        raise ValueError(f"DATASETS.TEST of {config_file or 'the config'} is empty; name one")
-    for name in cfg.DATASETS.TEST:
-        _check_present(name, config_file)
-    check_data(cfg, train=False, allow_bad=False)
+        raise ValueError("DATASETS.TEST of the config is empty; name one")
+    check_present(cfg, train=False)
+    check_data(cfg, train=False)
 
 
-def _check_present(name: str, config_file: str) -> None:
-    if name not in DatasetCatalog.list():
-        raise ValueError(
-            f"DATASETS of {config_file or 'the config'} names {name!r}, which is not registered; "
-            f"register your own with {' or '.join(data.usage for data in USER_DATA)}"
-        )
-    metadata = MetadataCatalog.get(name)
-    json_file = metadata.get("json_file", None)
-    if json_file is None or Path(json_file).is_file():
-        return
-    root = os.environ.get("DETECTRON2_DATASETS", "datasets")
-    how = (
-        f"set DETECTRON2_DATASETS (now {root!r}) to a folder with "
-        "coco/annotations/*.json, coco/train2017/ and coco/val2017/"
-    )
-    if drawn_by := metadata.get("drawn_by", None):
-        how = f"draw it with `python {drawn_by} {root}`"
-    raise FileNotFoundError(f"data set {name!r}: there is no {json_file}; {how}")
-
-
-def check_data(cfg: CfgNode, *, train: bool, allow_bad: bool) -> None:
+def check_data(cfg: CfgNode, *, train: bool, allow_bad: bool = False) -> None:
     """Check the data sets of a config once on each machine; leave out bad rows if that is allowed.
 
     Args:

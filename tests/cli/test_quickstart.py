@@ -29,13 +29,13 @@ def test_a_model_without_a_head_is_judged_and_shown_by_the_others(
     monkeypatch.setattr(quickstart, "make_mini_coco", lambda _: None)
     monkeypatch.setattr(quickstart, "run", run)
     monkeypatch.setattr(quickstart, "config_from_arguments", lambda args: SimpleNamespace())
-    monkeypatch.setattr(quickstart, "draw", lambda cfg: {})
-    results = quickstart.quickstart(options)
-    assert results == {**{task: {"AP": 90.0} for task in tasks}, "paths": {}}
+    monkeypatch.setattr(quickstart, "draw", lambda cfg: {"losses": "out/losses.png"})
+    quickstart.main(options)
     assert {row[0] for row in trained[0].TEST.EXPECTED_RESULTS} == set(tasks)
     printed = capsys.readouterr().out
     for task, title in quickstart.TASKS.items():
         assert (f"{title} |" in printed) is (task in tasks)
+    assert "losses: out/losses.png" in printed
 
 
 def test_the_attention_is_drawn_from_the_first_person():

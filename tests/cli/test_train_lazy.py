@@ -1,9 +1,13 @@
 """The command that trains LazyConfigs: Detectron2's, with the checkpoints and checks from here."""
 
+import json
+
 import pytest
 
 from nonlocal_det.checkpoint import read_checkpoint
 from nonlocal_det.cli import train_lazy
+from nonlocal_det.data import register_coco_data
+from nonlocal_det.data.coco_data import forget
 from nonlocal_det.visualization import read_metrics
 
 TINY = [
@@ -40,8 +44,23 @@ def test_it_trains_resumes_and_evaluates(mini_coco, tmp_path):
         ("optimizer.lr=0.0", "identity for ever"),
         ("train.max_iters=5", "train.max_iters"),
         ("modle.backbone.options.pairwise=gaussian", "modle"),
+        ("dataloader.train.dataset.names=coco_2017_train", "there is no datasets/coco.*DATASETS"),
     ],
 )
 def test_what_could_not_work_is_refused_in_a_line(mini_coco, tmp_path, override, message):
     with pytest.raises(SystemExit, match=message):
         train_lazy.main(command(tmp_path, override))
+
+
+def test_bad_data_is_refused_as_by_the_other_command(mini_coco, tmp_path):
+    images = mini_coco / "mini_coco" / "train2017"
+    content = json.loads((images.parent / "annotations/instances_train2017.json").read_text())
+    content["annotations"][1]["bbox"] = [9, 9, -4, 4]
+    (tmp_path / "bad.json").write_text(json.dumps(content))
+    register_coco_data("bad", tmp_path / "bad.json", images)
+    try:
+        with pytest.raises(SystemExit, match="data set 'bad' is bad .box_negative 1"):
+            train_lazy.main(command(tmp_path / "out", "dataloader.train.dataset.names=bad"))
+    finally:
+        forget("bad")
+    assert not (tmp_path / "out" / "metrics.json").exists()
