@@ -16,6 +16,7 @@ from detectron2.utils.file_io import PathManager
 from faster_coco_eval import COCOeval_faster
 
 from .evaluators import register_evaluator
+from .results import CATEGORIES
 from .summary import Result, evaluate_results, summary, summary_table
 from .truth import usable_truth, warn_of_limit
 
@@ -74,8 +75,11 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if self._output_dir:
             path = os.path.join(self._output_dir, "coco_instances_results.json")
             self._logger.info(f"Saving results to {path}")
-            with PathManager.open(path, "w") as file:
-                file.write(json.dumps(results))
+            categories = self._coco_api.dataset["categories"]
+            named = [{key: one[key] for key in ("id", "name")} for one in categories]
+            for name, content in ((os.path.basename(path), results), (CATEGORIES, named)):
+                with PathManager.open(os.path.join(self._output_dir, name), "w") as file:
+                    file.write(json.dumps(content))
         if not self._do_evaluation:
             self._logger.info("Annotations are not available for evaluation.")
             return

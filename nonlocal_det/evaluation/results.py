@@ -1,6 +1,7 @@
 """Read annotation and results files, and name the entry that cannot be evaluated."""
 
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -11,6 +12,11 @@ from nonlocal_det.data.check import check_dataset
 
 from .keypoint_errors import KeypointSpec
 from .summary import TASKS, Result
+
+logger = logging.getLogger("nonlocal_det")
+
+CATEGORIES = "coco_categories.json"
+"""Beside the results of `COCOEvaluator`: whose ids they have, ``[{"id": 1, "name": "person"}]``."""
 
 
 def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
@@ -51,7 +57,8 @@ def read_results(
 
     Raises:
         FileNotFoundError: `path` is no file.
-        ValueError: it is not a list of results, or as `check_results`.
+        ValueError: it is not a list of results, a category that `CATEGORIES` beside it names is
+            not in `truth`, or as `check_results`.
     """
     path = Path(path).expanduser()
     hint = "give a results file, as inference/coco_instances_results.json"
@@ -61,9 +68,32 @@ def read_results(
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not json ({error}); {hint}") from error
+    _fit_categories(results, truth, path)
     if results != [] or not may_be_empty:
         check_results(results, truth, task, str(path))
     return results
+
+
+def _fit_categories(results: Any, truth: dict[str, Any], path: Path) -> None:
+    """Give results the ids that annotations of other data have for the same category names."""
+    beside = path.with_name(CATEGORIES)
+    if not isinstance(results, list) or not beside.is_file():
+        return
+    own = {one["id"]: one["name"] for one in json.loads(beside.read_text(encoding="utf-8"))}
+    names = {one["id"]: one["name"] for one in truth["categories"]}
+    ids = {name: id_ for id_, name in names.items()}
+    entries = [one for one in results if isinstance(one, dict) and one.get("category_id") in own]
+    moved = sorted({i for one in entries if names.get(i := one["category_id"]) != own[i]})
+    if absent := [own[i] for i in moved if own[i] not in ids]:
+        raise ValueError(
+            f"{path} has detections of {', '.join(map(repr, absent[:5]))}, which the annotations "
+            "do not name; give the annotation file that the results belong to"
+        )
+    if moved:
+        changes = ", ".join(f"{own[i]!r} {i} to {ids[own[i]]}" for i in moved[:5])
+        logger.warning(f"{path}: category ids changed to those of the annotations: {changes}")
+        for one in entries:
+            one["category_id"] = ids.get(own[one["category_id"]], one["category_id"])
 
 
 def read_keypoint_spec(truth: dict[str, Any], path: str | os.PathLike[str]) -> KeypointSpec:

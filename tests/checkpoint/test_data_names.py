@@ -121,21 +121,25 @@ def test_other_names_are_refused_or_said(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("names", [OTHER, OTHER_ORDER])
-def test_a_training_is_not_continued_with_other_names(names, tmp_path):
-    save(tmp_path, detector())
+def test_a_training_is_not_continued_with_other_names(names, tmp_path, caplog):
+    """Nothing is moved then: neither the model, nor what a hook has, as averaged weights."""
+    whole = detector()
+    save(tmp_path, whole)
 
     def resume(**options):
-        state = {"trainer": State()}
-        checkpointer = SafeCheckpointer(
-            detector(), str(tmp_path), checkpointables=state, names=names, **options
-        )
-        checkpointer.resume_or_load("", resume=True)
+        model, state = detector(), {"trainer": State()}
+        SafeCheckpointer(
+            model, str(tmp_path), checkpointables=state, names=names, **options
+        ).resume_or_load("", resume=True)
+        return model
 
     with pytest.raises(
         ValueError, match=r"trained with other .*start a training from it: MODEL.WEIGHT"
     ):
         resume(require="backbone")
-    resume(require="nothing")
+    resumed = resume(require="nothing").state_dict()
+    assert "the weights are used as they are" in caplog.text
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.state_dict().items())
 
 
 def test_names_of_heads_that_a_model_has_not_do_not_matter(tmp_path):

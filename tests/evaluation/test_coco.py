@@ -22,6 +22,7 @@ from nonlocal_det.data import register_coco_data
 from nonlocal_det.data.coco_data import forget
 from nonlocal_det.evaluation import (
     COCOEvaluator,
+    analyze_files,
     build_evaluator,
     evaluators,
     register_evaluator,
@@ -144,6 +145,31 @@ def test_any_number_of_processes_has_the_numbers_of_one(processes, sharing, tmp_
     assert 5 < whole["bbox"]["AP"] < 95
     files = [tmp_path / run / "coco_instances_results.json" for run in (sharing, "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_results_are_analyzed_by_the_names_of_their_categories(tmp_path, caplog):
+    """The same names under other ids: without the evaluator's file of names all would be wrong."""
+    evaluated("mini_coco_val", tmp_path).evaluate()
+    results, other = tmp_path / "coco_instances_results.json", tmp_path / "other.json"
+    annotations = MetadataCatalog.get("mini_coco_val").json_file
+    expected = analyze_files(annotations, results)
+    truth = json.loads(Path(annotations).read_text())
+    ids = [one["id"] for one in truth["categories"]]
+    new = dict(zip(ids, [*ids[1:], ids[0]], strict=True))
+    for row in truth["annotations"]:
+        row["category_id"] = new[row["category_id"]]
+    for one in truth["categories"]:
+        one["id"] = new[one["id"]]
+    other.write_text(json.dumps(truth))
+    assert analyze_files(other, results) == expected
+    first = truth["categories"][0]
+    assert f"changed to those of the annotations: {first['name']!r} {ids[0]} to {ids[1]}" in (
+        caplog.text
+    )
+    first["name"] = "cow"
+    other.write_text(json.dumps(truth))
+    with pytest.raises(ValueError, match="which the annotations do not name; give the annotation"):
+        analyze_files(other, results)
 
 
 @pytest.mark.parametrize("name", ["mini_coco_val", "mini_coco_keypoints_val"])
