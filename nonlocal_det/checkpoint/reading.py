@@ -13,18 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from .arrays import read_arrays
+from .convert.sources import MMCV, RESNET_NOTE
 from .data_names import KEY
 from .errors import CURE, DamagedError, RefusedError
 
 logger = logging.getLogger("nonlocal_det")
 
 Checkpoint = dict[str, Any]
-
-_TORCHVISION = (
-    (r"\.bn(\d)\.", r".conv\1.norm."),
-    (r"\.downsample\.0\.", ".shortcut."),
-    (r"\.downsample\.1\.", ".shortcut.norm."),
-)
 
 
 def read_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
@@ -184,7 +179,11 @@ def _from_arrays(content: Any, path: Path) -> Checkpoint:
     blobs = content.get("blobs", content) if isinstance(content, dict) else content
     if not isinstance(blobs, dict) or not blobs:
         raise DamagedError(f"{path} holds {_name_kind(blobs)}; expected a dict of arrays")
-    model = {key: value for key, value in blobs.items() if not str(key).endswith("_momentum")}
+    model = {
+        key: value
+        for key, value in blobs.items()
+        if not str(key).endswith("_momentum") and key not in ("lr", "model_iter")
+    }
     return {"model": model, "__author__": "Caffe2", "matching_heuristics": True}
 
 
@@ -202,17 +201,6 @@ def _from_pycls(content: dict[str, Any], path: Path) -> Checkpoint:
 
 def _from_torchvision(state: dict[str, Any], path: Path) -> Checkpoint:
     """Rename a ResNet of torchvision, as Detectron2's converter does."""
-    logger.info(
-        f"{path} has the names of torchvision's ResNet, which has its stride in the 3x3 "
-        "convolution and RGB input with mean 123.675, 116.28, 103.53 and deviation 58.395, 57.12, "
-        "57.375; the config must have the same: MODEL.RESNETS.STRIDE_IN_1X1 False, INPUT.FORMAT "
-        "RGB, MODEL.PIXEL_MEAN, MODEL.PIXEL_STD"
-    )
-    model = {}
-    for name, value in state.items():
-        stage = re.match(r"layer(\d)\.", name)
-        ours = f"res{int(stage[1]) + 1}.{name[stage.end() :]}" if stage else f"stem.{name}"
-        for theirs, word in _TORCHVISION:
-            ours = re.sub(theirs, word, ours)
-        model[ours] = value
+    logger.info(f"{path} has the names of torchvision's ResNet: {RESNET_NOTE}")
+    model = {MMCV.tensor(name) or f"stem.{name}": value for name, value in state.items()}
     return {"model": model, "__author__": "torchvision", "matching_heuristics": True}

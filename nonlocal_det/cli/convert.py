@@ -6,10 +6,11 @@ names. With --from they get our names, shapes and scale, and the map is printed.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from detectron2.config import CfgNode
 from torch import nn
 
 from nonlocal_det.checkpoint import check_target, convert_weights, read_tensors, write_weights
@@ -23,6 +24,7 @@ from nonlocal_det.checkpoint.convert import (
     to_twin,
 )
 from nonlocal_det.checkpoint.data_names import KEY
+from nonlocal_det.configs import load_config
 from nonlocal_det.layers import PAIRWISE, SUBSAMPLE
 from nonlocal_det.model_zoo.models import build_config
 
@@ -75,25 +77,29 @@ def convert_file(source: Path, target: Path, request: Request) -> str:
         return f"{target}: {count} tensors of {source}"
     if request.project == "baseline" and request.config is None:
         raise ValueError("--from baseline needs the twin: --config-file nl_mask_rcnn_R50")
-    model = _model(request)
+    cfg, model = _model(request)
     state, said = read_tensors(source, trust=request.trust)
     said = {KEY: said[KEY]} if KEY in said else {}
-    conversion = _convert(state, request, model)
+    conversion = _convert(state, request, model, cfg)
     # several names may be one tensor, as a norm's zeros that were made here
     write_weights({name: one.clone() for name, one in conversion.state.items()}, target, said)
     return f"{conversion}\n{target}: {len(conversion.state)} tensors of {source}"
 
 
-def _model(request: Request) -> nn.Module | None:
+def _model(request: Request) -> tuple[CfgNode | None, nn.Module | None]:
     if request.config is None:
-        return None
+        return None, None
     # a twin's blocks are wanted as they start; of any other model the names and shapes alone
     device = "cpu" if request.project == "baseline" else "meta"
-    return build_config(request.config, request.overrides, device=device)
+    model = build_config(request.config, request.overrides, device=device)
+    return load_config(request.config, request.overrides), model
 
 
 def _convert(
-    state: dict[str, torch.Tensor], request: Request, model: nn.Module | None
+    state: dict[str, torch.Tensor],
+    request: Request,
+    model: nn.Module | None,
+    cfg: CfgNode | None,
 ) -> Conversion:
     if request.project == "baseline":
         assert model is not None
@@ -101,9 +107,12 @@ def _convert(
     if request.project == "twin":
         conversion = to_baseline(state, drop_learnt=request.drop_learnt)
     else:
-        conversion = convert_state(state, str(request.project), request.choices)
+        choices = request.choices
+        if cfg is not None and "VIDEO" in cfg.MODEL:
+            choices = replace(choices, ndim=3, prefix="backbone.")
+        conversion = convert_state(state, str(request.project), choices)
     if model is not None:
-        check_fit(conversion, model)
+        check_fit(conversion, model, cfg)
     return conversion
 
 

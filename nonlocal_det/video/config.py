@@ -16,7 +16,7 @@ def add_video_config(cfg: CfgNode) -> None:
     # over 3 frames
     model.INFLATE = ""
     # Where time is subsampled: paper_text (Table 1), paper_code (the authors' code), fast (theirs
-    # for 8 frames), slowfast, mmaction2
+    # for 8 frames), slowfast, no_pool2 (SlowFast's, time not subsampled), mmaction2
     model.STEM = "paper_code"
     # Time steps of res2, res3, res4, res5 within which their non-local blocks attend; 0: all.
     # The authors' models of 128 frames have 4 in res3.

@@ -94,8 +94,8 @@ class VideoResNet(Backbone):
                 raise ValueError(f"{key}={value!r}; expected one of {expected}")
         self._time_stride = STEMS[stem].time_stride
         self.stem = VideoStem(STEMS[stem], 5 if inflate else 1, norm, width)
-        kernel, padding = STEMS[stem].pool2
-        self.pool2 = nn.MaxPool3d((kernel, 1, 1), (2, 1, 1), (padding, 0, 0))
+        kernel, stride, padding = STEMS[stem].pool2
+        self.pool2 = nn.MaxPool3d((kernel, 1, 1), (stride, 1, 1), (padding, 0, 0))
         self._out_features = list(out_features)
         self._out_feature_channels: dict[str, int] = {}
         self._out_feature_strides: dict[str, int] = {}

@@ -115,29 +115,31 @@ class Stem:
         conv1_stride: time stride of conv1.
         pool1: (kernel, stride, padding) over time of the max pooling after conv1.
         pool1_pad: spatial padding of pool1: 1 gives 56x56 of 224x224, 0 gives 55x55.
-        pool2: (kernel, padding) over time of the max pooling of stride 2 between res2 and res3.
+        pool2: (kernel, stride, padding) over time of the max pooling between res2 and res3.
     """
 
     conv1_stride: int
     pool1: Triple
     pool1_pad: int
-    pool2: tuple[int, int]
+    pool2: Triple
 
     @property
     def time_stride(self) -> int:
         """Input frames for each time step of res3 to res5."""
-        return self.conv1_stride * self.pool1[1] * 2
+        return self.conv1_stride * self.pool1[1] * self.pool2[1]
 
 
 STEMS = {
-    "paper_text": Stem(conv1_stride=2, pool1=(3, 2, 1), pool1_pad=1, pool2=(3, 1)),
-    "paper_code": Stem(conv1_stride=2, pool1=(2, 2, 0), pool1_pad=0, pool2=(2, 0)),
-    "fast": Stem(conv1_stride=1, pool1=(1, 1, 0), pool1_pad=0, pool2=(2, 0)),
-    "slowfast": Stem(conv1_stride=1, pool1=(1, 1, 0), pool1_pad=1, pool2=(2, 0)),
-    "mmaction2": Stem(conv1_stride=2, pool1=(1, 2, 0), pool1_pad=1, pool2=(2, 0)),
+    "paper_text": Stem(conv1_stride=2, pool1=(3, 2, 1), pool1_pad=1, pool2=(3, 2, 1)),
+    "paper_code": Stem(conv1_stride=2, pool1=(2, 2, 0), pool1_pad=0, pool2=(2, 2, 0)),
+    "fast": Stem(conv1_stride=1, pool1=(1, 1, 0), pool1_pad=0, pool2=(2, 2, 0)),
+    "slowfast": Stem(conv1_stride=1, pool1=(1, 1, 0), pool1_pad=1, pool2=(2, 2, 0)),
+    "no_pool2": Stem(conv1_stride=1, pool1=(1, 1, 0), pool1_pad=1, pool2=(1, 1, 0)),
+    "mmaction2": Stem(conv1_stride=2, pool1=(1, 2, 0), pool1_pad=1, pool2=(2, 2, 0)),
 }
 """Stems by whose they are: Table 1's text; the authors' code for 32 and 128 frames; their code for
-8 frames (and 32 with stride 4); and two other projects', for their weights."""
+8 frames (and 32 with stride 4); and other projects', for their weights: SlowFast's, its and
+mmaction2's without pooling over time, and mmaction2's I3D."""
 
 
 class VideoStem(nn.Module):

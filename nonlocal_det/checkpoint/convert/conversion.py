@@ -1,8 +1,9 @@
 """What a conversion needs to be told, what a project's files are like, and what came of one."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tabulate import tabulate
 from torch import Tensor
@@ -41,29 +42,38 @@ class Choices:
 
 @dataclass(frozen=True)
 class Source:
-    """The names of a project's files, and what its block computes.
+    """The names of a project's files, and what its networks compute.
 
     Args:
         project: its name in messages.
-        layers: from its layers' names to ours.
+        layers: from the names of its block's layers to ours.
+        modules: from patterns of its modules' names to ours, without our backbone's prefix: of
+            convolutions, norms, the linear layer, and of blocks where they follow a residual block;
+            ``{stage}``, ``{block}`` and the like are groups of the pattern.
+        misplaced: why a block elsewhere has no place in our backbone; ``{module}`` is its name.
+        front: a pattern of what may stand before every name.
+        first_stage: its number of res2.
         signature: our name of the layer without which a module is no block.
         required: our names of what a block must have.
-        place: where a module named so is in our backbone, as ``res4.nl5``.
-        backbone: patterns of the other names and what they become; see `backbone_name`.
         fields: from the end of a tensor's name to torch's.
         separator: between the words of a name.
         subsample: the usual pooling; None: the names say whether phi and g are pooled.
         pooled: its layers that only a pooled block has.
         scale: whether theta . phi under a softmax is divided by the root of its width.
+        stems: of its video networks, by the dimensions of its kernels: names of `STEMS`.
+        video: what else a config of its video networks must say, by key.
+        windows: ``MODEL.VIDEO.WINDOW`` of its blocks among affine layers instead of norms.
         notes: what no file of the project can say and a user must know.
     """
 
     project: str
     layers: Mapping[str, str]
-    place: Callable[[str], str]
+    modules: Mapping[str, str]
+    misplaced: str
+    front: str = ""
+    first_stage: int = 2
     signature: str = "g"
     required: tuple[str, ...] = ("g", "w_z")
-    backbone: tuple[tuple[str, str], ...] = ()
     fields: Mapping[str, str] = field(
         default_factory=lambda: {name: name for name in TORCH_FIELDS},
     )
@@ -71,6 +81,9 @@ class Source:
     subsample: str | None = "none"
     pooled: tuple[str, ...] = ()
     scale: bool = False
+    stems: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    video: Mapping[str, object] = field(default_factory=dict)
+    windows: tuple[int, int, int, int] = (0, 0, 0, 0)
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,6 +92,23 @@ class Source:
         dot = re.escape(self.separator)
         layers, fields = ("|".join(map(re.escape, names)) for names in (self.layers, self.fields))
         return re.compile(rf"^(?:(?P<place>.+){dot})?(?P<layer>{layers}){dot}(?P<field>{fields})$")
+
+    def module(self, name: str) -> str | None:
+        """Give our name of a module, as ``res4.5.conv1`` or ``res4.nl5``; None: there is none."""
+        for pattern, ours in self.modules.items():
+            found = re.fullmatch(self.front + pattern, name)
+            if found is not None:
+                words: dict[str, Any] = found.groupdict()
+                if "stage" in words:
+                    words["stage"] = int(words["stage"]) + 2 - self.first_stage
+                return ours.format(**words)
+        return None
+
+    def tensor(self, name: str) -> str | None:
+        """Give our name of a tensor that is of no block, without prefix; None where it has none."""
+        module, _, end = name.rpartition(self.separator)
+        ours = self.module(module)
+        return f"{ours}.{self.fields[end]}" if ours and end in self.fields else None
 
 
 @dataclass(frozen=True)
@@ -106,6 +136,7 @@ class Conversion:
         state: the tensors.
         rows: the map, in the order of ``state``.
         options: what ``MODEL.NONLOCAL`` must say for the blocks to compute what they did.
+        video: of a video network, what else the config must say: by key the values that may fit.
         unused: names of the file that nothing was made of.
         notes: what is not equal, or must be set elsewhere.
     """
@@ -113,6 +144,7 @@ class Conversion:
     state: dict[str, Tensor]
     rows: tuple[Row, ...]
     options: dict[str, object] = field(default_factory=dict)
+    video: dict[str, tuple[object, ...]] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -126,8 +158,9 @@ class Conversion:
         lines = [table]
         if self.unused:
             lines.append(f"not used: {listed(self.unused)}")
-        if self.options:
-            pairs = (f'MODEL.NONLOCAL.{key} "{value}"' for key, value in self.options.items())
+        needed = {f"MODEL.NONLOCAL.{key}": (value,) for key, value in self.options.items()}
+        if needed or self.video:
+            pairs = [setting(key, values) for key, values in (needed | self.video).items()]
             lines.append(f"the config must say: {' '.join(pairs)}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
@@ -138,9 +171,7 @@ def listed(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def backbone_name(name: str, source: Source) -> str | None:
-    """Our name of a tensor of the backbone, without prefix; None for any other tensor."""
-    for pattern, ours in source.backbone:
-        if re.search(pattern, name):
-            return re.sub(pattern, ours, name)
-    return None
+def setting(key: str, values: tuple[object, ...]) -> str:
+    """A key and its value as a command line takes them, and other values that may be the file's."""
+    others = "".join(f' (or "{value}")' for value in values[1:])
+    return f'{key} "{values[0]}"{others}'

@@ -1,65 +1,63 @@
 """The projects whose weights can be brought in: one `Source` each, a table of names."""
 
-import re
-from collections.abc import Callable
+from dataclasses import replace
 
-from .conversion import TORCH_FIELDS, Source
+from .conversion import Source
 
-_FIELD = f"({'|'.join(TORCH_FIELDS)})$"
+_HALF_GREY = {  # (x - 0.45) / 0.225 of [0, 1]
+    "MODEL.PIXEL_MEAN": [114.75, 114.75, 114.75],
+    "MODEL.PIXEL_STD": [57.375, 57.375, 57.375],
+    "INPUT.FORMAT": "RGB",
+    "MODEL.RESNETS.STRIDE_IN_1X1": False,
+}
+_IMAGENET = {
+    **_HALF_GREY,
+    "MODEL.PIXEL_MEAN": [123.675, 116.28, 103.53],
+    "MODEL.PIXEL_STD": [58.395, 57.12, 57.375],
+}
+_MOMENTUM = "batch norms learn on as they did: torch's momentum of 0.1, which this network has"
 
-# The authors' release: Caffe2, video, ``nonlocal_conv4_5_theta_w``; 3D, to 2D frame by frame.
+
+def _branches(names: dict[str, str], start: str, norm: str) -> dict[str, str]:
+    """The convolutions of a residual block by their names, and their norms."""
+    ours = {f"{start}{name}": f"res{{stage}}.{{block}}.{layer}" for name, layer in names.items()}
+    return ours | {f"{name}{norm}": f"{layer}.norm" for name, layer in ours.items()}
 
 
-def _caffe2_place(module: str) -> str:
-    found = re.fullmatch(r"nonlocal_conv(\d)_(\d+)", module)
-    if found is None:
-        raise ValueError(f"{module!r} is no block's name of the authors' release; give its place")
-    return f"res{found[1]}.nl{found[2]}"  # it follows residual block 5 of res4, counted from 0
-
-
-_NORM = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
-_BRANCH = {"1": "shortcut", "2a": "conv1", "2b": "conv2", "2c": "conv3"}
+# The authors' release: Caffe2, video, ``nonlocal_conv4_5_theta_w`` after residual block 5 of res4.
 
 CAFFE2 = Source(
     project="the authors' release (video-nonlocal-net)",
     # an affine layer is a "bn" without rm and riv
     layers={"theta": "theta", "phi": "phi", "g": "g", "out": "w_z", "bn": "norm"},
-    fields={"w": "weight", **_NORM},
+    fields={
+        **{"w": "weight", "s": "weight", "b": "bias"},
+        **{"rm": "running_mean", "riv": "running_var"},  # the variance, not its inverse
+    },
     separator="_",
-    place=_caffe2_place,
-    backbone=(
-        (r"^conv1_w$", "stem.conv1.weight"),
-        *((rf"^res_conv1_bn_{t}$", f"stem.conv1.norm.{o}") for t, o in _NORM.items()),
-        *((rf"^res(\d)_(\d+)_branch{t}_w$", rf"res\1.\2.{o}.weight") for t, o in _BRANCH.items()),
-        *(
-            (rf"^res(\d)_(\d+)_branch{b}_bn_{t}$", rf"res\1.\2.{layer}.norm.{o}")
-            for b, layer in _BRANCH.items()
-            for t, o in _NORM.items()
+    modules={
+        **{"conv1": "stem.conv1", "res_conv1_bn": "stem.conv1.norm", "pred": "head.linear"},
+        r"nonlocal_conv(?P<stage>\d)_(?P<block>\d+)": "res{stage}.nl{block}",
+        **_branches(
+            {"1": "shortcut", "2a": "conv1", "2b": "conv2", "2c": "conv3"},
+            r"res(?P<stage>\d)_(?P<block>\d+)_branch",
+            "_bn",
         ),
-    ),
+    },
+    misplaced="{module!r} is no block's name of the authors' release; give its place",
     subsample="before",
     scale=True,
+    stems={5: ("paper_code", "fast")},
+    video=_HALF_GREY,
+    windows=(0, 4, 0, 0),
     notes=(
-        "the file does not say its pixel mean, deviation and channel order: set MODEL.PIXEL_MEAN, "
-        "MODEL.PIXEL_STD and INPUT.FORMAT as that training had them",
+        "the release's clips are RGB, (x - 114.75) / 57.375: set MODEL.PIXEL_MEAN, "
+        "MODEL.PIXEL_STD and INPUT.FORMAT so",
+        f"{_MOMENTUM}, is 0.9 in Caffe2's sense",
     ),
 )
 
-
-# PySlowFast: ``s4.pathway0_nonlocal5.conv_theta.weight``; 3D, to 2D frame by frame.
-
-
-def _slowfast_place(module: str) -> str:
-    found = re.fullmatch(r"s(\d)\.pathway0_nonlocal(\d+)", module)
-    if found is None:
-        raise ValueError(
-            f"{module!r} is not in pathway 0 of a SlowFast network, and our backbone has one "
-            "pathway; give the block's place"
-        )
-    return f"res{found[1]}.nl{found[2]}"
-
-
-_SLOWFAST_BRANCH = {"1": "shortcut", "2.a": "conv1", "2.b": "conv2", "2.c": "conv3"}
+# PySlowFast: ``s4.pathway0_nonlocal5.conv_theta.weight``.
 
 SLOWFAST = Source(
     project="SlowFast",
@@ -67,70 +65,45 @@ SLOWFAST = Source(
         **{"conv_theta": "theta", "conv_phi": "phi", "conv_g": "g", "conv_out": "w_z"},
         **{"norm": "norm", "bn": "norm"},  # bn in older files
     },
-    place=_slowfast_place,
-    backbone=(
-        (r"^s1\.pathway0_stem\.conv\.weight$", "stem.conv1.weight"),
-        (rf"^s1\.pathway0_stem\.bn\.{_FIELD}", r"stem.conv1.norm.\1"),
-        *(
-            (rf"^s(\d)\.pathway0_res(\d+)\.branch{re.escape(b)}{end}", rf"res\1.\2.{layer}{ours}")
-            for b, layer in _SLOWFAST_BRANCH.items()
-            for end, ours in ((r"\.weight$", ".weight"), (rf"_bn\.{_FIELD}", r".norm.\3"))
+    modules={
+        r"s1\.pathway0_stem\.conv": "stem.conv1",
+        r"s1\.pathway0_stem\.bn": "stem.conv1.norm",
+        r"head\.projection": "head.linear",
+        r"s(?P<stage>\d)\.pathway0_nonlocal(?P<block>\d+)": "res{stage}.nl{block}",
+        **_branches(
+            {"1": "shortcut", r"2\.a": "conv1", r"2\.b": "conv2", r"2\.c": "conv3"},
+            r"s(?P<stage>\d)\.pathway0_res(?P<block>\d+)\.branch",
+            "_bn",
         ),
-    ),
+    },
+    misplaced="{module!r} is not in pathway 0 of a SlowFast network, and our backbone has one "
+    "pathway; give the block's place",
     subsample="before",
     scale=True,
+    stems={5: ("slowfast", "no_pool2")},
+    video=_HALF_GREY,
     notes=(
         "a block without norm tensors is taken as one of NONLOCAL norm none, not of SlowFast's "
         "layernorm, which has no tensors either and no equal here",
+        "NONLOCAL.GROUP is taken as 1, its default: it is not in the file",
+        f"{_MOMENTUM} too",
     ),
 )
 
-
 # mmcv's NonLocal1d/2d/3d and ContextBlock (GCNet), alone or as a plugin of an mmdet ResNet, whose
-# names are torchvision's (``layer3.5.conv1``).
+# names are torchvision's (``layer3.5.conv1``; in mmaction2 ``layer3.5.conv1.conv``).
 
-_FRONT = r"^(?:backbone\.|module\.|img_backbone\.)*"
-
-
-def _stages() -> tuple[tuple[str, str], ...]:
-    found = []
-    for n in (1, 2, 3, 4):  # layer1 is res2
-        block = rf"{_FRONT}layer{n}\.(\d+)"
-        found += [
-            (rf"{block}\.conv([123])\.weight$", rf"res{n + 1}.\1.conv\2.weight"),
-            (rf"{block}\.bn([123])\.{_FIELD}", rf"res{n + 1}.\1.conv\2.norm.\3"),
-            (rf"{block}\.downsample\.0\.weight$", rf"res{n + 1}.\1.shortcut.weight"),
-            (rf"{block}\.downsample\.1\.{_FIELD}", rf"res{n + 1}.\1.shortcut.norm.\2"),
-        ]
-    return tuple(found)
-
-
-_TORCHVISION_RESNET = (
-    (rf"{_FRONT}conv1\.weight$", "stem.conv1.weight"),
-    (rf"{_FRONT}bn1\.{_FIELD}", r"stem.conv1.norm.\1"),
-    *_stages(),
+_BLOCK = r"layer(?P<stage>\d)\.(?P<block>\d+)\."
+_INSIDE = (
+    "mmdetection has the block {module!r} inside a residual block or in a network of its own, and "
+    "ours follows a residual block's last ReLU: with the same weights it is another function; to "
+    "start from them all the same, give its place: --place {place} backbone.bottom_up.res4.nl4"
 )
-
-_RESNET_NOTE = (
+RESNET_NOTE = (
     "a ResNet of torchvision's names has its stride in the 3x3 convolution "
     "(MODEL.RESNETS.STRIDE_IN_1X1 False) and usually RGB input with mean 123.675, 116.28, 103.53 "
     "and deviation 58.395, 57.12, 57.375: set INPUT.FORMAT, MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
 )
-
-
-def _inside(project: str) -> Callable[[str], str]:
-    """The place of a block that a project puts inside a residual block: none of ours."""
-
-    def place(module: str) -> str:
-        raise ValueError(
-            f"{project} has the block {module or 'of the file'!r} inside a residual block or in a "
-            "network of its own, and ours follows a residual block's last ReLU: with the same "
-            "weights it is another function; to start from them all the same, give its place: "
-            f"--place {module or '.'} backbone.bottom_up.res4.nl4"
-        )
-
-    return place
-
 
 MMCV = Source(
     project="mmcv",
@@ -139,8 +112,19 @@ MMCV = Source(
         **{"g.conv": "g", "g.0.conv": "g", "concat_project.conv": "w_f"},
         **{"conv_out.conv": "w_z", "conv_out.bn": "norm"},
     },
-    place=_inside("mmdetection"),
-    backbone=_TORCHVISION_RESNET,
+    front=r"(?:backbone\.|module\.|img_backbone\.)*",
+    first_stage=1,
+    modules={
+        **{r"conv1(?:\.conv)?": "stem.conv1", r"(?:bn1|conv1\.bn)": "stem.conv1.norm"},
+        rf"{_BLOCK}conv(?P<n>\d)(?:\.conv)?": "res{stage}.{block}.conv{n}",
+        **dict.fromkeys(
+            (rf"{_BLOCK}bn(?P<n>\d)", rf"{_BLOCK}conv(?P<n>\d)\.bn"),
+            "res{stage}.{block}.conv{n}.norm",
+        ),
+        rf"{_BLOCK}downsample\.(?:0|conv)": "res{stage}.{block}.shortcut",
+        rf"{_BLOCK}downsample\.(?:1|bn)": "res{stage}.{block}.shortcut.norm",
+    },
+    misplaced=_INSIDE,
     subsample=None,
     pooled=("g.0.conv",),
     scale=True,  # use_scale; its other functions ignore it
@@ -149,7 +133,27 @@ MMCV = Source(
         "of the same names multiplies where mmcv divides, and has no equal here",
         "mmcv pools without the last row and column of an odd map, ours with them: equal where "
         "both sides are even",
-        _RESNET_NOTE,
+        RESNET_NOTE,
+    ),
+)
+
+MMACTION2 = replace(
+    MMCV,
+    project="mmaction2",
+    modules={
+        **MMCV.modules,
+        r"cls_head\.fc_cls": "head.linear",
+        rf"{_BLOCK}non_local_block": "res{stage}.nl{block}",
+    },
+    misplaced="{module!r} is no block's name of mmaction2's ResNet3d; give its place",
+    scale=False,
+    stems={5: ("mmaction2",), 4: ("fast", "no_pool2")},  # its C2D has 2D kernels
+    video=_IMAGENET,
+    notes=(
+        "use_scale is taken as False, as in mmaction2's configs (--scale yes otherwise), and a "
+        "pair of theta and phi as an embedded Gaussian (--pairwise dot_product otherwise)",
+        MMCV.notes[1],
+        f"{_MOMENTUM} too",
     ),
 )
 
@@ -161,10 +165,15 @@ GCNET = Source(
     },
     signature="w_v2",
     required=("w_k", "w_v1", "norm", "w_v2"),
-    place=_inside("mmdetection"),
-    backbone=_TORCHVISION_RESNET,
-    notes=(_RESNET_NOTE,),
+    front=MMCV.front,
+    first_stage=1,
+    modules=MMCV.modules,
+    misplaced=_INSIDE,
+    notes=(RESNET_NOTE,),
 )
 
-SOURCES = {"caffe2": CAFFE2, "slowfast": SLOWFAST, "mmcv": MMCV, "gcnet": GCNET}
+SOURCES = {
+    **{"caffe2": CAFFE2, "slowfast": SLOWFAST, "mmcv": MMCV, "gcnet": GCNET},
+    "mmaction2": MMACTION2,
+}
 """The projects by the names of the command line."""

@@ -1,15 +1,11 @@
 """From a baseline's weights to its non-local twin's, and back where no block has learnt."""
 
-import re
-
-from torch import Tensor, nn
+from torch import nn
 
 from nonlocal_det.layers import nonlocal_blocks
 
 from .conversion import BLOCK, Conversion, Row, State, listed
-
-# what older files of Detectron2's zoo have and no model of today loads
-_BUFFERS = re.compile(r"^pixel_(mean|std)$|\.cell_anchors\.\d+$|\.num_batches_tracked$")
+from .fit import check_same
 
 
 def to_twin(baseline: State, twin: nn.Module) -> Conversion:
@@ -88,27 +84,3 @@ def _has_learnt(state: State, block: str) -> bool:
         if own:
             return any(bool(tensor.any()) for tensor in own)
     return True
-
-
-def check_same(found: State, wanted: dict[str, Tensor], model: str) -> None:
-    """Refuse tensors of another model.
-
-    Args:
-        found: a file's.
-        wanted: the model's.
-        model: in words.
-
-    Raises:
-        ValueError: a name or a shape differs; says how many, and the first five.
-    """
-    missing = [name for name in wanted if name not in found and not _BUFFERS.search(name)]
-    extra = [name for name in found if name not in wanted and not _BUFFERS.search(name)]
-    shapes = [
-        f"{name} {tuple(found[name].shape)} for {tuple(value.shape)}"
-        for name, value in wanted.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    kinds = (("missing", missing), ("left over", extra), ("of another shape", shapes))
-    said = [f"{len(names)} {kind}: {listed(names)}" for kind, names in kinds if names]
-    if said:
-        raise ValueError(f"the file is of another model than {model}: {'; '.join(said)}")
