@@ -13,7 +13,7 @@ from detectron2.config import CfgNode, get_cfg
 
 from nonlocal_det.detection.config import add_nonlocal_config
 from nonlocal_det.requirement import register_components
-from nonlocal_det.video.config import add_video_config
+from nonlocal_det.video.config import add_video_config, apply_preset
 
 NOT_THE_MODEL = (
     "SEED",
@@ -58,6 +58,10 @@ def load_config(name: str, options: Sequence[str] = (), device: str = "") -> Cfg
     path = find_config(name)
     _merge(cfg, lambda: _merge_file(cfg, path), path)
     _merge(cfg, lambda: cfg.merge_from_list(list(options)), "the command line")
+    if "VIDEO" in cfg.MODEL and cfg.MODEL.VIDEO.PRESET:
+        apply_preset(cfg)
+        cfg.merge_from_list(list(options))  # a key beside the preset counts
+        cfg.MODEL.VIDEO.PRESET = ""
     if device:
         cfg.MODEL.DEVICE = device
     return cfg

@@ -184,6 +184,11 @@ class VideoResNet(Backbone):
 
 def _from_config(cfg: CfgNode) -> VideoResNet:
     resnets, video = cfg.MODEL.RESNETS, cfg.MODEL.VIDEO
+    if video.PRESET:
+        raise ValueError(
+            f"MODEL.VIDEO.PRESET={video.PRESET!r} has not been applied; load the config by "
+            "nonlocal_det.configs.load_config, or call nonlocal_det.video.config.apply_preset(cfg)"
+        )
     return VideoResNet(
         resnets.DEPTH,
         inflate=video.INFLATE,

@@ -143,3 +143,30 @@ def test_the_video_keys_are_those_of_video_files_only(tmp_path):
         load_config("nl_mask_rcnn_R50", ["INPUT.VIDEO.FRAMES", "8"])
     with pytest.raises(ValueError, match=r"did you mean INPUT\.VIDEO\.STRIDE"):
         load_config("video/c2d_R50_32x2", ["INPUT.VIDEO.STRIDES", "8"])
+
+
+@pytest.mark.parametrize(
+    ("options", "stem", "stride_in_1x1"),
+    [
+        ([], "paper_code", False),
+        (["MODEL.VIDEO.PRESET", "paper"], "paper_text", True),
+        (["MODEL.VIDEO.PRESET", "authors_code"], "paper_code", False),
+        (["MODEL.VIDEO.PRESET", "slowfast"], "slowfast", False),
+        (["MODEL.VIDEO.PRESET", "slowfast", "MODEL.VIDEO.STEM", "no_pool2"], "no_pool2", False),
+    ],
+)
+def test_a_preset_sets_what_differs_and_a_key_beside_it_counts(options, stem, stride_in_1x1):
+    cfg = load_config("video/c2d_R50_32x2", options)
+    assert (cfg.MODEL.VIDEO.STEM, cfg.MODEL.RESNETS.STRIDE_IN_1X1) == (stem, stride_in_1x1)
+    assert cfg.MODEL.VIDEO.PRESET == ""  # a dump of the config has the keys
+    strides = [conv.stride[1] for conv in (on_meta(cfg).backbone.res3[0]).children()][:2]
+    assert strides == ([2, 1] if stride_in_1x1 else [1, 2])
+
+
+def test_an_unknown_preset_and_one_that_nobody_applied_are_refused():
+    with pytest.raises(ValueError, match="PRESET='caffe'; expected one of 'paper', 'authors_code'"):
+        load_config("video/c2d_R50_32x2", ["MODEL.VIDEO.PRESET", "caffe"])
+    cfg = load_config("video/c2d_R50_32x2")
+    cfg.MODEL.VIDEO.PRESET = "slowfast"
+    with pytest.raises(ValueError, match="has not been applied; load the config by"):
+        on_meta(cfg)

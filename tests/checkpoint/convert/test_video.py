@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from detectron2.modeling import build_model
-from peer_videos import CAFFE2, FIVE, MMACTION2, REAL, SLOWFAST, File, Network
+from detectron2.modeling.backbone.resnet import BasicStem, ResNet
+from peer_videos import CAFFE2, FIVE, MMACTION2, REAL, SLOWFAST, File, Network, shake_to_scale
+from torch import nn
 
-from nonlocal_det.checkpoint import read_checkpoint
+from nonlocal_det.checkpoint import SafeCheckpointer, read_checkpoint
 from nonlocal_det.checkpoint.convert import Choices, check_fit, convert_state
 from nonlocal_det.cli.convert import main as convert_command
 from nonlocal_det.configs import load_config
@@ -189,3 +191,23 @@ def test_a_batch_norm_learns_as_caffe2s_does():
     layer(x)
     mean = x.mean((0, 2, 3, 4))
     torch.testing.assert_close(layer.running_mean, 0.9 * old + (1 - 0.9) * mean)
+
+
+def test_2d_weights_of_detectron2_give_a_still_clip_its_features(tmp_path):
+    """With the stride in the 1x1, as MSRA's have it and the paper's preset."""
+    stages = ResNet.make_default_stages(50, norm="BN", stride_in_1x1=True)
+    flat = ResNet(BasicStem(norm="BN"), stages, out_features=["res5"]).eval()
+    shake_to_scale(flat.state_dict())
+    arrays = {name: value.numpy() for name, value in flat.state_dict().items()}
+    content = {"model": arrays, "__author__": "Detectron2", "matching_heuristics": True}
+    (tmp_path / "R-50.pkl").write_bytes(pickle.dumps(content))
+    cfg = load_config("video/c2d_R50_32x2", ["MODEL.VIDEO.PRESET", "paper"], "cpu")
+    backbone = build_model(cfg).backbone.eval()
+    model = nn.ModuleDict({"backbone": backbone})
+    SafeCheckpointer(model, require="backbone").load(str(tmp_path / "R-50.pkl"))
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = flat(image)["res5"].unsqueeze(2)
+        found = backbone(image.unsqueeze(2).expand(-1, -1, 8, -1, -1))["res5"]
+    assert expected.std() > 0.01
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
