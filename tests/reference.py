@@ -55,31 +55,50 @@ def pair(pairwise: str, theta_i: Tensor, phi_j: Tensor, scale: float, w_f: Tenso
     return torch.clamp(dot(w_f, torch.cat([theta_i, phi_j])), min=0)
 
 
-def response(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
-    """y of Eq. 1 for x (C, *S), with the paper's ("after") or the code's ("before") pooling."""
-    embed = pairwise != "gaussian"
+def embed(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str):
+    """theta, phi, g of x (C, *S), with the paper's ("after") or the code's ("before") pooling."""
+    embedded = pairwise != "gaussian"
     source = max_pool(x) if subsample == "before" else x
-    theta = per_position(lambda v: linear(weights, "theta", v), x) if embed else x
-    phi = per_position(lambda v: linear(weights, "phi", v), source) if embed else source
+    theta = per_position(lambda v: linear(weights, "theta", v), x) if embedded else x
+    phi = per_position(lambda v: linear(weights, "phi", v), source) if embedded else source
     g = per_position(lambda v: linear(weights, "g", v), source)
     if subsample == "after":
         phi, g = max_pool(phi), max_pool(g)
-    keys = positions(phi)
+    return theta, phi, g
+
+
+def row(
+    weights: dict[str, Tensor],
+    theta: Tensor,
+    phi: Tensor,
+    i: tuple[int, ...],
+    pairwise: str,
+    scale: float,
+    sees=lambda i, j: True,
+) -> dict[tuple[int, ...], Tensor]:
+    """f(x_i, x_j) / C(x) of Eq. 1, for each key j that i sees."""
+    f = {
+        j: pair(
+            pairwise,
+            theta[(slice(None), *i)],
+            phi[(slice(None), *j)],
+            scale,
+            weights.get("w_f"),
+        )
+        for j in positions(phi)
+        if sees(i, j)
+    }
+    normalizer = sum(f.values()) if pairwise in ("gaussian", "embedded_gaussian") else len(f)
+    return {j: value / normalizer for j, value in f.items()}
+
+
+def response(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
+    """y of Eq. 1 for x (C, *S)."""
+    theta, phi, g = embed(weights, x, pairwise, subsample)
     columns = []
     for i in positions(theta):
-        f = [
-            pair(
-                pairwise,
-                theta[(slice(None), *i)],
-                phi[(slice(None), *j)],
-                scale,
-                weights.get("w_f"),
-            )
-            for j in keys
-        ]
-        normalizer = sum(f) if pairwise in ("gaussian", "embedded_gaussian") else len(keys)
-        terms = [w * g[(slice(None), *j)] for w, j in zip(f, keys, strict=True)]
-        columns.append(sum(terms) / normalizer)
+        f = row(weights, theta, phi, i, pairwise, scale)
+        columns.append(sum(w * g[(slice(None), *j)] for j, w in f.items()))
     return torch.stack(columns, dim=1).reshape(-1, *x.shape[1:])
 
 

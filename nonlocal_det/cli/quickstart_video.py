@@ -11,10 +11,16 @@ from detectron2.modeling import build_model
 from torch import Tensor, nn
 
 from nonlocal_det.checkpoint import load_weights
-from nonlocal_det.layers import InsertedBlock, nonlocal_blocks
+from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.synthetic.moving_clips import make_moving_clips
 from nonlocal_det.video.mapper import VideoMapper
-from nonlocal_det.visualization import draw_clip_attention, draw_clips, draw_losses, read_metrics
+from nonlocal_det.visualization import (
+    clip_attention_figure,
+    draw_clips,
+    draw_losses,
+    read_metrics,
+    record_attention,
+)
 
 from .quickstart import run_quickstart
 
@@ -47,13 +53,9 @@ def draw(cfg: CfgNode) -> dict[str, Path]:
         "predictions": draw_clips(clips, out / "predictions.png"),
         "losses": draw_losses(read_metrics(out / "metrics.json"), out / "losses.png"),
     }
-    blocks = nonlocal_blocks(model)
-    if blocks:
-        block_name, block = next(iter(blocks.items()))
+    if nonlocal_blocks(model):
         sample = next((s for s, clip in zip(shown, clips, strict=True) if clip[2]), shown[0])
-        paths["attention"] = _draw_attention(
-            model, block, sample["video"][:1], out / "attention.png", block_name
-        )
+        paths["attention"] = _draw_attention(model, sample["video"][:1], out / "attention.png")
     return paths
 
 
@@ -62,38 +64,28 @@ def _frames(clip: Tensor) -> np.ndarray:
     return clip.permute(1, 2, 3, 0).numpy()
 
 
-def _draw_attention(
-    model: nn.Module, block: InsertedBlock, clip: Tensor, path: Path, name: str
-) -> Path:
-    """Draw where a block attends from the place that moves, in the middle of the clip."""
-    maps: list[Tensor] = []
-    handle = block.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0]))
-    with torch.no_grad():
+def _draw_attention(model: nn.Module, clip: Tensor, path: Path) -> Path:
+    """Draw where the first block attends from what moves, in the middle of the clip."""
+    with record_attention(model) as maps, torch.no_grad():
         model([{"video": clip}])
-    handle.remove()
-    (x,) = maps
     frames = _frames(clip[0])
-    time = x.shape[2] // 2
-    y, x_ = moving_place(frames, (time + 0.5) / x.shape[2])
-    query = (time, int(y * x.shape[3]), int(x_ * x.shape[4]))
-    with torch.no_grad():
-        weights = block.attention(x, query)[0]  # (T', Kh, Kw)
-    title = f"{name.removeprefix('backbone.')}: from the dot, with each time step's share"
-    return draw_clip_attention(frames, weights.abs().numpy(), (time, y, x_), path, title)
+    frame = len(frames) // 2
+    attention = maps.at(maps.blocks[0], (*moving_place(frames, frame), frame))
+    clip_attention_figure(frames, attention).savefig(path, dpi=110)
+    return path
 
 
-def moving_place(frames: np.ndarray, time: float) -> tuple[float, float]:
+def moving_place(frames: np.ndarray, frame: int) -> tuple[float, float]:
     """Find what moves in a clip: where a frame differs most from the median of all frames.
 
     Args:
         frames: RGB (T, H, W, 3).
-        time: of the frame, as a share of the clip.
+        frame: its number.
 
     Returns:
-        y and x, as shares of height and width: the mean of the places that differ.
+        x and y in pixels: the median of the places that differ.
     """
     still = np.median(frames, axis=0)
-    change = np.abs(frames[int(time * len(frames))] - still).sum(-1)  # (H, W)
+    change = np.abs(frames[frame] - still).sum(-1)  # (H, W)
     rows, columns = np.nonzero(change >= change.max() / 2)
-    height, width = change.shape
-    return float((np.median(rows) + 0.5) / height), float((np.median(columns) + 0.5) / width)
+    return float(np.median(columns)) + 0.5, float(np.median(rows)) + 0.5

@@ -197,7 +197,7 @@ def find_roi(maps: AttentionMaps, name: str, image: int, instance: Instances) ->
     return int(np.abs(clipped - instance.pred_boxes.tensor[0].numpy()).max(1).argmin())
 
 
-def clip_point(point: Sequence[float], size: tuple[int, int]) -> Point:
+def clip_point(point: Sequence[float], size: Sequence[int]) -> Point:
     """Move a point into an image of ``size`` (height, width), whose last border is outside."""
     height, width = size
     return min(max(point[0], 0.0), width - 1e-3), min(max(point[1], 0.0), height - 1e-3)

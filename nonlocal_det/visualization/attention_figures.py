@@ -29,17 +29,38 @@ def paint_heat(axis: Axes, image: np.ndarray, attention: AttentionMap) -> None:
     """
     _paint_image(axis, image, attention)
     heat = attention.to_image(smooth=True)
-    top = float(np.abs(attention.weights).max()) or 1.0
     height, width = image.shape[:2]
-    axis.imshow(
-        heat,
-        extent=(0, width, height, 0),
-        cmap=SIGNED_HEAT if attention.signed else HEAT,
-        vmin=-top if attention.signed else 0,
-        vmax=top,
-        alpha=0.1 + 0.7 * np.abs(heat) / top,  # where the weight is small, the image is visible
-    )
+    axis.imshow(heat, extent=(0, width, height, 0), **heat_style(attention, heat))
     _frame(axis, image, attention)
+
+
+def heat_style(attention: AttentionMap, heat: np.ndarray) -> dict[str, Any]:
+    """Return how weights, of any shape, are coloured: on one scale for all of the map."""
+    top = float(np.abs(attention.weights).max()) or 1.0
+    return {
+        "cmap": SIGNED_HEAT if attention.signed else HEAT,
+        "vmin": -top if attention.signed else 0,
+        "vmax": top,
+        "alpha": 0.1 + 0.7 * np.abs(heat) / top,  # where the weight is small, the image is visible
+    }
+
+
+def arrow_styles(attention: AttentionMap, top_k: int) -> list[tuple[Any, dict[str, Any]]]:
+    """Return where the arrows of `paint_arrows` end, and how they look; the strongest last."""
+    top = float(np.abs(attention.weights).max())
+    return [
+        (
+            point,
+            {
+                **{"arrowstyle": "-|>", "mutation_scale": 9, "alpha": 0.9},
+                **{"shrinkA": 0, "shrinkB": 0, "linewidth": 0.3 + 3.7 * abs(weight) / top},
+                "linestyle": "-" if weight > 0 else "--",
+                "color": POSITIVE if weight > 0 else NEGATIVE,
+            },
+        )
+        for point, weight in reversed(attention.strongest(top_k))
+        if abs(weight) >= top / 100
+    ]
 
 
 def paint_arrows(
@@ -55,17 +76,8 @@ def paint_arrows(
         ValueError: as `paint_heat`.
     """
     _paint_image(axis, image, attention)
-    top = float(np.abs(attention.weights).max())
-    for point, weight in reversed(attention.strongest(top_k)):  # the strongest one on top
-        if abs(weight) < top / 100:
-            continue
-        style = {
-            **{"arrowstyle": "-|>", "mutation_scale": 9, "alpha": 0.9, "shrinkA": 0, "shrinkB": 0},
-            "linewidth": 0.3 + 3.7 * abs(weight) / top,
-            "linestyle": "-" if weight > 0 else "--",
-            "color": POSITIVE if weight > 0 else NEGATIVE,
-        }
-        axis.annotate("", xy=point, xytext=attention.query, arrowprops=style)
+    for point, style in arrow_styles(attention, top_k):
+        axis.annotate("", xy=point, xytext=attention.query_xy, arrowprops=style)
     _frame(axis, image, attention)
 
 
@@ -109,7 +121,7 @@ def attention_figure(
                     paint_arrows(axis, image, attention, top_k)
                 if style == styles[0]:
                     words = [titles[k]] if titles else []
-                    axis.set_title(", ".join([*words, _short(attention.block)]), fontsize=8)
+                    axis.set_title(", ".join([*words, short_name(attention.block)]), fontsize=8)
     return figure
 
 
@@ -176,14 +188,15 @@ def draw_summary(queries: Sequence[Row], blocks: Sequence[Row], path: Path) -> P
     independence.set_ylim(min(0.0, float(np.nanmin([0.0, *scores])) * 1.1), 1.02)
     independence.set_title("query independence; at 1 a global context block would do", fontsize=10)
     for axis in figure.axes:
-        labels = [_short(name).replace(".", "\n") for name in names]
+        labels = [short_name(name).replace(".", "\n") for name in names]
         axis.set_xticks(places, labels, fontsize=8)
         axis.grid(axis="y", alpha=0.3)
     figure.savefig(path, dpi=110)
     return path
 
 
-def _short(block: str) -> str:
+def short_name(block: str) -> str:
+    """Return the last two words of a block's name."""
     return ".".join(block.split(".")[-2:]) or "block"  # res4.nl4, keypoint_head.nl2
 
 

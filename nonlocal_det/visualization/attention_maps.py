@@ -1,4 +1,4 @@
-"""Where one query position attends, in pixels of the image, and what that amounts to in numbers."""
+"""Where one query position attends in an image or a clip, and what that amounts to in numbers."""
 
 import math
 from collections.abc import Sequence
@@ -6,37 +6,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .placement import Box, Placement, Point
+from .placement import Box, Placement, Point, Sides
 
 PLACES = ("own", "others", "background", "padding")
 STATISTICS = ("entropy_bits", "entropy_share", "distance_px", *PLACES)
+"""Of a query of an image with the boxes of its instances."""
+
+REACHES = ("space", "time", "spacetime")
+CLIP_STATISTICS = ("entropy_bits", "entropy_share", "distance_px", "distance_frames", *REACHES)
+"""Of a query of a clip."""
 
 
 @dataclass(frozen=True)
 class AttentionMap:
     """One row of a block's affinity, f(x_i, x_j) / C(x) over all keys j, placed over the image.
 
+    *K are the sides of the keys: (Kh, Kw) of an image, (Kt, Kh, Kw) of a clip.
+
     Attributes:
         block: the block's full name.
-        query: the point (x, y) that was asked for, in pixels of the image.
-        position: the query position (row, column) that holds it.
-        weights: of the keys (Kh, Kw), float64; 0 where a key is not real.
-        real: bool (Kh, Kw): False for a key that covers padding only.
+        query: the point that was asked for: (x, y) in pixels of the image, of a clip with frame.
+        position: the query position that holds it: (row, column), of a clip (step, row, column).
+        weights: of the keys (*K), float64; 0 where a key is not visible.
+        visible: bool (*K): False for a key that the query cannot attend to: one that covers padding
+            only, or is in another group of a block over space, over time or within windows.
         placement: where the keys lie.
         signed: whether weights may be below 0: the dot product's.
     """
 
     block: str
     query: Point
-    position: tuple[int, int]
+    position: Sides
     weights: np.ndarray
-    real: np.ndarray
+    visible: np.ndarray
     placement: Placement
     signed: bool = False
 
     @property
+    def query_xy(self) -> tuple[float, float]:
+        """The x and y of the query."""
+        return self.query[0], self.query[1]
+
+    @property
     def shares(self) -> np.ndarray:
-        """The share of each key, (Kh, Kw), adding up to 1: ``|f_ij| / sum_j |f_ij|``.
+        """The share of each key, (*K), adding up to 1: ``|f_ij| / sum_j |f_ij|``.
 
         These are the weights themselves for the softmax forms. The dot product's signs are left
         out, the concatenation's sum is made 1. All nan where every weight is 0.
@@ -46,8 +59,14 @@ class AttentionMap:
         shares: np.ndarray = size / total if total > 0 else np.full(size.shape, np.nan)
         return shares
 
+    @property
+    def over_time(self) -> np.ndarray:
+        """The share of each time step of a clip, (Kt), adding up to 1."""
+        over_time: np.ndarray = self.shares.sum(axis=(1, 2))
+        return over_time
+
     def strongest(self, count: int) -> list[tuple[Point, float]]:
-        """Return the centres (x, y) and weights of the keys with the largest ``|f|``, in order.
+        """Return centres (points) and weights of the keys with the largest ``|f|``, in order.
 
         Args:
             count: at most so many; keys of weight 0 are left out.
@@ -57,14 +76,15 @@ class AttentionMap:
         """
         if count < 1:
             raise ValueError(f"count={count}; expected at least 1 of the strongest positions")
-        xs, ys = self.placement.key_centres()
+        centres = self.placement.key_centres()
         flat = self.weights.reshape(-1)
         order = np.argsort(-np.abs(flat), kind="stable")[:count]
-        return [
-            ((float(xs[k % len(xs)]), float(ys[k // len(xs)])), float(flat[k]))
-            for k in order
-            if flat[k] != 0
-        ]
+        strongest = []
+        for k in order[flat[order] != 0]:
+            at = np.unravel_index(k, self.weights.shape)
+            point = tuple(float(axis[i]) for axis, i in zip(centres, at, strict=True))[::-1]
+            strongest.append((point, float(flat[k])))
+        return strongest
 
     def to_image(self, *, smooth: bool = False) -> np.ndarray:
         """Return for each pixel of the image the weight of the key that covers it, (H, W).
@@ -76,38 +96,66 @@ class AttentionMap:
             float64; 0 outside of the region of a RoI's block.
         """
         height, width = self.placement.image_size
-        edges_x, edges_y = self.placement.key_edges()
+        edges_y, edges_x = self.placement.key_edges()
         to_rows = _resampler(edges_y, height, smooth)  # (H, Kh)
         to_columns = _resampler(edges_x, width, smooth)  # (W, Kw)
         image: np.ndarray = to_rows @ self.weights @ to_columns.T
         return image
 
 
-def describe_map(attention: AttentionMap, own: Box, others: Sequence[Box] = ()) -> dict[str, float]:
+def describe_map(
+    attention: AttentionMap, own: Box | None = None, others: Sequence[Box] = ()
+) -> dict[str, float]:
     """Measure how spread, how far and on what a query attends, by `AttentionMap.shares`, p_j.
 
     A key counts at its centre: in the own box, else in one of the others, else in the background.
 
     Args:
-        attention: of the query.
+        attention: of the query, of an image or a clip.
         own: the box x0, y0, x1, y1 of the query's own instance, in pixels of the image.
         others: those of the other instances.
 
     Returns:
-        The numbers of `STATISTICS`, all nan where every weight is 0, as the concatenation's can be:
+        The numbers below, all nan where every weight is 0, as the concatenation's can be:
 
-        - ``entropy_bits``: ``- sum_j p_j log2 p_j``, from 0 (one key) to log2 of the real keys;
-        - ``entropy_share``: that over log2 of the real keys, 0 to 1; 0 where there is one key;
+        - ``entropy_bits``: ``- sum_j p_j log2 p_j``, from 0 (one key) to log2 of the visible keys;
+        - ``entropy_share``: that over log2 of the visible keys, 0 to 1; 0 where there is one key;
         - ``distance_px``: ``sum_j p_j |c_j - c_i|``, from the middle c_i of the query position's
-          cell to the keys' centres, in pixels of the image;
+          cell to the keys' centres, in pixels of the image.
+
+        Of a clip also:
+
+        - ``distance_frames``: the same along time, in frames of the clip;
+        - ``space``, ``time``, ``spacetime``: the share in the query's own frame, in its place in
+          the other frames, and in the rest, adding up to 1: a block over space has the first only,
+          one over time the second and its own place.
+
+        With ``own`` also:
+
         - ``own``, ``others``, ``background``, ``padding``: the share in each, adding up to 1.
     """
-    p = attention.shares
+    p, placement = attention.shares, attention.placement
+    of_clip = CLIP_STATISTICS if p.ndim == 3 else STATISTICS[:3]
     if np.isnan(p).any():
-        return dict.fromkeys(STATISTICS, math.nan)
-    placement = attention.placement
-    x, y = np.meshgrid(*placement.key_centres())  # each (Kh, Kw)
+        return dict.fromkeys((*of_clip, *(PLACES if own else ())), math.nan)
+    *frame, y, x = np.meshgrid(*placement.key_centres(), indexing="ij")  # each (*K)
     at = placement.centre_of(attention.position)
+    entropy = -float((p[p > 0] * np.log2(p[p > 0])).sum())
+    keys = int(attention.visible.sum())
+    result = {
+        "entropy_bits": abs(entropy),  # and not -0
+        "entropy_share": abs(entropy) / math.log2(keys) if keys > 1 else 0.0,
+        "distance_px": float((p * np.hypot(x - at[0], y - at[1])).sum()),
+    }
+    if frame:
+        step, row, column = placement.key_of(attention.position)
+        rest = np.delete(p, step, axis=0)  # the other frames
+        at_place = float(rest[:, row, column].sum())
+        rest[:, row, column] = 0
+        result["distance_frames"] = float((p * np.abs(frame[0] - at[2])).sum())
+        result |= {"space": float(p[step].sum()), "time": at_place, "spacetime": float(rest.sum())}
+    if own is None:
+        return result
     height, width = placement.image_size
     outside = (x >= width) | (y >= height)
     in_own = _inside(x, y, own) & ~outside
@@ -115,12 +163,8 @@ def describe_map(attention: AttentionMap, own: Box, others: Sequence[Box] = ()) 
     for box in others:
         in_others |= _inside(x, y, box)
     in_others &= ~in_own & ~outside
-    entropy = -float((p[p > 0] * np.log2(p[p > 0])).sum())
-    keys = int(attention.real.sum())
     return {
-        "entropy_bits": abs(entropy),  # and not -0
-        "entropy_share": abs(entropy) / math.log2(keys) if keys > 1 else 0.0,
-        "distance_px": float((p * np.hypot(x - at[0], y - at[1])).sum()),
+        **result,
         "own": float(p[in_own].sum()),
         "others": float(p[in_others].sum()),
         "background": float(p[~in_own & ~in_others & ~outside].sum()),
@@ -136,26 +180,32 @@ def query_independence(maps: Sequence[AttentionMap]) -> float:
 
         1 / (K (K - 1)) * sum_{i != k} u_i . u_k
 
+    Pairs of queries that see different keys do not count: those of two groups of a block over
+    space, over time or within windows have none in common whatever it has learnt.
+
     Args:
-        maps: of K queries of one image (or region), by one block.
+        maps: of K queries of one image, region or clip, by one block.
 
     Returns:
         1 where all rows are the same up to a factor; 0 where no two queries share a key, as when
         each attends to itself only. Between them for weights that are not negative; those of the
-        dot product have signs, and reach down to -1 / (K - 1). nan for fewer than two rows that
-        are not all 0.
+        dot product have signs, and reach down to -1 / (K - 1). nan where no pair of rows counts,
+        or they are all 0.
 
     Note:
-        The sum over pairs is ``|sum_i u_i|^2 - K``: O(K Q).
+        The sum over the pairs of a group is ``|sum_i u_i|^2 - K``: O(K Q).
     """
-    rows = np.stack([attention.weights.reshape(-1) for attention in maps])  # (K, Q)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    units = rows[lengths[:, 0] > 0] / lengths[lengths[:, 0] > 0]
-    count = len(units)
-    if count < 2:
-        return math.nan
-    total = units.sum(0)
-    return float((total @ total - count) / (count * (count - 1)))
+    groups: dict[bytes, list[np.ndarray]] = {}
+    for attention in maps:
+        groups.setdefault(attention.visible.tobytes(), []).append(attention.weights.reshape(-1))
+    cosines, pairs = 0.0, 0
+    for rows in map(np.stack, groups.values()):  # (K, Q)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        units = rows[lengths[:, 0] > 0] / lengths[lengths[:, 0] > 0]
+        total, count = units.sum(0), len(units)
+        cosines += float(total @ total - count)
+        pairs += count * (count - 1)
+    return cosines / pairs if pairs else math.nan
 
 
 def _inside(x: np.ndarray, y: np.ndarray, box: Box) -> np.ndarray:

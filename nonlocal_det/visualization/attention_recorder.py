@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,17 @@ from torch import Tensor, nn
 from nonlocal_det.layers import AffinityRows, InsertedBlock, PairwiseRows, nonlocal_blocks
 
 from .attention_maps import AttentionMap
-from .placement import Placement, Point, place_in_roi, place_over_image
+from .placement import Placement, Point, Sides, place_in_roi, place_over_image
 
 ROI_HEADS = (BaseKeypointRCNNHead, BaseMaskRCNNHead)
-
-Size = tuple[int, int]
-"""Height and width."""
 
 
 class AttentionMaps:
     """Where the blocks of a model attended in its last run; filled by `record_attention`.
 
     All points are (x, y) in pixels of the images as they were before they were resized: those of
-    the ``height`` and ``width`` that go into Detectron2's model beside an image.
+    the ``height`` and ``width`` that go into Detectron2's model beside an image. Those of a clip
+    are (x, y, frame), its frames counted from 0; every view of a video is an image here.
 
     Args:
         model: the recorded one.
@@ -36,18 +35,19 @@ class AttentionMaps:
 
     Attributes:
         blocks: the full names of the model's blocks.
-        image_sizes: height and width of each image of the last run, in pixels, as it was given.
+        image_sizes: height and width of each image of the last run, in pixels, as it was given;
+            of each clip its frames, height and width.
     """
 
     def __init__(self, model: nn.Module, heads: Mapping[str, str | None]) -> None:
         self.model = model
         self.blocks = tuple(heads)
-        self.image_sizes: tuple[Size, ...] = ()
+        self.image_sizes: tuple[Sides, ...] = ()
         self._heads = heads
         self._rows: dict[str, AffinityRows | ValueError] = {}
         self._regions: dict[str, list[Tensor]] = {}
-        self._resized: tuple[Size, ...] = ()  # as the network got them, without padding
-        self._padded: Size | None = None
+        self._resized: tuple[Sides, ...] = ()  # as the network got them, without padding
+        self._padded: Sides | None = None
         self._backbone_next = False
 
     def find(self, name: str) -> str:
@@ -101,8 +101,8 @@ class AttentionMaps:
 
         Args:
             name: of the block; see `find`.
-            point: (x, y) in pixels of the image.
-            image: its index in the batch.
+            point: (x, y) in pixels of the image; of a clip (x, y, frame).
+            image: its index in the batch; of a clip that of the view.
             roi: for a block of a RoI head the index of the region in `rois`.
             pairwise: another function of the block's theta and phi, which the model does not
                 compute; None: the block's own.
@@ -131,16 +131,18 @@ class AttentionMaps:
         if most < 1:
             raise ValueError(f"most={most}; expected at least 1 position")
         rows, placement = self._rows_of(name, image, roi)
-        height, width = placement.image_size
-        lines = [i for i in range(placement.shape[0]) if placement.centre_of((i, 0))[1] < height]
-        columns = [j for j in range(placement.shape[1]) if placement.centre_of((0, j))[0] < width]
-        step = math.ceil(math.sqrt(max(1.0, len(lines) * len(columns) / most)))
-        while len(lines[::step]) * len(columns[::step]) > most:
+        inside = [  # the positions of each axis whose middles are not in the padding
+            [k for k in range(count) if start + (k + 0.5) * cell < size]
+            for count, start, cell, size in zip(
+                placement.shape, placement.origin, placement.cell, placement.size, strict=True
+            )
+        ]
+        step = 1
+        while math.prod(len(axis[::step]) for axis in inside) > most:
             step += 1
         return [
-            self._map(name, rows, placement, (i, j), placement.centre_of((i, j)))
-            for i in lines[::step]
-            for j in columns[::step]
+            self._map(name, rows, placement, position, placement.centre_of(position))
+            for position in product(*(axis[::step] for axis in inside))
         ]
 
     @torch.no_grad()
@@ -149,14 +151,18 @@ class AttentionMaps:
         name: str,
         rows: AffinityRows,
         placement: Placement,
-        position: tuple[int, int],
+        position: Sides,
         point: Point,
     ) -> AttentionMap:
-        weights = rows.at([position[0] * placement.shape[1] + position[1]])[0, 0]  # (Kh, Kw)
-        real = torch.ones_like(weights, dtype=torch.bool)
+        index = int(np.ravel_multi_index(position, placement.shape))
+        weights = rows.at([index])[0, 0]  # (*K)
+        visible = torch.ones_like(weights, dtype=torch.bool)
         if rows.key_mask is not None:
-            real = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (Kh, Kw)
-        arrays = weights.double().cpu().numpy(), real.cpu().numpy()
+            visible = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (*K)
+        if isinstance(rows, PairwiseRows) and rows.groups:
+            own = rows.groups.number(rows.shape)[index] == rows.groups.number(rows.key_shape)
+            visible = visible & own.view(weights.shape).to(visible.device)
+        arrays = weights.double().cpu().numpy(), visible.cpu().numpy()
         return AttentionMap(self.find(name), point, position, *arrays, placement, rows.signed)
 
     def _rows_of(self, name: str, image: int, roi: int | None) -> tuple[AffinityRows, Placement]:
@@ -170,10 +176,12 @@ class AttentionMaps:
                 f"block {name} has not run since the recorder was set, or not by a call of the "
                 "model; run the model itself inside of `with record_attention(model)`"
             )
-        if len(rows.shape) != 2:
-            raise ValueError(f"block {name} has {len(rows.shape)} dimension(s); images have 2")
         self._check_image(image, len(self._resized))
-        shapes, size = (_size(rows.shape), _size(rows.key_shape)), self.image_sizes[image]
+        shapes, size = (rows.shape, rows.key_shape), self.image_sizes[image]
+        if len(rows.shape) != len(size):
+            raise ValueError(
+                f"block {name} has {len(rows.shape)} dimension(s), the model's input {len(size)}"
+            )
         if head is None:
             if roi is not None:
                 raise ValueError(f"roi={roi}: block {name} gets whole images; leave roi out")
@@ -192,25 +200,23 @@ class AttentionMaps:
         if not 0 <= image < count:
             raise ValueError(f"image={image}; the last run had {count} images")
 
-    def begin_run(self, images: Tensor | Sequence[Mapping[str, Any]]) -> None:
-        """Forget the last run; note this one's image sizes: of (N, C, H, W) or of dictionaries."""
+    def begin_run(self, batch: Tensor | Sequence[Mapping[str, Any]]) -> None:
+        """Forget the last run; note this one's sizes: of (N, C, *S) or of dictionaries."""
         self._rows, self._regions, self._backbone_next = {}, {}, True
-        if isinstance(images, Tensor):
-            self._padded = _size(images.shape)
-            self._resized = self.image_sizes = (self._padded,) * len(images)
+        if isinstance(batch, Tensor):
+            self._padded = tuple(batch.shape[2:])
+            self._resized = self.image_sizes = (self._padded,) * len(batch)
             return
         self._padded = None
-        self._resized = tuple(_size(image["image"].shape) for image in images)
-        self.image_sizes = tuple(
-            (int(image.get("height", height)), int(image.get("width", width)))
-            for image, (height, width) in zip(images, self._resized, strict=True)
-        )
+        sizes = [pair for sample in batch for pair in _sizes(sample)]
+        self._resized = tuple(resized for resized, _ in sizes)
+        self.image_sizes = tuple(given for _, given in sizes)
 
     def note_batch(self, batch: Tensor) -> None:
         """Note the padded size; a second batch of a run has images of unknown sizes."""
         if not self._backbone_next:
             self._resized = self.image_sizes = ()
-        self._padded, self._backbone_next = _size(batch.shape), False
+        self._padded, self._backbone_next = tuple(batch.shape[2:]), False
 
     def note_regions(self, head: str, instances: Sequence[Any]) -> None:
         """Note the regions of each image, in pixels of the resized images."""
@@ -240,8 +246,10 @@ def record_attention(model: nn.Module) -> Iterator[AttentionMaps]:
     left, however it is left; the maps stay.
 
     Args:
-        model: a Detectron2 detector, its backbone, or any module with such blocks that takes
-            images (N, C, H, W). Blocks of the backbone, of the keypoint and the mask head.
+        model: a Detectron2 detector, a video classifier, its backbone, or any module with such
+            blocks that takes images (N, C, H, W) or clips (N, C, T, H, W). Blocks of the backbone,
+            of the keypoint and the mask head. Of a video model one video, with all its views at
+            once (``TEST.VIEWS_PER_BATCH 0``).
 
     Yields:
         The maps of the model's last run.
@@ -299,5 +307,14 @@ def _refuse_compiled(model: nn.Module) -> None:
             )
 
 
-def _size(shape: Sequence[int]) -> Size:
-    return int(shape[-2]), int(shape[-1])
+def _sizes(sample: Mapping[str, Any]) -> list[tuple[Sides, Sides]]:
+    """Return the size of a sample's image, or of each view of its video, resized and given."""
+    views = 1
+    if (pixels := sample.get("video")) is None:
+        resized = tuple(sample["image"].shape[1:])  # (C, H, W)
+    else:
+        views = len(pixels) if pixels.dim() == 5 else 1  # (V, C, T, H, W); in training (C, T, H, W)
+        resized = tuple(pixels.shape[-3:])
+    *time, height, width = resized
+    given = (*time, int(sample.get("height", height)), int(sample.get("width", width)))
+    return [(resized, given)] * views

@@ -1,124 +1,148 @@
-"""Where the cells of a feature map lie in the image that the user gave."""
+"""Where the cells of a feature map lie in the image or the clip that the user gave."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-Point = tuple[float, float]
+Point = tuple[float, ...]
+"""(x, y) in pixels of an image; of a clip (x, y, frame), its frames counted from 0."""
 Box = tuple[float, float, float, float]
+Sides = tuple[int, ...]
+"""(H, W) of an image, (T, H, W) of a clip."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A grid of cells over an image, or over one box of it.
+    """A grid of cells over an image or a clip, or over one box of an image.
 
-    Cell (row, column) covers the square behind ``x0 + column * cell_x, y0 + row * cell_y``, as
-    RoIAlign and the padding masks take it; all in pixels of the image, whose first pixel covers
-    0 to 1.
+    Axes are those of a feature map: H and W, of a clip T, H and W. Cell k of an axis covers what
+    is behind ``origin + k * cell``, as RoIAlign and the padding masks take it; in pixels of the
+    image and frames of the clip, whose first one covers 0 to 1.
 
     Attributes:
-        x0, y0: the grid's top left corner.
-        cell_x, cell_y: width and height of a cell.
-        shape: rows and columns of the queries.
-        key_shape: rows and columns of the keys; where there are fewer, a key covers a window of
-            query cells, the last one of an odd map what is left.
-        image_size: height and width of the image.
+        origin: where the grid begins on each axis.
+        cell: the size of a cell on each axis.
+        shape: of the queries.
+        key_shape: of the keys; where there are fewer, a key covers a window of query cells, the
+            last one of an odd map what is left.
+        size: of the image or the clip.
         is_roi: whether the grid covers a box of the image and not the image.
     """
 
-    x0: float
-    y0: float
-    cell_x: float
-    cell_y: float
-    shape: tuple[int, int]
-    key_shape: tuple[int, int]
-    image_size: tuple[int, int]
+    origin: tuple[float, ...]
+    cell: tuple[float, ...]
+    shape: Sides
+    key_shape: Sides
+    size: Sides
     is_roi: bool = False
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image, or of the clip's frames."""
+        return self.size[-2], self.size[-1]
 
     @property
     def box(self) -> Box:
         """The area of the grid: x0, y0, x1, y1; perhaps into the padding."""
-        (rows, columns), x0, y0 = self.shape, self.x0, self.y0
-        return x0, y0, x0 + columns * self.cell_x, y0 + rows * self.cell_y
+        (y0, x0), (cell_y, cell_x) = self.origin[-2:], self.cell[-2:]
+        rows, columns = self.shape[-2:]
+        return x0, y0, x0 + columns * cell_x, y0 + rows * cell_y
 
-    def position_of(self, point: Point) -> tuple[int, int]:
-        """Find the query position (row, column) whose cell holds a point (x, y) of the image.
+    def position_of(self, point: Point) -> Sides:
+        """Find the query position whose cell holds a point.
 
         A point within a cell's width of a region's border counts as inside of it: joints are found
         on the border itself.
 
+        Args:
+            point: (x, y), or of a clip (x, y, frame).
+
         Raises:
-            ValueError: the point is outside of the image, or of the region that the map covers.
+            ValueError: the point is outside of the image, of the clip, or of the region that the
+                map covers, or has not as many numbers as the map has axes.
         """
-        x, y = point
-        height, width = self.image_size
+        if len(point) != len(self.size):
+            expected = "(x, y)" if len(self.size) == 2 else "(x, y, frame)"
+            raise ValueError(f"point {point}: expected {expected}")
+        (x, y), (height, width) = point[:2], self.image_size
         if not (0 <= x < width and 0 <= y < height):
             raise ValueError(
                 f"point ({x:g}, {y:g}) is outside of the image, which is {width} x {height} "
                 f"pixels; give x in 0..{width - 1} and y in 0..{height - 1}"
             )
-        column = math.floor((x - self.x0) / self.cell_x)
-        row = math.floor((y - self.y0) / self.cell_y)
-        rows, columns = self.shape
-        if not (-1 <= column <= columns and -1 <= row <= rows):
+        if len(point) == 3 and not 0 <= point[2] < self.size[0]:
+            raise ValueError(
+                f"frame {point[2]:g} is outside of the clip, which has {self.size[0]} frames; "
+                f"give 0..{self.size[0] - 1}"
+            )
+        position = [
+            math.floor((at - start) / cell)
+            for at, start, cell in zip(point[::-1], self.origin, self.cell, strict=True)
+        ]
+        if not all(-1 <= k <= count for k, count in zip(position, self.shape, strict=True)):
             x0, y0, x1, y1 = self.box
             raise ValueError(
                 f"point ({x:g}, {y:g}) is outside of the region x {x0:.1f}..{x1:.1f}, "
                 f"y {y0:.1f}..{y1:.1f} that this block gets; give a point inside"
             )
-        return min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
-
-    def centre_of(self, position: tuple[int, int]) -> Point:
-        """Return the middle (x, y) of a query position's cell."""
-        row, column = position
-        return self.x0 + (column + 0.5) * self.cell_x, self.y0 + (row + 0.5) * self.cell_y
-
-    def key_edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return where keys begin and end: x (Kw + 1), y (Kh + 1)."""
-        return (
-            self.x0 + self.cell_x * _edges(self.shape[1], self.key_shape[1]),
-            self.y0 + self.cell_y * _edges(self.shape[0], self.key_shape[0]),
+        return tuple(
+            min(max(k, 0), count - 1) for k, count in zip(position, self.shape, strict=True)
         )
 
-    def key_centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the middles of what keys cover of the image: x (Kw), y (Kh).
+    def centre_of(self, position: Sequence[int]) -> Point:
+        """Return the middle, a point, of a query position's cell."""
+        axes = zip(position, self.origin, self.cell, strict=True)
+        return tuple(start + (k + 0.5) * cell for k, start, cell in axes)[::-1]
+
+    def key_of(self, position: Sequence[int]) -> Sides:
+        """Return the key whose window holds a query position."""
+        axes = zip(position, self.shape, self.key_shape, strict=True)
+        return tuple(k // _window(cells, keys) for k, cells, keys in axes)
+
+    def key_edges(self) -> list[np.ndarray]:
+        """Return where keys begin and end on each axis, one number more than there are keys."""
+        axes = zip(self.origin, self.cell, self.shape, self.key_shape, strict=True)
+        return [start + cell * _edges(cells, keys) for start, cell, cells, keys in axes]
+
+    def key_centres(self) -> list[np.ndarray]:
+        """Return the middles of what keys cover of the image or the clip, on each axis.
 
         A key that is wholly in the padding keeps the middle of its cells.
         """
-        height, width = self.image_size
         centres = []
-        for edges, size in zip(self.key_edges(), (width, height), strict=True):
+        for edges, size in zip(self.key_edges(), self.size, strict=True):
             low, high = edges[:-1], edges[1:]
             centres.append((low + np.where(low < size, np.minimum(high, size), high)) / 2)
-        return centres[0], centres[1]
+        return centres
+
+
+def _window(cells: int, keys: int) -> int:
+    return -(-cells // keys)
 
 
 def _edges(cells: int, keys: int) -> np.ndarray:
-    window = -(-cells // keys)
-    return np.minimum(np.arange(keys + 1) * window, cells).astype(float)
+    return np.minimum(np.arange(keys + 1) * _window(cells, keys), cells).astype(float)
 
 
 def place_over_image(
-    shape: tuple[int, int],
-    key_shape: tuple[int, int],
-    resized: tuple[int, int],
-    padded: tuple[int, int],
-    image_size: tuple[int, int],
+    shape: Sides, key_shape: Sides, resized: Sides, padded: Sides, size: Sides
 ) -> Placement:
-    """Place the map of a whole batch over an image: undo padding, resizing and strides.
+    """Place the map of a whole batch over an image or a clip: undo padding, resizing and strides.
 
     Args:
-        shape: rows and columns of the queries.
+        shape: of the queries.
         key_shape: of the keys.
-        resized: height and width of the image as the network got it, without padding.
+        resized: of the image or clip as the network got it, without padding.
         padded: of the batch with its padding, which is at the bottom and right.
-        image_size: of the image before it was resized.
+        size: of the image or clip before it was resized.
     """
-    height, width = image_size
-    cell_x = _stride(padded[1], shape[1]) * width / resized[1]
-    cell_y = _stride(padded[0], shape[0]) * height / resized[0]
-    return Placement(0.0, 0.0, cell_x, cell_y, shape, key_shape, image_size)
+    cell = [
+        _stride(whole, cells) * given / pixels
+        for whole, cells, given, pixels in zip(padded, shape, size, resized, strict=True)
+    ]
+    return Placement((0.0,) * len(shape), tuple(cell), shape, key_shape, size)
 
 
 def _stride(pixels: int, cells: int) -> float:
@@ -130,10 +154,8 @@ def _stride(pixels: int, cells: int) -> float:
     return float(power) if -(-pixels // power) == cells else pixels / cells
 
 
-def place_in_roi(
-    shape: tuple[int, int], key_shape: tuple[int, int], box: Box, image_size: tuple[int, int]
-) -> Placement:
+def place_in_roi(shape: Sides, key_shape: Sides, box: Box, image_size: Sides) -> Placement:
     """Place the map of a RoI over its box x0, y0, x1, y1, in pixels of the image."""
     x0, y0, x1, y1 = box
-    cell_x, cell_y = max(x1 - x0, 1e-6) / shape[1], max(y1 - y0, 1e-6) / shape[0]
-    return Placement(x0, y0, cell_x, cell_y, shape, key_shape, image_size, is_roi=True)
+    cell = max(y1 - y0, 1e-6) / shape[0], max(x1 - x0, 1e-6) / shape[1]
+    return Placement((y0, x0), cell, shape, key_shape, image_size, is_roi=True)

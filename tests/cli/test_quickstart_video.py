@@ -38,6 +38,6 @@ def test_the_place_that_moves_is_found():
     frames = np.full((8, 40, 60, 3), 50, np.uint8)
     for time in range(8):
         frames[time, 10:14, 5 * time : 5 * time + 5] = 250
-    y, x = quickstart_video.moving_place(frames, time=0.5)
-    assert abs(y * 40 - 12) <= 1
-    assert abs(x * 60 - 22.5) <= 1
+    x, y = quickstart_video.moving_place(frames, 4)
+    assert abs(y - 12) <= 1
+    assert abs(x - 22.5) <= 1

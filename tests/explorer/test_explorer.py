@@ -90,8 +90,8 @@ def test_another_function_of_the_same_theta_and_phi(prediction):
     products = prediction.attention_at(pick, 0.0, MapOptions(pairwise="dot_product"))
     for one, product in zip(trained, products, strict=True):
         assert product.signed
-        logits = product.weights * product.real.sum()  # Eq. 4 divides by Q; Eq. 3's exponents
-        shares = np.where(product.real, np.exp(logits - logits.max()), 0)
+        logits = product.weights * product.visible.sum()  # Eq. 4 divides by Q; Eq. 3's exponents
+        shares = np.where(product.visible, np.exp(logits - logits.max()), 0)
         np.testing.assert_allclose(one.weights, shares / shares.sum(), atol=1e-6)
     with pytest.raises(ValueError, match="embedded_gaussian has not learnt the w_f that it needs"):
         prediction.attention_at(pick, 0.0, MapOptions(pairwise="concatenation"))

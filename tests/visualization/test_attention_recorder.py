@@ -116,8 +116,8 @@ def test_keys_in_the_padding_of_a_batch_weigh_nothing(detector):
     first = maps.at("res4.nl0", (10.0, 10.0), image=0)
     assert first.weights.shape == (3, 3)
     assert not first.weights[2].any()  # 64 of 96 rows are real: 4 of 6 positions, 2 of 3 keys
-    assert not first.real[2].any()
-    assert first.real[:2].all()
+    assert not first.visible[2].any()
+    assert first.visible[:2].all()
     second = maps.at("res4.nl0", (10.0, 10.0), image=1)
     assert not second.weights[:, 2].any()
     assert second.weights.sum() == pytest.approx(1)
