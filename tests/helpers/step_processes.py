@@ -1,6 +1,6 @@
 """Two processes on the CPU take steps together; a program, run by tests/training/step.
 
-``python tests/helpers/step_processes.py FOLDER URL``: each process writes what it saw to
+``python tests/helpers/step_processes.py FOLDER``: each process writes what it saw to
 ``FOLDER/<rank>.json``.
 """
 
@@ -97,4 +97,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, 2, dist_url=sys.argv[2], args=(sys.argv[1],))
+    launch(main, 2, args=(sys.argv[1],))

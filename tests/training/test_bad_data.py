@@ -1,26 +1,24 @@
 """What train_net does with bad data: refuses, leaves out, or skips as it goes."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from programs import TRAIN as TRAIN_NET
+from programs import run_program
 from small_models import small_config
-from tiny_training import run
+from tiny_training import CONFIG, run
 
+from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
 from nonlocal_det.data import build_train_stream, coco_file, register_coco_data
 from nonlocal_det.synthetic.register import forget, register_mini_coco
 from nonlocal_det.training import checks
 from nonlocal_det.training.trainer import Trainer
 
 OPTIONS = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)"]
-ROOT = Path(__file__).parents[2]
 TRAIN = "mini_coco_keypoints_train"
 
 
@@ -50,7 +48,7 @@ def truncate(path: Path) -> None:
 
 
 def config(*options):
-    return small_config("quick/nl_mask_keypoint_rcnn_R18", *OPTIONS, *options)
+    return small_config(CONFIG, *OPTIONS, *options)
 
 
 def test_bad_data_stops_a_training_before_it_starts(own_copy, tmp_path):
@@ -84,28 +82,25 @@ def test_images_are_looked_for(own_copy):
     for path in (own_copy / "train2017").iterdir():
         path.unlink()
     with pytest.raises(ValueError, match="image_absent 8"):
-        checks.check_data(config(), train=True, allow_bad=False)
+        checks.check_data(config(), train=True)
 
 
-def test_the_checked_contents_are_not_kept(own_copy):
-    checks.check_data(config(), train=True, allow_bad=False)
-    assert coco_file._contents == {}
-
-
-def test_what_the_model_does_not_learn_does_not_matter(own_copy):
+def test_what_the_training_does_not_use_does_not_matter(own_copy):
     damage(own_copy, num_keypoints=3)
     with pytest.raises(ValueError, match="num_keypoints_wrong 1"):
-        checks.check_data(config(), train=True, allow_bad=False)
-    cfg = config("MODEL.KEYPOINT_ON", False)
-    checks.check_data(cfg, train=True, allow_bad=False)
+        checks.check_data(config(), train=True)
+    checks.check_data(config("MODEL.KEYPOINT_ON", False), train=True)
+    assert coco_file._contents == {}  # the checked contents are not kept
+    damage(own_copy, bbox=[9, 9, -4, 4])
+    checks.check_data(config(), train=False)  # an evaluation needs good test data only
 
 
 def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
     damage(own_copy, id=0)
-    checks.check_data(config(), train=True, allow_bad=False)
+    checks.check_data(config(), train=True)
     cfg = config("DATASETS.TEST", (TRAIN,), "OUTPUT_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="annotation_id_zero 1"):
-        checks.check_data(cfg, train=True, allow_bad=False)
+        checks.check_data(cfg, train=True)
     checks.check_data(cfg, train=True, allow_bad=True)
     content = json.loads((tmp_path / "clean_data" / f"{TRAIN}.json").read_text())
     before = json.loads(json_of(own_copy).read_text())["annotations"]
@@ -114,46 +109,33 @@ def test_an_id_of_0_matters_to_the_evaluation_alone(own_copy, tmp_path):
     assert len(ids) == len(before)
 
 
-def test_an_evaluation_asks_for_good_test_data_only(own_copy):
-    damage(own_copy, bbox=[9, 9, -4, 4])
-    checks.check_data(config(), train=False, allow_bad=False)
-
-
-def test_data_sets_without_a_coco_json_are_passed_over(own_copy, messages):
-    DatasetCatalog.register("loaded", lambda: [])
-    MetadataCatalog.get("loaded").set(thing_classes=["a"])
-    cfg = config("DATASETS.TEST", ("loaded",))
-    checks.check_data(cfg, train=False, allow_bad=False)
-    forget("loaded")
-    assert any("'loaded': not checked" in message for message in messages())
-
-
-def test_a_data_sets_metadata_may_name_its_check(own_copy):
+def test_a_data_sets_metadata_may_name_its_check(own_copy, messages):
     """The seam for data sets that are not COCO's."""
     calls = []
-    DatasetCatalog.register("checked", lambda: [])
+    for name in ("loaded", "checked"):
+        DatasetCatalog.register(name, lambda: [])
+    MetadataCatalog.get("loaded").set(thing_classes=["a"])
     MetadataCatalog.get("checked").check_data = lambda cfg, *args: calls.append(args)
-    cfg = config("DATASETS.TEST", ("checked",))
-    checks.check_data(cfg, train=False, allow_bad=False)
-    forget("checked")
+    checks.check_data(config("DATASETS.TEST", ("loaded", "checked")), train=False)
+    for name in ("loaded", "checked"):
+        forget(name)
+    assert any("'loaded': not checked" in message for message in messages())
     assert calls == [("checked", False, False)]
 
 
 def test_own_bad_data_is_left_out_before_it_is_registered(own_copy, tmp_path):
     damage(own_copy, category_id=77)
     data = ["--coco-data", "own", str(json_of(own_copy)), str(own_copy / "train2017")]
-    options = ["DATASETS.TRAIN", "('own',)", "DATASETS.TEST", "('own',)", *OPTIONS]
-    from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
+    options = ["DATASETS.TRAIN", "('own',)", "DATASETS.TEST", "('own',)", "MODEL.DEVICE", "cpu"]
 
     def load(*more):
-        arguments = ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", *data, *more, *options]
-        arguments += ["OUTPUT_DIR", str(tmp_path / "out"), "MODEL.DEVICE", "cpu"]
-        return config_from_arguments(build_argument_parser().parse_args(arguments))
+        words = ["--config-file", CONFIG, *data, *more, *options, "OUTPUT_DIR", str(tmp_path)]
+        return config_from_arguments(build_argument_parser().parse_args(words))
 
     with pytest.raises(ValueError, match="category_id is 77"):
         load()
     cfg = load("--allow-bad-data")
-    assert MetadataCatalog.get("own").json_file == str(tmp_path / "out/clean_data/own.json")
+    assert MetadataCatalog.get("own").json_file == str(tmp_path / "clean_data/own.json")
     assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
     forget("own")
 
@@ -164,7 +146,7 @@ def test_what_cannot_be_left_out_is_said(own_copy, tmp_path, messages):
     register_coco_data("same", json_file, images)
     cfg = config("DATASETS.TEST", ("same",), "OUTPUT_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="splits_share_images 8"):
-        checks.check_data(cfg, train=True, allow_bad=False)
+        checks.check_data(cfg, train=True)
     checks.check_data(cfg, train=True, allow_bad=True)
     forget("same")
     assert any("'same' is used as it is, with splits_share" in message for message in messages())
@@ -178,7 +160,7 @@ def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_pat
     cfg = config("DATASETS.TRAIN", ("custom",), "OUTPUT_DIR", str(tmp_path))
     try:
         with pytest.raises(ValueError, match="box_negative 1"):
-            checks.check_data(cfg, train=True, allow_bad=False)
+            checks.check_data(cfg, train=True)
         with pytest.raises(ValueError, match="'custom' is read by a function of yours.*--clean"):
             checks.check_data(cfg, train=True, allow_bad=True)
     finally:
@@ -188,19 +170,10 @@ def test_data_read_by_a_function_of_its_own_cannot_be_left_out(own_copy, tmp_pat
 @pytest.mark.slow
 def test_bad_data_ends_all_processes_with_the_reason(own_copy, tmp_path):
     damage(own_copy, bbox=[9, 9, -4, 4])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--num-gpus", "2"]
-    command += ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", "--dist-url"]
-    command += [f"tcp://127.0.0.1:{port}", "OUTPUT_DIR", str(tmp_path / "out")]
-    command += ["MODEL.DEVICE", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240
-    )
-    assert result.returncode == 1
-    assert f"data set '{TRAIN}' is bad (box_negative 1)" in result.stderr
+    words = ["--num-gpus", "2", "--config-file", CONFIG, "OUTPUT_DIR", tmp_path / "out"]
+    status, said = run_program(TRAIN_NET, *words, "MODEL.DEVICE", "cpu")
+    assert status == 1
+    assert said.count(f"data set '{TRAIN}' is bad (box_negative 1)") == 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -224,14 +197,16 @@ def test_an_unreadable_image_is_skipped_named_and_counted(own_copy, workers, mes
 
 
 def test_too_many_unreadable_images_end_the_training(own_copy):
-    bad = sorted((own_copy / "train2017").iterdir())[:3]
-    for path in bad:
+    for path in sorted((own_copy / "train2017").iterdir())[:3]:
         truncate(path)
     loader = build_train_stream(config())
     loader.skipped.limit = 2
     with pytest.raises(ValueError, match="3 files cannot be read, more than --max-bad-images 2"):
         for _ in zip(range(20), loader, strict=False):
             pass
+    shutil.rmtree(own_copy / "train2017")
+    with pytest.raises(ValueError, match="is the folder of the files still there"):
+        next(iter(build_train_stream(config())))
 
 
 def test_an_unreadable_image_ends_an_evaluation_with_its_name(own_copy):
@@ -240,12 +215,6 @@ def test_an_unreadable_image_ends_an_evaluation_with_its_name(own_copy):
     loader = Trainer.build_test_loader(config(), "mini_coco_keypoints_val")
     with pytest.raises(ValueError, match=f"{re.escape(str(bad))} cannot be read .*truncated"):
         list(loader)
-
-
-def test_when_no_image_can_be_read_the_training_ends(own_copy):
-    shutil.rmtree(own_copy / "train2017")
-    with pytest.raises(ValueError, match="is the folder of the files still there"):
-        next(iter(build_train_stream(config())))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,14 +1,10 @@
 """What evaluations have beside the metrics: losses, averaged weights, an early stop."""
 
-import json
-import shutil
-
 import pytest
 import torch
 from killed_training import DETECTOR
-from tiny_training import CONFIG, TINY, run
+from tiny_training import TIMES, config, lay_checkpoint, load, result, run, same
 
-from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
 from nonlocal_det.data import build_test_loader, build_validation_loader
 from nonlocal_det.training import Trainer
 from nonlocal_det.training.evaluations import validate
@@ -17,46 +13,16 @@ from nonlocal_det.visualization import draw_losses, read_metrics
 
 EVERY = ("TEST.EVAL_PERIOD", "1", "SOLVER.CHECKPOINT_PERIOD", "1")
 MOVING = ("MODEL.RESNETS.NORM", "BN", "MODEL.BACKBONE.FREEZE_AT", "0")
-TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
-
-
-def load(folder, name: str = "model_final") -> dict:
-    return torch.load(folder / f"{name}.pth", weights_only=True)
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def result(folder) -> dict:
-    return json.loads((folder / "result.json").read_text())
 
 
 def rows(folder) -> list[dict[str, float]]:
     return read_metrics(folder / "metrics.json")
 
 
-def copy_until(folder, whole, number: int) -> None:
-    """Lay into a folder what a kill after an iteration leaves."""
-    folder.mkdir()
-    shutil.copy(whole / f"model_{number:07d}.pth", folder)
-
-
-def config(*options: str):
-    words = ["--config-file", CONFIG, *TINY, *options]
-    return config_from_arguments(build_argument_parser().parse_args(words))
-
-
 def test_validation_losses_leave_the_training_as_it_was(mini_coco, tmp_path):
     for name, flags in (("with", ["--val-loss"]), ("without", [])):
-        run(
-            tmp_path / name,
-            *flags,
-            *EVERY,
-            *MOVING,
-            "DATASETS.TRAIN",
-            "('mini_coco_keypoints_val',)",
-        )
+        trained = ("DATASETS.TRAIN", "('mini_coco_keypoints_val',)")
+        run(tmp_path / name, *flags, *EVERY, *MOVING, *trained)
     assert same(load(tmp_path / "with")["model"], load(tmp_path / "without")["model"])
     logged, expected = rows(tmp_path / "with"), rows(tmp_path / "without")
     last = logged[-1]
@@ -123,7 +89,7 @@ def test_a_training_without_progress_ends_early_also_after_a_kill(mini_coco, tmp
 
     for number in (0, 1, 2):
         killed = tmp_path / str(number)
-        copy_until(killed, whole, number)
+        lay_checkpoint(killed, whole, number)
         run(killed, "--resume", *STOP, iterations=8)
         assert result(killed)["iterations"] == 3
         assert same(load(killed)["model"], final["model"])
@@ -156,24 +122,18 @@ def test_averaged_weights_are_evaluated_and_saved_also_after_a_kill(mini_coco, t
         f"{task}{end}" for task in ("bbox", "segm", "keypoints") for end in ("", "_EMA")
     }
     assert "bbox_EMA/AP" in rows(whole)[-1]
-    alone = run(
-        tmp_path / "alone",
-        "--eval-only",
-        *MOVING,
-        *DETECTOR,
-        "MODEL.WEIGHTS",
-        str(whole / "model_ema_final.pth"),
-    )
+    weights = ("MODEL.WEIGHTS", str(whole / "model_ema_final.pth"))
+    alone = run(tmp_path / "alone", "--eval-only", *MOVING, *DETECTOR, *weights)
     assert alone["bbox"]["AP"] == metrics["bbox_EMA"]["AP"]
 
     killed = tmp_path / "killed"
-    copy_until(killed, whole, 1)
+    lay_checkpoint(killed, whole, 1)
     run(killed, "--resume", *options, iterations=4)
     assert same(load(killed, "model_ema_final")["model"], average)
     assert result(killed)["inexact"] == []
 
     late = tmp_path / "late"
-    copy_until(late, whole, 1)
+    lay_checkpoint(late, whole, 1)
     run(late, "--resume", "--ema=0.9", *options[1:], iterations=3)
     assert result(late)["inexact"] == ["from iteration 2 --ema is 0.9, not 0.5"]
 

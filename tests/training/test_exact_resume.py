@@ -1,35 +1,24 @@
 """A training that was killed again and again is the training that was not."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import torch
+from programs import HELPERS, run_program
+from tiny_training import TIMES, load, result, same
 
 from nonlocal_det.synthetic import make_moving_clips
 from nonlocal_det.visualization import read_metrics
 
-SCRIPT = Path(__file__).parents[1] / "helpers" / "killed_training.py"
-TIMES = {"time", "data_time", "rank_data_time", "eta_seconds"}
-
 
 def run(folder: Path, task: str, processes: int, workers: int, signals: Sequence[str] = ()) -> Path:
     folder.mkdir()
-    words = [sys.executable, str(SCRIPT), str(folder), task, str(processes), str(workers)]
-    words += signals
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent)]),
-    }
-    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    script = HELPERS / "killed_training.py"
+    words = [folder, task, processes, workers, *signals]
+    status, said = run_program(script, *words, timeout=3600)
     console = folder / "console.txt"
-    said = console.read_text()[-3000:] if console.is_file() else ""
-    assert done.returncode == 0, done.stderr + said
+    assert status == 0, said + (console.read_text()[-3000:] if console.is_file() else "")
     return folder
 
 
@@ -43,17 +32,6 @@ def rows(folder: Path) -> list[dict[str, float]]:
         {key: value for key, value in row.items() if key not in TIMES}
         for row in read_metrics(folder / "out" / "metrics.json")
     ]
-
-
-def same(one: object, other: object) -> bool:
-    """Bit for bit, through containers."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
 
 
 @pytest.fixture(scope="module")
@@ -84,20 +62,13 @@ def assert_same(ended: Path, whole: Path) -> None:
     for iteration, loss in found:  # also of steps that were done again
         assert loss == expected[iteration], iteration
     assert rows(ended) == rows(whole)
-    results = [json.loads((f / "out" / "result.json").read_text()) for f in (ended, whole)]
-    assert results[0]["metrics"] == results[1]["metrics"]
-    ours, theirs = (
-        torch.load(folder / "out" / "model_final.pth", weights_only=True)
-        for folder in (ended, whole)
-    )
-    assert same(ours["model"], theirs["model"])
-    assert same(ours["trainer"]["_trainer"], theirs["trainer"]["_trainer"])
-    if (whole / "out" / "model_ema_final.pth").is_file():
-        ours, theirs = (
-            torch.load(folder / "out" / "model_ema_final.pth", weights_only=True)["model"]
-            for folder in (ended, whole)
-        )
-        assert same(ours, theirs)
+    ours, theirs = ended / "out", whole / "out"
+    assert result(ours)["metrics"] == result(theirs)["metrics"]
+    assert same(load(ours)["model"], load(theirs)["model"])
+    assert same(load(ours)["trainer"]["_trainer"], load(theirs)["trainer"]["_trainer"])
+    if (theirs / "model_ema_final.pth").is_file():
+        averages = [load(folder, "model_ema_final")["model"] for folder in (ours, theirs)]
+        assert same(*averages)
 
 
 @pytest.mark.slow

@@ -1,21 +1,19 @@
 """Processes that the launcher starts: they work together, and none outlives another's loss."""
 
 import datetime
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import several_processes
+from programs import TRAIN, free_port, run_program, start, wait_for
+from tiny_training import TINY
 
 from nonlocal_det.cli.train import main
 from nonlocal_det.training import launch
 
-ROOT = Path(__file__).parents[2]
 SHORT = datetime.timedelta(seconds=4)
 CONFIG = ["--config-file", "quick/nl_mask_keypoint_rcnn_R18"]
 
@@ -96,65 +94,43 @@ def test_a_lost_process_ends_the_others_in_bounded_time(
     assert said in capfd.readouterr().err
 
 
+def launch_script(folder: Path, call: str) -> Path:
+    code = "import several_processes, sys; from nonlocal_det.training import launch\n"
+    code += f"if __name__ == '__main__': launch({call}, device='cpu', args=({str(folder)!r},))"
+    (folder / "script.py").write_text(code)
+    return folder / "script.py"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_all_processes_and_waits_for_what_they_save(number, tmp_path):
-    code = (
-        "import several_processes, sys; from nonlocal_det.training import launch\n"
-        f"if __name__ == '__main__': launch(several_processes.finish_on_signal, 2, device='cpu', "
-        f"args=({str(tmp_path)!r},))"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    env = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'helpers'}",
-    }
-    process = subprocess.Popen([sys.executable, str(script)], env=env, start_new_session=True)
-    end = time.monotonic() + 60
-    while len(list(tmp_path.glob("ready*"))) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
+    script = launch_script(tmp_path, "several_processes.finish_on_signal, 2")
+    process = start(script, start_new_session=True)
+    wait_for(lambda: len(list(tmp_path.glob("ready*"))) == 2)
     process.send_signal(number)
     assert process.wait(timeout=60) == 128 + number
     assert {path.name for path in tmp_path.glob("saved*")} == {"saved0", "saved1"}
 
 
 @pytest.mark.slow
-def test_two_machines_meet_at_the_first_ones_address(few_threads, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    code = (
-        "import several_processes, sys; from nonlocal_det.training import launch\n"
-        "if __name__ == '__main__': launch(several_processes.report, 1, num_machines=2, "
-        f"machine_rank=int(sys.argv[1]), dist_url={url!r}, device='cpu', args=({str(tmp_path)!r},))"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'helpers'}"}
-    machines = [
-        subprocess.Popen([sys.executable, str(script), rank], env=env) for rank in ("1", "0")
-    ]
+def test_two_machines_meet_at_the_first_ones_address(tmp_path):
+    call = "several_processes.report, 1, num_machines=2, machine_rank=int(sys.argv[1])"
+    url = f"tcp://127.0.0.1:{free_port()}"
+    script = launch_script(tmp_path, f"{call}, dist_url={url!r}")
+    machines = [start(script, rank) for rank in ("1", "0")]
     assert [machine.wait(timeout=90) for machine in machines] == [0, 0]
-    assert (tmp_path / "0").read_text() == "2 0 1 3 1"
-    assert (tmp_path / "1").read_text() == "2 0 1 3 1"
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["2 0 1 3 1"] * 2
 
 
 @pytest.mark.slow
 def test_two_cpu_processes_train_one_step(mini_coco, tmp_path):
-    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--num-gpus", "2"]
-    command += [*CONFIG, "--dist-url", "auto", "OUTPUT_DIR", str(tmp_path)]
-    command += ["SOLVER.MAX_ITER", "1", "SOLVER.STEPS", "()", "SOLVER.IMS_PER_BATCH", "2"]
-    command += ["INPUT.MIN_SIZE_TRAIN", "(64,)", "TEST.EXPECTED_RESULTS", "[]"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [*command, "MODEL.DEVICE", "cpu"], capture_output=True, text=True, cwd=ROOT, env=env
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    words = ["--num-gpus", "2", *CONFIG, "--dist-url", "auto", "OUTPUT_DIR", tmp_path]
+    words += ["SOLVER.MAX_ITER", "1", *TINY]
+    status, said = run_program(TRAIN, *words)
+    assert status == 0, said[-2000:]
     log = (tmp_path / "log.txt").read_text()
     assert "World size: 2" in log
-    assert "2 processes with 1 images each: SOLVER.IMS_PER_BATCH=2, BASE_LR=0.03" in log
+    assert "2 processes with 1 images each: SOLVER.IMS_PER_BATCH=2, BASE_LR=0.001" in log
     assert (tmp_path / "model_final.pth").is_file()
     metrics = (tmp_path / "metrics.json").read_text()
     assert "total_loss" in metrics

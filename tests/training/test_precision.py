@@ -1,11 +1,9 @@
 """Training in mixed precision on a CPU, with and without instructions for bfloat16."""
 
-import json
-
 import pytest
 import torch
 from detectron2.modeling.backbone.resnet import BasicBlock
-from tiny_training import run
+from tiny_training import lay_checkpoint, load, result, run, same
 from torch import nn
 
 from nonlocal_det.training.step import NonFiniteError, mixed_dtype, replay
@@ -35,31 +33,23 @@ def has(monkeypatch, **instructions: bool) -> None:
 
 def test_a_cpu_with_bfloat16_trains_in_it(mini_coco, tmp_path, messages, monkeypatch, convolved):
     has(monkeypatch, avx2=True, avx512_bf16=True)
-    run(tmp_path, *MIXED)
+    run(tmp_path, *MIXED, "DATASETS.TEST", "()")
     assert convolved == {(torch.bfloat16, True)}
     assert any("cpu computes in torch.bfloat16" in message for message in messages())
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result["hardware"].endswith(" threads, bfloat16")
-    saved = torch.load(tmp_path / "model_final.pth", weights_only=True)
-    weights = [value for value in saved["model"].values() if value.is_floating_point()]
+    assert result(tmp_path)["hardware"].endswith(" threads, bfloat16")
+    weights = [value for value in load(tmp_path)["model"].values() if value.is_floating_point()]
     assert {value.dtype for value in weights} == {torch.float32}
 
 
 def test_it_resumes_exactly(mini_coco, tmp_path, monkeypatch):
     has(monkeypatch, avx512_bf16=True)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    options = [*MIXED, "SOLVER.CHECKPOINT_PERIOD", "2"]
+    options = [*MIXED, "SOLVER.CHECKPOINT_PERIOD", "2", "DATASETS.TEST", "()"]
     run(whole, *options, iterations=4)
-    resumed.mkdir()
-    (whole / "model_0000001.pth").rename(resumed / "model_0000001.pth")
-    (resumed / "last_checkpoint").write_text("model_0000001.pth")
+    lay_checkpoint(resumed, whole, 1)
     run(resumed, "--resume", *options, iterations=4)
-    assert "Starting training from iteration 2" in (resumed / "log.txt").read_text()
-    ours, theirs = (
-        torch.load(folder / "model_final.pth", weights_only=True)["model"]
-        for folder in (resumed, whole)
-    )
-    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    assert result(resumed)["first_iteration"] == 2
+    assert same(load(resumed)["model"], load(whole)["model"])
 
 
 def test_a_batch_is_replayed_as_it_was_computed(mini_coco, tmp_path, monkeypatch, convolved):
@@ -76,11 +66,10 @@ def test_a_cpu_without_bfloat16_trains_in_full_precision_and_says_so(
     mini_coco, tmp_path, messages, monkeypatch, convolved
 ):
     has(monkeypatch, avx2=True, avx512_bf16=False)
-    run(tmp_path, *MIXED)
+    run(tmp_path, *MIXED, "DATASETS.TEST", "()")
     assert convolved == {(torch.float32, False)}
     assert any("no instructions for bfloat16" in message for message in messages())
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result["hardware"].endswith(" threads")
+    assert result(tmp_path)["hardware"].endswith(" threads")
 
 
 def test_kernels_over_time_stay_in_full_precision_on_a_cpu(monkeypatch):

@@ -3,18 +3,16 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from killed_training import OPTIONS
+from programs import HELPERS, TRAIN, start, wait_for
+from tiny_training import CONFIG
 
 from nonlocal_det.training.stop import STOPPING, StopFlag, Stopped
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).parents[1] / "helpers" / "stopped_processes.py"
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -55,9 +53,7 @@ def test_a_second_signal_ends_the_process_unless_it_saves(held, status):
     code += " while not flag.number: time.sleep(0.01)\n"
     code += " flag.hold()\n" * held
     code += " time.sleep(2)\n raise stop.Stopped(flag.number)"
-    words = [sys.executable, "-c", code]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
+    process = start("-c", code, stdout=PIPE)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     time.sleep(1)
@@ -70,20 +66,14 @@ def test_a_second_signal_ends_the_process_unless_it_saves(held, status):
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_the_command_ends_soon_after_its_step(mini_coco, tmp_path, processes, whole_group):
     """With loading processes, which a scheduler's signal reaches as well."""
-    command = [sys.executable, str(ROOT / "tools" / "train_net.py"), "--num-gpus", str(processes)]
-    command += ["--config-file", "quick/nl_mask_keypoint_rcnn_R18", *OPTIONS]
-    command += ["SOLVER.MAX_ITER", "10000", "TEST.EVAL_PERIOD", "0"]
-    command += ["OUTPUT_DIR", str(tmp_path), "DATALOADER.NUM_WORKERS", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    training = subprocess.Popen(
-        command, env=environment, start_new_session=True, stderr=subprocess.PIPE
-    )
+    words = ["--num-gpus", processes, "--config-file", CONFIG, *OPTIONS, "OUTPUT_DIR", tmp_path]
+    words += ["SOLVER.MAX_ITER", 10000, "TEST.EVAL_PERIOD", 0, "DATALOADER.NUM_WORKERS", 2]
+    training = start(TRAIN, *words, start_new_session=True, stderr=PIPE)
     tag = tmp_path / "last_checkpoint"
-    while not tag.is_file() and training.poll() is None:
-        time.sleep(0.05)
+    wait_for(lambda: tag.is_file() or training.poll() is not None)
     (os.killpg if whole_group else os.kill)(training.pid, signal.SIGTERM)
     sent = time.monotonic()
-    said = training.communicate(timeout=60)[1].decode()
+    said = training.communicate(timeout=60)[1]
     assert training.returncode == 143, said[-2000:]
     assert time.monotonic() - sent < 20
     assert "error" not in said.lower()
@@ -97,27 +87,18 @@ def test_the_command_ends_soon_after_its_step(mini_coco, tmp_path, processes, wh
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["all", "the one that evaluates"])
 @pytest.mark.parametrize("longest", [0, 1])
-@pytest.mark.parametrize(("backend", "start"), [("gloo", 0), ("gloo", 2), ("nccl", 0)])
+@pytest.mark.parametrize(("backend", "start_at"), [("gloo", 0), ("gloo", 2), ("nccl", 0)])
 def test_an_evaluation_that_one_process_leaves_ends_all_and_the_step_is_saved(
-    backend, start, longest, asked, tmp_path
+    backend, start_at, longest, asked, tmp_path
 ):
     """Processes finish an evaluation one after the other, so the others wait for the longest.
 
     One that resumes at 2 repeats the evaluation before its first step: there is nothing to save.
     """
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(SCRIPT.parent)]),
-    }
-    words = [sys.executable, str(SCRIPT), str(tmp_path), str(longest), backend, str(start)]
-    training = subprocess.Popen(words, env=environment, start_new_session=True)
+    words = ["stopped_processes.py", tmp_path, longest, backend, start_at]
+    training = start(HELPERS / words[0], *words[1:], start_new_session=True)
     pids = [tmp_path / "0.pid", tmp_path / "1.pid"]
-    end = time.monotonic() + 60
-    while not all(map(Path.is_file, pids)):
-        assert training.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: all(map(Path.is_file, pids)))
     time.sleep(0.5)  # until the other is inside the collective
     if asked == "all":
         os.killpg(training.pid, signal.SIGTERM)
@@ -128,4 +109,4 @@ def test_an_evaluation_that_one_process_leaves_ends_all_and_the_step_is_saved(
     if backend == "gloo" and asked == "all":
         assert (tmp_path / f"{1 - longest}.status").read_text() == "143"
     saved = tmp_path / "saved.txt"
-    assert (saved.read_text() if saved.is_file() else "") == ("" if start else "model_0000001\n")
+    assert (saved.read_text() if saved.is_file() else "") == ("" if start_at else "model_0000001\n")

@@ -1,17 +1,11 @@
 """Two processes decide alike about a step, and none waits for the other for ever."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from programs import HELPERS, run_program
 from tiny_step import Run, batches
-
-ROOT = Path(__file__).parents[3]
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,19 +17,8 @@ pytestmark = [
 def seen(tmp_path_factory):
     """What each process has written."""
     folder = tmp_path_factory.mktemp("processes")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    command = [
-        sys.executable,
-        str(ROOT / "tests" / "helpers" / "step_processes.py"),
-        str(folder),
-        url,
-    ]
-    path = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}"
-    env = os.environ | {"PYTHONPATH": path}
-    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
-    assert result.returncode == 0, result.stderr[-3000:]
+    status, said = run_program(HELPERS / "step_processes.py", folder)
+    assert status == 0, said[-3000:]
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
