@@ -3,7 +3,6 @@
 import argparse
 import datetime
 import re
-from collections.abc import Sequence
 
 from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser
@@ -207,27 +206,12 @@ def config_from_arguments(args: argparse.Namespace) -> CfgNode:
     """
     options = list(args.opts or [])
     cfg = load_config(args.config_file, options)
-    complete_config(cfg, args, given=options[::2])
-    cfg.freeze()
-    return cfg
-
-
-def complete_config(cfg: CfgNode, args: argparse.Namespace, given: Sequence[str]) -> None:
-    """Register the user's data, let the config follow it, and check the result.
-
-    Args:
-        cfg: changed in place.
-        args: as of `config_from_arguments`.
-        given: the keys that the user's options set.
-
-    Raises:
-        FileNotFoundError: as `config_from_arguments`.
-        ValueError: as `config_from_arguments`.
-    """
     if getattr(args, "allow_bad_data", False):  # only training has the option
         args.coco_data = allow_own_data(cfg, args.coco_data)
-    add_user_data(cfg, args, given)
+    add_user_data(cfg, args, given=options[::2])
     if getattr(args, "oks_sigmas", None):  # only evaluation has the option
         set_sigmas(cfg, args.oks_sigmas)
     train = not getattr(args, "eval_only", False)  # only training has the option
     check_config(cfg, config_file=args.config_file, train=train)
+    cfg.freeze()
+    return cfg

@@ -11,7 +11,7 @@ from nonlocal_det.configs import find_config, load_config
 from nonlocal_det.training import launch, train
 from nonlocal_det.training.process_group import TIMEOUT, log_on_one_rank
 
-from .arguments import build_argument_parser, complete_config
+from .arguments import build_argument_parser, config_from_arguments
 from .errors import one_line_errors
 
 
@@ -61,11 +61,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The metrics of each task; empty in all processes but the first.
     """
-    cfg = load_config(args.config_file, args.opts or ())
     # before anything is logged, so that log.txt has it: what is read of the user's data, above all
-    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
-    complete_config(cfg, args, given=(args.opts or ())[::2])
-    cfg.freeze()
+    folder = load_config(args.config_file, args.opts or ()).OUTPUT_DIR
+    setup_logger(folder, distributed_rank=comm.get_rank(), name="nonlocal_det")
+    cfg = config_from_arguments(args)
     args.config_file = find_config(args.config_file)  # Detectron2 logs the file itself
     return train.run(cfg, args)
 

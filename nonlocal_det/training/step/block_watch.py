@@ -47,8 +47,7 @@ class BlockWatch(HookBase):
     def __init__(self, blocks: dict[str, InsertedBlock], period: int = 20) -> None:
         self.blocks = blocks
         self.period = period
-        self._sums: dict[str, Tensor] = {}
-        self._softmax_sums: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}  # (6): squares of both norms, then of `softmax_sums`
         self._handles: list[RemovableHandle] = []
         self._warned: set[str] = set()
         self._warned_one_hot = False
@@ -76,7 +75,6 @@ class BlockWatch(HookBase):
         """Register the hooks, if this iteration is written."""
         done = self.trainer.iter + 1
         if done % self.period == 0 or done == self.trainer.max_iter:
-            self._sums, self._softmax_sums = {}, {}
             self._handles = [
                 block.register_forward_hook(partial(self._add, name))
                 for name, block in self.blocks.items()
@@ -85,13 +83,10 @@ class BlockWatch(HookBase):
     def _add(self, name: str, block: nn.Module, args: tuple[Tensor, ...], z: Tensor) -> None:
         """Add the sums; a step may call a block several times."""
         x, z = args[0].detach(), z.detach()
-        added, base = (
-            torch.linalg.vector_norm(t, dtype=torch.float32).square() for t in (z - x, x)
-        )
-        self._sums[name] = self._sums.get(name, 0) + torch.stack([added, base])
-        if has_softmax(block):
-            sums = softmax_sums(block, x)
-            self._softmax_sums[name] = self._softmax_sums.get(name, 0) + sums
+        norms = [torch.linalg.vector_norm(t, dtype=torch.float32).square() for t in (z - x, x)]
+        softmax = softmax_sums(block, x) if has_softmax(block) else norms[0].new_zeros(4)
+        sums = torch.cat([torch.stack(norms), softmax])
+        self._sums[name] = self._sums.get(name, 0) + sums
 
     def after_step(self) -> None:
         """Write what was seen and remove the hooks."""
@@ -100,17 +95,15 @@ class BlockWatch(HookBase):
         self._handles.clear()
         if not self._sums:
             return
-        ratios = {}
+        ratios, softmax = {}, {}
         for name, sums in self._sums.items():
-            added, base = sums.sqrt().tolist()
+            added, base = sums[:2].sqrt().tolist()
+            *values, count = sums[2:].tolist()
             if base:  # a head without a region has no map
                 ratios[name] = added / base
-        softmax = {
-            name: [value / count for value in values]
-            for name, (*values, count) in ((n, s.tolist()) for n, s in self._softmax_sums.items())
-            if count
-        }
-        self._sums, self._softmax_sums = {}, {}
+            if count:
+                softmax[name] = [value / count for value in values]
+        self._sums = {}
         self._put("nl_response", ratios)
         self._put("nl_score_spread", {name: spread for name, (spread, _, _) in softmax.items()})
         self._put("nl_entropy", {name: entropy for name, (_, entropy, _) in softmax.items()})
