@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 
@@ -8,7 +6,6 @@ from nonlocal_det.configs import find_config, load_config
 from nonlocal_det.evaluation import build_evaluator
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
-COCO_NAMES = ["nose", "left_eye", "right_eye"]
 
 
 def load(*arguments: str, config: str = CONFIG):
@@ -17,37 +14,24 @@ def load(*arguments: str, config: str = CONFIG):
     )
 
 
-def own_data(folder, keypoints=None, masks=True, classes=("dog", "cat")):
-    """A user's COCO-format data: one image, one annotation per class."""
-    (folder / "images").mkdir(exist_ok=True)
-    import cv2
-    import numpy as np
+@pytest.fixture
+def own(animals, write_data, tmp_path):
+    """Loads the config for a user's data, which has the test's name, with more options."""
 
-    cv2.imwrite(str(folder / "images" / "a.png"), np.zeros((40, 50, 3), np.uint8))
-    categories = [{"id": 5 * k + 1, "name": name} for k, name in enumerate(classes)]
-    annotations = []
-    for k, category in enumerate(categories):
-        one = {"id": k + 1, "image_id": 1, "category_id": category["id"], "iscrowd": 0}
-        one |= {"bbox": [5, 5, 20, 20], "area": 400}
-        if masks:
-            one["segmentation"] = [[5, 5, 25, 5, 25, 25, 5, 25]]
-        if keypoints:
-            category["keypoints"] = keypoints
-            category["oks_sigmas"] = [0.05] * len(keypoints)
-            one |= {"keypoints": [8, 8, 2] * len(keypoints), "num_keypoints": len(keypoints)}
-        annotations.append(one)
-    content = {
-        "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 50}],
-        "annotations": annotations,
-        "categories": categories,
-    }
-    path = folder / "own.json"
-    path.write_text(json.dumps(content))
-    return ["--coco-data", folder.name, str(path), str(folder / "images")], folder.name
+    def load_own(*flags: str, options: tuple[str, ...] = (), **more: str):
+        json_file, images = write_data(animals)
+        name = tmp_path.name
+        data = ["--coco-data", name, str(json_file), str(images), *flags]
+        sets = ["DATASETS.TRAIN", f"('{name}',)", "DATASETS.TEST", f"('{name}',)"]
+        return load(*data, *sets, *options, **more)
+
+    return load_own
 
 
-def using(name: str) -> list[str]:
-    return ["DATASETS.TRAIN", f"('{name}',)", "DATASETS.TEST", f"('{name}',)"]
+def without(content, *keys: str) -> None:
+    for row in (*content["annotations"], *content["categories"]):
+        for key in keys:
+            row.pop(key, None)
 
 
 def test_device_follows_the_machine_unless_the_user_says(mini_coco):
@@ -73,60 +57,50 @@ def test_detectron2s_own_options_are_all_there():
     assert args.opts == ["SOLVER.BASE_LR", "0.1"]
 
 
-def test_own_data_sets_what_it_decides(tmp_path):
-    arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
-    cfg = load(*arguments, *using(name))
+def test_own_data_sets_what_it_decides(own):
+    cfg = own()
     assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 2
     assert cfg.MODEL.RETINANET.NUM_CLASSES == 2
     assert cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS == 3
-    assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.05] * 3
+    assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.03, 0.03, 0.1]
 
 
-def test_sigmas_of_the_command_line_win_over_the_data_sets(tmp_path, mini_coco):
-    arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
+def test_sigmas_of_the_command_line_win_over_the_data_sets(own, mini_coco, tmp_path):
     sigmas = ["--oks-sigmas", "0.1,0.2,0.3"]
-    cfg = load(*arguments, *sigmas, *using(name))
-    assert cfg.TEST.KEYPOINT_OKS_SIGMAS == [0.1, 0.2, 0.3]
-    evaluator = build_evaluator(cfg, name, str(tmp_path))
-    assert evaluator._sigmas == [0.1, 0.2, 0.3]
-    without = build_evaluator(load(*arguments, *using(name)), name, str(tmp_path))
-    assert without._sigmas == [0.05] * 3
+    for cfg, expected in ((own(*sigmas), [0.1, 0.2, 0.3]), (own(), [0.03, 0.03, 0.1])):
+        assert cfg.TEST.KEYPOINT_OKS_SIGMAS == expected
+        assert build_evaluator(cfg, tmp_path.name, str(tmp_path))._sigmas == expected
     with pytest.raises(ValueError, match="expected 17 numbers above 0"):
         load(*sigmas)
     with pytest.raises(ValueError, match="expected 3 numbers above 0"):
-        load(*arguments, "--oks-sigmas", "0.1,nan,0.3", *using(name))
+        own("--oks-sigmas", "0.1,nan,0.3")
     with pytest.raises(ValueError, match="KEYPOINT_ON=False"):
         load(*sigmas, "MODEL.KEYPOINT_ON", "False")
 
 
 @pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
-def test_the_format_of_masks_stays_the_configs(tmp_path, mask_format):
-    arguments, name = own_data(tmp_path, keypoints=COCO_NAMES)
-    (tmp_path / "own.yaml").write_text(
-        f"_BASE_: {find_config('quick/mask_keypoint_rcnn_R18')}\n"
-        f"INPUT: {{MASK_FORMAT: {mask_format}}}\n"
-    )
-    arguments += ["--config-file", str(tmp_path / "own.yaml")]
-    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == mask_format
-    path = tmp_path / "own.json"
-    content = json.loads(path.read_text())
-    for annotation in content["annotations"]:
-        annotation["segmentation"] = {"size": [40, 50], "counts": [205, 20, 1775]}
-    path.write_text(json.dumps(content))
-    assert load(*arguments, *using(name)).INPUT.MASK_FORMAT == mask_format
+def test_the_format_of_masks_stays_the_configs(own, animals, tmp_path, mask_format):
+    config = tmp_path / "own.yaml"
+    base = find_config("quick/mask_keypoint_rcnn_R18")
+    config.write_text(f"_BASE_: {base}\nINPUT: {{MASK_FORMAT: {mask_format}}}\n")
+    assert own(config=str(config)).INPUT.MASK_FORMAT == mask_format
+    for annotation in animals["annotations"]:
+        annotation["segmentation"] = {"size": [32, 40], "counts": [205, 20, 1055]}
+    assert own(config=str(config)).INPUT.MASK_FORMAT == mask_format
 
 
-def test_two_data_sets_must_agree(tmp_path):
-    for name, classes in (("one", ("dog", "cat")), ("two", ("dog",))):
-        (tmp_path / name).mkdir()
-        own_data(tmp_path / name, keypoints=COCO_NAMES, classes=classes)
-    arguments = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        arguments += ["--coco-data", name, str(folder / "own.json"), str(folder / "images")]
-    datasets = ["DATASETS.TRAIN", "('one',)", "DATASETS.TEST", "('two',)"]
-    with pytest.raises(ValueError, match="NUM_CLASSES=2 but the data set 'two' has 1"):
-        load(*arguments, *datasets)
+def test_two_data_sets_must_agree(animals, write_data, tmp_path):
+    json_file, images = write_data(animals)
+    first = json_file.rename(tmp_path / "first.json")
+    animals["categories"].pop()
+    animals["annotations"] = [row for row in animals["annotations"] if row["category_id"] == 7]
+    write_data(animals)
+    words = []
+    for name, path in (("two_classes", first), ("one_class", json_file)):
+        words += ["--coco-data", name, str(path), str(images)]
+    words += ["DATASETS.TRAIN", "('two_classes',)", "DATASETS.TEST", "('one_class',)"]
+    with pytest.raises(ValueError, match="NUM_CLASSES=2 but the data set 'one_class' has 1"):
+        load(*words)
 
 
 @pytest.mark.parametrize(
@@ -180,18 +154,18 @@ def test_a_missing_config_file_is_a_clear_error():
 
 
 @pytest.mark.parametrize(
-    ("data", "options", "words"),
+    ("absent", "options", "words"),
     [
-        ({}, ["DATASETS.TRAIN", "()", "DATASETS.TEST", "()"], ["none of them", "DATASETS.TRAIN"]),
-        ({"keypoints": COCO_NAMES}, ["MODEL.ROI_HEADS.NUM_CLASSES", "9"], ["NUM_CLASSES=9", "2"]),
-        ({}, [], ["MODEL.KEYPOINT_ON=True", "no keypoints", "KEYPOINT_ON False"]),
-        ({"masks": False}, ["MODEL.KEYPOINT_ON", "False"], ["MODEL.MASK_ON=True", "segmentation"]),
+        ([], ["DATASETS.TRAIN", "()", "DATASETS.TEST", "()"], ["none of them", "DATASETS.TRAIN"]),
+        ([], ["MODEL.ROI_HEADS.NUM_CLASSES", "9"], ["NUM_CLASSES=9", "2"]),
+        (["keypoints"], [], ["MODEL.KEYPOINT_ON=True", "no keypoints", "KEYPOINT_ON False"]),
+        (["segmentation"], [], ["MODEL.MASK_ON=True", "segmentation"]),
     ],
 )
-def test_data_that_does_not_fit_the_model_is_refused(tmp_path, data, options, words):
-    arguments, name = own_data(tmp_path, **data)
+def test_data_that_does_not_fit_the_model_is_refused(own, animals, absent, options, words):
+    without(animals, *absent)
     with pytest.raises(ValueError) as error:
-        load(*arguments, *using(name), *options)
+        own(options=options)
     assert all(word in str(error.value) for word in words), str(error.value)
 
 

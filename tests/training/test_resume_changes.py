@@ -5,12 +5,12 @@ import torch
 from detectron2.config import get_cfg
 from detectron2.data import build_detection_train_loader
 from killed_training import OPTIONS
+from tiny_training import CONFIG, lay_checkpoint, load, same
 
 from nonlocal_det.cli.arguments import build_argument_parser, config_from_arguments
 from nonlocal_det.training import Trainer
 from nonlocal_det.training.exact_resume import ExactResume
 
-CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
 SHORT = ["SOLVER.MAX_ITER", "6", "SOLVER.CHECKPOINT_PERIOD", "1", "DATASETS.TEST", "()"]
 PRECISE = ["TEST.PRECISE_BN.ENABLED", "True", "TEST.PRECISE_BN.NUM_ITER", "2"]
 
@@ -32,18 +32,12 @@ def train(folder, *options: str, resume: bool = True, kind: type[Trainer] = Trai
     return trainer
 
 
-def weights(folder) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "model_final.pth", weights_only=True)["model"]
-
-
-def continue_in(folder, whole, change=lambda hooks: None, number: int = 4) -> None:
-    """Lay a checkpoint of a training into a folder, with what the hooks have saved changed."""
-    folder.mkdir()
-    name = f"model_{number:07d}.pth"
-    saved = torch.load(whole / name, weights_only=True)
+def change_saved(folder, change) -> None:
+    """Change what the hooks have saved in the only checkpoint of a folder."""
+    (path,) = folder.glob("model_*.pth")
+    saved = torch.load(path, weights_only=True)
     change(saved["trainer"]["hooks"])
-    torch.save(saved, folder / name)
-    (folder / "last_checkpoint").write_text(name)
+    torch.save(saved, path)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +58,10 @@ def test_a_drawn_seed_and_the_precise_norms_images_go_on(
 ):
     """With SEED -1, and a stream of its own that the precise batch norm draws from."""
     folder = tmp_path / "again"
-    continue_in(folder, whole, number=number)
+    lay_checkpoint(folder, whole, number)
     trainer = train(folder)
     assert trainer.exact_resume.inexact == []
-    ours, theirs = weights(folder), weights(whole)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert same(load(folder)["model"], load(whole)["model"])
     assert any(f"goes on exactly: {4 * (number + 1)} images" in one for one in messages())
 
 
@@ -96,7 +89,8 @@ def forget(saved: dict) -> None:
 )
 def test_what_is_not_exact_is_said(mini_coco, whole, tmp_path, messages, change, options, said):
     folder = tmp_path / "again"
-    continue_in(folder, whole, change)
+    lay_checkpoint(folder, whole, 4)
+    change_saved(folder, change)
     trainer = train(folder, *options)
     assert any("not exactly" in message and said in message for message in messages())
     (why,) = trainer.exact_resume.inexact
@@ -110,19 +104,18 @@ def test_what_is_not_exact_is_said(mini_coco, whole, tmp_path, messages, change,
 
 
 def test_a_loader_of_ones_own_trains_and_starts_anew(mini_coco, whole, tmp_path):
-    continue_in(tmp_path / "again", whole)
+    lay_checkpoint(tmp_path / "again", whole, 4)
     trainer = train(tmp_path / "again", kind=Foreign)
     assert "starts its images anew; a TrainStream would go on" in trainer.exact_resume.inexact[0]
 
 
 def test_the_trainings_own_seed_is_kept(mini_coco, whole, tmp_path, messages):
     folder = tmp_path / "again"
-    continue_in(folder, whole)
+    lay_checkpoint(folder, whole, 4)
     trainer = train(folder, "SEED", "3")
     assert trainer.exact_resume.seed != 3
     assert any(f"has {trainer.exact_resume.seed}, and keeps it" in one for one in messages())
-    ours, theirs = weights(folder), weights(whole)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert same(load(folder)["model"], load(whole)["model"])
 
 
 def test_processes_draw_other_chance_and_every_step_its_own(monkeypatch):
@@ -157,7 +150,7 @@ def test_what_the_user_changes_is_applied_and_named(
     mini_coco, whole, tmp_path, messages, options, key, now
 ):
     folder = tmp_path / "again"
-    continue_in(folder, whole)
+    lay_checkpoint(folder, whole, 4)
     trainer = train(folder, *options)
     assert any(now(group) for group in trainer.optimizer.param_groups)
     if key == "SOLVER.BASE_LR":  # the rate is the schedule's
@@ -170,6 +163,6 @@ def test_what_the_user_changes_is_applied_and_named(
 
 def test_what_says_nothing_to_the_training_changes_nothing(mini_coco, whole, tmp_path):
     folder = tmp_path / "again"
-    continue_in(folder, whole)
+    lay_checkpoint(folder, whole, 4)
     options = ("TEST.DETECTIONS_PER_IMAGE", "7", "INPUT.MIN_SIZE_TEST", "48", "VIS_PERIOD", "0")
     assert train(folder, *options).exact_resume.inexact == []
