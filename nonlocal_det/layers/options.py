@@ -158,9 +158,6 @@ class BlockOptions:
     def _check_groups(self) -> None:
         if self.window < 0 or (self.window and self.over == "space"):
             self._refuse("window", "expected time steps, 0 (all) or more; 0 where over='space'")
-        if self.groups and self.operation != "nonlocal":
-            name = "window" if self.window else "over"
-            self._refuse(name, f"operation={self.operation!r} has no groups; leave it out")
         if self.over == "time":
             if self.subsample not in (None, "none"):
                 self._refuse("subsample", "over='time' has one key a time step; use 'none'")

@@ -23,10 +23,10 @@ class PerPositionBlock(NonLocalBlock):
     """The non-local block with fixed keys and values in the place of the map's own.
 
     ``y_i = 1 / C * sum_j f(theta_i, K_j) V_j + sigmoid(phi_i) * g_i`` with as many fixed pairs
-    (K_j, V_j) as the non-local block has keys in the map. K and V are drawn once, are buffers and
-    do not learn; phi and g gate each position's own response, so that every layer is used. So z_i
-    depends on x_i alone (but for the statistics of a norm in training), while parameters and
-    multiply-adds are the non-local block's, exactly.
+    (K_j, V_j) as position i has keys in the non-local block: those of the map, or of its group. K
+    and V are drawn once, are buffers and do not learn; phi and g gate each position's own response,
+    so that every layer is used. So z_i depends on x_i alone (but for the statistics of a norm in
+    training), while parameters and multiply-adds are the non-local block's, exactly.
 
     Its parameters have the same names, and under one seed the same first values.
 
@@ -74,25 +74,38 @@ class PerPositionBlock(NonLocalBlock):
     def respond(self, x: Tensor) -> Tensor:
         """Compute the response y (N, Ci, *S) of a map x (N, C, *S), each position's from itself."""
         theta = self.theta(x).flatten(2).transpose(1, 2)  # (N, Ci, *S) -> (N, P, Ci)
-        which = torch.arange(self._num_keys(x), device=x.device) % BANK
-        keys, values = (
-            bank[which].to(theta.dtype).expand(x.shape[0], -1, -1)  # (Q, Ci) -> (N, Q, Ci)
-            for bank in (self.keys, self.values)
-        )
-        operands = Operands(theta, keys, values, self.pairwise, self.scale_factor, self.w_f)
-        y = run_kernel(self.kernel, operands)
+        shape, key_shape = tuple(x.shape[2:]), self._key_shape(x)
+        if self.groups is None:
+            y = self._respond_to_bank(theta, math.prod(key_shape))
+        else:
+            # the keys of each part: as many as a group has of the map's own
+            keys = self.groups.split(theta.new_empty(1, math.prod(key_shape), 1), key_shape)
+            parts = zip(self.groups.split(theta, shape), keys, strict=True)
+            y = self.groups.merge(
+                [self._respond_to_bank(part, own.shape[1]) for part, own in parts], shape
+            )
         own = self.g(x)
         if not isinstance(self.phi, nn.Identity):
             own = torch.sigmoid(self.phi(x)) * own
         # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
         return y.transpose(1, 2).unflatten(2, x.shape[2:]) + own
 
-    def _num_keys(self, x: Tensor) -> int:
-        """Return Q, the number of keys that the non-local block has in this map."""
-        sides = list(x.shape[2:])
+    def _respond_to_bank(self, theta: Tensor, count: int) -> Tensor:
+        """Compute the response (N, P, Ci) of queries theta (N, P, Ci) to so many fixed keys."""
+        which = torch.arange(count, device=theta.device) % BANK
+        keys, values = (
+            bank[which].to(theta.dtype).expand(theta.shape[0], -1, -1)  # (Q, Ci) -> (N, Q, Ci)
+            for bank in (self.keys, self.values)
+        )
+        operands = Operands(theta, keys, values, self.pairwise, self.scale_factor, self.w_f)
+        return run_kernel(self.kernel, operands)
+
+    def _key_shape(self, x: Tensor) -> tuple[int, ...]:
+        """Return the sides of the map of keys, without pooling anything."""
+        sides = tuple(x.shape[2:])
         if isinstance(self.pool, LeanMaxPool):
-            sides = [-(-side // w) for side, w in zip(sides, self.pool.window, strict=True)]
-        return math.prod(sides)
+            sides = tuple(-(-side // w) for side, w in zip(sides, self.pool.window, strict=True))
+        return sides
 
     def attention(self, x: Tensor, query: tuple[int, ...]) -> Tensor:
         """Refuse: its keys are at no position of the map.

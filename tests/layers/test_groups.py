@@ -127,7 +127,7 @@ def test_a_grouped_block_is_the_identity_and_has_the_same_weights():
         ({"over": "time", "subsample": "after"}, "subsample='after' .* one key a time step"),
         ({"over": "space", "window": 4}, "window=4: expected .* 0 where over='space'"),
         ({"window": -1}, "window=-1: expected time steps"),
-        ({"over": "time", "operation": "per_position"}, "over='time' .* has no groups"),
+        ({"over": "time", "operation": "global_context"}, "over='time' .* says nothing to"),
     ],
 )
 def test_groups_that_cannot_be_are_refused(options, message):

@@ -99,3 +99,23 @@ def test_pooling_before_and_attention_are_refused():
         PerPositionBlock(8, preset="authors_code")
     with pytest.raises(ValueError, match="OPERATION per_position"):
         PerPositionBlock(8).attention(torch.zeros(1, 8, 4, 4), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("over", "window", "subsample"),
+    [("space", 0, "after"), ("time", 0, "none"), ("spacetime", 2, "none"), ("time", 2, "none")],
+)
+def test_groups_cost_the_same_and_bring_no_reach(over, window, subsample):
+    options = {"over": over, "window": window, "subsample": subsample, "ndim": 3}
+    # 5 time steps: a window of 2 leaves a step over
+    ours, theirs = (
+        layer_cost(lambda kind=kind: kind(32, **options), 2, 32, 5, 7, 6)
+        for kind in (PerPositionBlock, NonLocalBlock)
+    )
+    assert ours.parameters == theirs.parameters > 0
+    assert ours.multiply_adds == theirs.multiply_adds > 0
+    x = torch.randn(2, 4, *SHAPES[3], requires_grad=True)
+    seen = seen_by(PerPositionBlock(4, **options, norm=""), x)
+    expected = torch.zeros_like(seen)
+    expected[1, 4] = True
+    assert torch.equal(seen, expected)
