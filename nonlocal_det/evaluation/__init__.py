@@ -11,7 +11,7 @@ from .analysis import (
     error_table,
 )
 from .box_errors import find_box_mistakes
-from .by_distance import accuracy_by_distance
+from .by_distance import accuracy_by_distance, accuracy_by_gap, measure_by_distance
 from .coco import COCOEvaluator
 from .evaluators import augment_model, build_evaluator, register_evaluator
 from .keypoint_errors import KeypointSpec, classify_keypoints, find_keypoint_mistakes
@@ -24,6 +24,7 @@ __all__ = [
     "KeypointSpec",
     "VideoEvaluator",
     "accuracy_by_distance",
+    "accuracy_by_gap",
     "analyze_files",
     "analyze_results",
     "augment_model",
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate_results",
     "find_box_mistakes",
     "find_keypoint_mistakes",
+    "measure_by_distance",
     "read_results",
     "read_truth",
     "register_evaluator",

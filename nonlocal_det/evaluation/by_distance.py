@@ -1,5 +1,10 @@
-"""Accuracy as a function of the distance to the evidence: the measure of the long-range data."""
+"""Accuracy as a function of the distance to the evidence: the measure of the drawn data.
 
+In the long-range images that is pixels from an object to what tells it, in the flash clips frames
+from one flash to the other.
+"""
+
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from faster_coco_eval.core import mask as mask_util
 
-from nonlocal_det.synthetic.long_range import LIMB_JOINTS
+from nonlocal_det.synthetic.long_range import LIMB_JOINTS, find_set
 
 from .keypoint_errors import NEAR, KeypointSpec, similarity
 from .matching import ImageDetections, detections_by_image
@@ -35,6 +41,26 @@ class Outcome:
 
     distance: float
     right: bool | None
+
+
+def measure_by_distance(names: Sequence[str], folder: Path) -> dict[str, Any] | None:
+    """Measure what an evaluation has written, by the distances of its drawn data.
+
+    Args:
+        names: of the data sets that were evaluated.
+        folder: of the files of the results.
+
+    Returns:
+        As `accuracy_by_distance` or `accuracy_by_gap`; None where it is not one data set, or one
+        whose metadata names no distances (``long_range``, ``flashes``).
+    """
+    metadata = MetadataCatalog.get(names[0]) if len(names) == 1 else None
+    if metadata is not None and metadata.get("long_range", None):
+        results, edges = folder / "coco_instances_results.json", find_set(metadata.long_range).edges
+        return accuracy_by_distance(Path(metadata.json_file), results, edges)
+    if metadata is not None and metadata.get("flashes", None):
+        return accuracy_by_gap(DatasetCatalog.get(names[0]), folder / "video_predictions.json")
+    return None
 
 
 def accuracy_by_distance(
@@ -99,6 +125,51 @@ def accuracy_by_distance(
         "chance": 0.5 if is_pose else 1 / len(truth["categories"]),
         "all": _row(outcomes, pixels, 0.0, math.inf),
         "bins": [_row(outcomes, pixels, low, high) for low, high in pairwise(edges)],
+    }
+
+
+def accuracy_by_gap(records: Sequence[dict[str, Any]], predictions: Path) -> dict[str, Any]:
+    """Compute accuracy and log-loss for each gap of flash clips.
+
+    Args:
+        records: of the data set, with ``video_id``, ``label`` and ``gap``.
+        predictions: the evaluator's ``video_predictions.json`` of all of them.
+
+    Returns:
+        Plain numbers: "of" ("clips"), "unit" ("frames"), "chance", "all" (one row) and "bins" (a
+        row each gap: "low" and "high" are it). A row has "count", "mean_distance" (in frames),
+        "accuracy" and "log_loss" (nats: the mean of -log p of the true class).
+
+    Raises:
+        FileNotFoundError: there are no such predictions.
+        KeyError: a record has none.
+    """
+    entries = {entry["video_id"]: entry for entry in json.loads(predictions.read_text())}
+    rows: dict[int, list[tuple[bool, float]]] = {}
+    for record in records:
+        entry, label = entries[record["video_id"]], record["label"]
+        score = entry["log_scores"][entry["classes"].index(label)]
+        outcome = (entry["classes"][0] == label, math.nan if score is None else -score)
+        rows.setdefault(record["gap"], []).append(outcome)
+
+    def row(gaps: Sequence[int]) -> dict[str, Any]:
+        right, losses = zip(*(outcome for gap in gaps for outcome in rows[gap]), strict=True)
+        known = [loss for loss in losses if not math.isnan(loss)]
+        return {
+            "low": gaps[0],
+            "high": gaps[-1],
+            "count": len(right),
+            "mean_distance": sum(gap * len(rows[gap]) for gap in gaps) / len(right),
+            "accuracy": sum(right) / len(right),
+            "log_loss": sum(known) / len(known) if known else None,
+        }
+
+    return {
+        "of": "clips",
+        "unit": "frames",
+        "chance": 1 / len({record["label"] for record in records}),
+        "all": row(sorted(rows)),
+        "bins": [row([gap]) for gap in sorted(rows)],
     }
 
 

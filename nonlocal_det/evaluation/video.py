@@ -57,7 +57,9 @@ def merge_video_scores(scores: Tensor, loss: str, merge: str) -> np.ndarray:
 
 
 class VideoEvaluator(DatasetEvaluator):
-    """Top-1, top-5 and mean class accuracy; with several labels a video, mean average precision.
+    """Top-1, top-5, mean class accuracy, log-loss; with several labels a video, mAP.
+
+    The log-loss is the mean of -log p of the true class over the videos that have scores, in nats.
 
     Args:
         dataset_name: of a registered data set.
@@ -161,10 +163,13 @@ class VideoEvaluator(DatasetEvaluator):
                 ("class", *self.classes, "(no scores)"),
                 [(name, *row) for name, row in zip(self.classes, confusion, strict=True)],
             )
+        scored = np.isfinite(scores).all(axis=1)
+        losses = -scores[scored, truth[scored]]
         return {
             "top1": 100 * float(first.mean()),
             "top5": 100 * float(fifth.mean()),
             "class_accuracy": 100 * mean_class_accuracy(first, truth),
+            "log_loss": float(losses.mean()) if len(losses) else float("nan"),
         }
 
     def _several_labels(self, scores: np.ndarray, labels: list[list[int]]) -> dict[str, float]:

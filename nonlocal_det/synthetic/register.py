@@ -16,6 +16,8 @@ from nonlocal_det.data.coco_data import forget
 from nonlocal_det.video.datasets import check_video_data
 from nonlocal_det.video.mapper import VideoMapper
 
+from .flash_clips import LEVELS as FLASH_LEVELS
+from .flash_clips import clip_records as flash_records
 from .long_range.recipe import CATEGORIES, DATA_SETS, SPLITS
 from .mini_coco import CATEGORY_IDS
 from .moving_clips import CLASSES, clip_records
@@ -99,6 +101,29 @@ def register_moving_clips(root: str | os.PathLike[str] | None = None) -> None:
             check_data=check_video_data,
             thing_classes=list(CLASSES),
         )
+
+
+def register_flash_clips(root: str | os.PathLike[str] | None = None) -> None:
+    """Register ``flash_LEVEL_{train,val,test}`` for every level of `flash_clips.LEVELS`.
+
+    The files may be made later (`make_flash_clips`).
+
+    Args:
+        root: the folder that holds ``flash_clips/``; see `register_mini_coco`.
+    """
+    for level, content in FLASH_LEVELS.items():
+        folder = Path(_folder(root, os.path.join("flash_clips", level)))
+        for split in SPLITS:
+            name = f"flash_{level}_{split}"
+            forget(name)
+            DatasetCatalog.register(name, partial(flash_records, folder, split))
+            MetadataCatalog.get(name).set(
+                evaluator_type="video",
+                build_mapper=VideoMapper,
+                check_data=check_video_data,
+                thing_classes=list(content.classes),
+                flashes=level,
+            )
 
 
 def _folder(root: str | os.PathLike[str] | None, name: str) -> str:

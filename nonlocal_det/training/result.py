@@ -10,15 +10,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from detectron2.config import CfgNode
-from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from torch import nn
 
 from nonlocal_det.configs import config_hash
-from nonlocal_det.evaluation import accuracy_by_distance
+from nonlocal_det.evaluation import measure_by_distance
 from nonlocal_det.files import write_atomically
-from nonlocal_det.synthetic.long_range import find_set
 
 from . import provenance
 from .step import precision_of
@@ -47,7 +44,7 @@ def write_result(trainer: Trainer, commit: str, s_per_image: float | None) -> No
     continue exactly; empty if it did), ``s_per_iter`` (seconds, the mean since then without the
     first three; None for shorter runs), ``s_per_image`` (seconds, of the evaluations),
     ``memory_mib`` (the main process's peak: of the GPU, else resident; None on Windows),
-    ``by_distance`` (of long-range data, see `accuracy_by_distance`; None of other data).
+    ``by_distance`` (of drawn data with distances, see `measure_by_distance`; None of other data).
 
     Args:
         trainer: has trained and evaluated.
@@ -82,22 +79,10 @@ def write_result(trainer: Trainer, commit: str, s_per_image: float | None) -> No
         "s_per_iter": times.global_avg() if times else None,
         "s_per_image": s_per_image,
         "memory_mib": _peak_memory(cfg.MODEL.DEVICE),
-        "by_distance": _by_distance(cfg),
+        "by_distance": measure_by_distance(cfg.DATASETS.TEST, Path(cfg.OUTPUT_DIR, "inference")),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     write_json(Path(cfg.OUTPUT_DIR) / RESULT, content)
-
-
-def _by_distance(cfg: CfgNode) -> dict[str, Any] | None:
-    """Compute the accuracy by distance where the data set's metadata names long-range data."""
-    if len(cfg.DATASETS.TEST) != 1:
-        return None
-    metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0])
-    name = metadata.get("long_range", None)
-    if name is None:
-        return None
-    predictions = Path(cfg.OUTPUT_DIR, "inference", "coco_instances_results.json")
-    return accuracy_by_distance(Path(metadata.json_file), predictions, find_set(name).edges)
 
 
 def _peak_memory(device: str) -> int | None:

@@ -107,13 +107,13 @@ def iterate_frames(path: str | Path) -> Iterator[np.ndarray]:
         VideoError: as `read_frames`, but for the time.
     """
     name = os.fspath(path)
-    index, count = video_index(name), 0
+    index, count, converter = video_index(name), 0, _converter()
     with open_video(name) as (container, stream):
         for frame in container.decode(stream):
             if count < len(index) and (not index.timed or frame.pts == index.pts[count]):
                 if frame.is_corrupt:
                     raise VideoError(f"{name}: frame {count} is damaged")
-                yield _upright(frame, index.size, name)
+                yield _upright(frame, index.size, converter)
                 count += 1
     if count < len(index):
         raise VideoError(f"{name}: frame {count} of {len(index)} cannot be decoded")
@@ -199,7 +199,7 @@ def _decode(
 ) -> None:
     """Decode from where the container is until all targets are in their slots."""
     targets = set(targets)
-    last = max(targets)
+    last, converter = max(targets), _converter()
     for count, frame in enumerate(container.decode(stream)):
         if overdue():
             raise VideoError(f"{path}: takes longer than {MAX_SECONDS:g} s to decode")
@@ -207,17 +207,23 @@ def _decode(
         if pts in targets:
             if frame.is_corrupt:
                 raise VideoError(f"{path}: the frame at {frame.time or 0:.2f} s is damaged")
-            pixels[slots[pts]] = _upright(frame, index.size, path)
+            pixels[slots[pts]] = _upright(frame, index.size, converter)
             targets.discard(pts)
         if not targets or (pts is not None and pts > last):
             return
 
 
-def _upright(frame: Any, size: tuple[int, int], path: str) -> np.ndarray:
+def _converter() -> Any:
+    """Return a converter of pixel formats: one for many frames, as making its tables takes long."""
+    return import_av().video.reformatter.VideoReformatter()
+
+
+def _upright(frame: Any, size: tuple[int, int], converter: Any) -> np.ndarray:
     """Convert a frame to RGB (H, W, 3), of the file's size where it changes, and turn it."""
     if (frame.height, frame.width) != size and 0 not in size:
         frame = frame.reformat(width=size[1], height=size[0])
-    pixels = frame.to_ndarray(format="rgb24", channel_last=True)  # (H, W, 3)
+    rgb = converter.reformat(frame, format="rgb24")
+    pixels = rgb.to_ndarray(channel_last=True)  # (H, W, 3)
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 

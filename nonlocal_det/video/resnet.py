@@ -60,7 +60,8 @@ class VideoResNet(Backbone):
         width: channels of the stem and of the inner convolutions of res2; the other widths follow.
         stride_in_1x1: the spatial stride of a bottleneck is in its first convolution.
         freeze_at: freeze the stem (1), and res2 (2), res3 (3), ... ; 0 freezes nothing.
-        out_features: which of ``res2``, ..., ``res5`` `forward` returns.
+        out_features: which of ``res2``, ..., ``res5`` `forward` returns; the network ends at the
+            last of them.
 
     Shape:
         x (N, 3, T, H, W) -> {name: (N, C, T', H', W')}; res5 of Table 1 is 4x7x7 of 32x224x224.
@@ -92,7 +93,8 @@ class VideoResNet(Backbone):
             if value not in known:
                 expected = ", ".join(map(repr, known))
                 raise ValueError(f"{key}={value!r}; expected one of {expected}")
-        self._time_stride = STEMS[stem].time_stride
+        self._names = STAGES[: 1 + max(map(STAGES.index, out_features))]
+        self._time_stride = STEMS[stem].time_stride // (1 if len(self._names) > 1 else 2)
         self.stem = VideoStem(STEMS[stem], 5 if inflate else 1, norm, width)
         kernel, stride, padding = STEMS[stem].pool2
         self.pool2 = nn.MaxPool3d((kernel, 1, 1), (stride, 1, 1), (padding, 0, 0))
@@ -100,7 +102,8 @@ class VideoResNet(Backbone):
         self._out_feature_channels: dict[str, int] = {}
         self._out_feature_strides: dict[str, int] = {}
         channels, basic = width, depth < 50
-        for place, (name, count) in enumerate(zip(STAGES, BLOCKS_PER_STAGE[depth], strict=True)):
+        for place, name in enumerate(self._names):
+            count = BLOCKS_PER_STAGE[depth][place]
             inner = width * 2**place
             stage = nn.Sequential()
             for index in range(count):
@@ -125,7 +128,7 @@ class VideoResNet(Backbone):
     @property
     def stages(self) -> dict[str, nn.Sequential]:
         """The stages by name; their numbered children are the residual blocks."""
-        return {name: self.get_submodule(name) for name in STAGES}
+        return {name: self.get_submodule(name) for name in self._names}
 
     def freeze(self, freeze_at: int) -> "VideoResNet":
         """Stop the first layers from learning, as Detectron2's ``ResNet.freeze`` does.
@@ -150,7 +153,7 @@ class VideoResNet(Backbone):
             x = stage(x)
             if name in self._out_features:
                 outputs[name] = x
-            if name == "res2":
+            if name == "res2" and name != self._names[-1]:
                 x = self.pool2(x)
         return outputs
 
@@ -160,7 +163,7 @@ class VideoResNet(Backbone):
         Raises:
             ValueError: they have fewer frames or pixels than the network's strides.
         """
-        side = self._out_feature_strides[STAGES[-1]]
+        side = self._out_feature_strides[self._names[-1]]
         if frames < self._time_stride:
             raise ValueError(
                 f"a clip of {frames} frames, and the stem subsamples time by {self._time_stride}; "

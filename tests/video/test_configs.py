@@ -10,10 +10,13 @@ from torchvision.models import ResNet50_Weights, ResNet101_Weights
 
 from nonlocal_det.configs import config_hash, config_leaves, config_names, load_config
 from nonlocal_det.detection import add_nonlocal_config
-from nonlocal_det.layers import nonlocal_blocks
+from nonlocal_det.layers import PerPositionBlock, nonlocal_blocks
+from nonlocal_det.synthetic.flash_clips import FRAMES, LEVELS
 
-NAMES = [name.removeprefix("video/") for name in config_names() if name.startswith("video/")]
-KINETICS = [name for name in NAMES if not name.startswith(("charades", "quick"))]
+ALL = [name.removeprefix("video/") for name in config_names() if name.startswith("video/")]
+NAMES = [name for name in ALL if not name.startswith(("quick/", "reach/"))]  # the paper's
+REACH = [name for name in ALL if name.startswith("reach/")]
+KINETICS = [name for name in NAMES if not name.startswith("charades")]
 FIVE = {"R50": ["res3.nl1", "res3.nl3", "res4.nl1", "res4.nl3", "res4.nl5"]}
 FIVE["R101"] = ["res3.nl1", "res3.nl3", "res4.nl6", "res4.nl13", "res4.nl20"]
 TEN = {"R50": [f"res3.nl{k}" for k in range(4)] + [f"res4.nl{k}" for k in range(6)]}
@@ -48,7 +51,7 @@ def blocks_of(name: str) -> list[str]:
     return FIVE[depth]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("quick/")])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_config_builds_with_the_blocks_its_name_says(name):
     model = on_meta(load_config(f"video/{name}"))
     assert list(nonlocal_blocks(model)) == [f"backbone.{place}" for place in blocks_of(name)]
@@ -94,7 +97,7 @@ def test_clips_and_recipe_are_what_the_name_says(name):
         assert cfg.MODEL.NONLOCAL.NORM == ("" if frozen else "BN")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "nl_" in name and "quick" not in name])
+@pytest.mark.parametrize("name", [name for name in NAMES if "nl_" in name])
 def test_blocks_attend_over_what_the_name_says(name):
     blocks = nonlocal_blocks(on_meta(load_config(f"video/{name}")))
     over = name.rsplit("_", 1)[1] if name.endswith(("space", "time")) else "spacetime"
@@ -102,6 +105,26 @@ def test_blocks_attend_over_what_the_name_says(name):
     for place, block in blocks.items():
         assert block.options.over == over
         assert block.options.window == (4 if few and "res3" in place else 0)
+
+
+@pytest.mark.parametrize("name", REACH)
+def test_drawn_configs_are_what_their_names_say(name):
+    kind, _, rest = name.removeprefix("reach/").rpartition("c2d" if "c2d" in name else "i3d")
+    cfg = load_config(f"video/{name}")
+    level = next(word for word in rest.split("_") if word in LEVELS)
+    assert (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST) == (
+        f"flash_{level}_train",
+        f"flash_{level}_test",
+    )
+    assert (cfg.MODEL.VIDEO.INFLATE, cfg.MODEL.VIDEO.NUM_CLASSES) == ("3x3x3" * ("i3d" in name), 2)
+    assert list(cfg.MODEL.RESNETS.OUT_FEATURES) == ["res4" if "long" in name else "res2"]
+    assert cfg.INPUT.VIDEO.FRAMES == FRAMES
+    blocks = nonlocal_blocks(on_meta(cfg))
+    assert list(blocks) == (["backbone.res2.nl0"] if kind else [])
+    for block in blocks.values():
+        assert isinstance(block, PerPositionBlock) == (kind == "control_")
+        over = name.rsplit("_", 1)[1] if name.endswith(("space", "time")) else "spacetime"
+        assert (block.options.over, block.options.window) == (over, 4 * name.endswith("window"))
 
 
 @pytest.mark.parametrize("windows", [[4, 4], [0, -1, 0, 0]])

@@ -51,6 +51,23 @@ def test_other_depths_have_their_blocks(depth, channels):
     assert 2 + layers * sum(map(len, net.stages.values())) == depth
 
 
+@pytest.mark.parametrize(
+    ("last", "inflate", "reach"),
+    [("res2", "", 1), ("res2", "3x3x3", 9), ("res3", "3x3x3", 14), ("res4", "3x3x3", 18)],
+)
+def test_a_network_ends_at_the_last_feature_asked_for(last, inflate, reach):
+    net = VideoResNet(18, inflate=inflate, stem="slowfast", width=4, out_features=(last,)).eval()
+    whole = VideoResNet(18, inflate=inflate, stem="slowfast", width=4, out_features=FEATURES).eval()
+    names = FEATURES[: FEATURES.index(last) + 1]
+    assert list(net.stages) == list(names)
+    whole.load_state_dict(net.state_dict(), strict=False)
+    x = torch.rand(1, 3, 40, 32, 32, requires_grad=True)
+    map_ = net(x)[last]
+    torch.testing.assert_close(map_, whole(x)[last])
+    (seen,) = torch.autograd.grad(map_[:, :, map_.shape[2] // 2].square().sum(), x)
+    assert int((seen.abs().sum((0, 1, 3, 4)) > 0).sum()) == reach  # frames
+
+
 def lively(net: nn.Module) -> nn.Module:
     """Give norms and blocks something to do, with activations that stay of one size."""
     generator = torch.Generator().manual_seed(1)
