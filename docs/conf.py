@@ -54,7 +54,7 @@ def link_pages_of_the_root(app: Sphinx, name: str, source: list[str]) -> None:
 def escape_shapes(app: Sphinx, *args: Any) -> None:
     """Keep ``(N, C, *S)`` from being read as the start of emphasis."""
     lines = args[-1]
-    lines[:] = [x if "``" in x else re.sub(r"(?<=[ (])\*(?=\w)", r"\\*", x) for x in lines]
+    lines[:] = [x if "``" in x else re.sub(r"\*(?=[A-Z]\b|key)", r"\\*", x) for x in lines]
 
 
 def write_pages(folder: Path) -> None:

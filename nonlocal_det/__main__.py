@@ -32,13 +32,18 @@ VERBS = {
 }
 """The module of each verb, and what it does in a line."""
 
+NOTE = """
+Results go to stdout, progress and logs to stderr. Exit status: 0 done; 1 an error, in a line;
+2 the command line is wrong; 130 or 143 stopped by Ctrl-C or SIGTERM. Others: see the verb."""
+
 
 def main() -> None:
     """Run the verb that the command line names, or list all of them."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        print(f"usage: {PROGRAM} VERB [...]; VERB --help says more\n")
+        print(f"usage: {PROGRAM} VERB [...]\n\nverbs (VERB --help has options and examples):")
         print("\n".join(f"  {verb:20} {line}" for verb, (_, line) in VERBS.items()))
+        print(NOTE)
         raise SystemExit(0)
     if words[0] not in VERBS:
         raise SystemExit(f"error: no verb {words[0]!r}; expected one of {', '.join(VERBS)}")

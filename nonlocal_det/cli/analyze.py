@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from nonlocal_det.analysis import DetectorCosts, detector_costs
@@ -25,11 +26,11 @@ VERDICT_CONFIGS = ("nl_mask_rcnn_R50", "nl_mask_rcnn_R101", "nl_mask_rcnn_X152")
 """The paper's detectors with one block; their variants get a verdict on "< 5 %"."""
 
 EXAMPLES = """
-examples:
-  analyze_model.py --config-file configs/nl_mask_rcnn_R50.yaml
-  analyze_model.py --config-file configs/nl_mask_rcnn_R50.yaml --against mask_rcnn_R50
-  analyze_model.py --config-file nl_mask_rcnn_R50 --proposals 300 MODEL.NONLOCAL.SUBSAMPLE none
-  analyze_model.py --all --format markdown
+Examples:
+  %(prog)s --config-file nl_mask_rcnn_R50
+  %(prog)s --config-file nl_mask_rcnn_R50 --against mask_rcnn_R50 --json costs.json
+  %(prog)s --config-file nl_mask_rcnn_R50 --proposals 300 MODEL.NONLOCAL.SUBSAMPLE none
+  %(prog)s --all --format markdown
 """
 
 
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--proposals", type=int, help="boxes that the box head reads")
     parser.add_argument("--detections", type=int, help="boxes that mask and keypoint heads read")
     parser.add_argument("--device", default="cpu", choices=DEVICES, help="whose kernels to count")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers here")
     parser.add_argument("--format", default="text", choices=("text", "markdown", "json"))
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
     return parser
@@ -77,16 +79,28 @@ def cost_document(args: argparse.Namespace) -> str:
         "detections": args.detections,
         "device": args.device,
     }
-    if args.all:
-        return _document_of_all(setting, args.format)
+    costs, tables, numbers = _count_all(setting) if args.all else _count(args, setting)
+    text = json.dumps(numbers, indent=1)
+    if args.json:
+        args.json.write_text(text)
+    if args.format == "json":
+        return text
+    return "\n\n".join([*map(caption, costs), *(table.render(args.format) for table in tables)])
+
+
+Counted = tuple[list[DetectorCosts], list[Table], Any]
+"""Whose captions are shown, the tables, and all numbers for a json."""
+
+
+def _count(args: argparse.Namespace, setting: dict[str, Any]) -> Counted:
     costs = detector_costs(load_config(args.config_file, args.opts), args.config_file, **setting)
     if not args.against:
-        return _document([costs], [parts_table(costs)], args.format)
-    baseline = detector_costs(load_config(args.against, args.opts), args.against, **setting)
-    return _document([costs, baseline], [difference_table(costs, baseline)], args.format)
+        return [costs], [parts_table(costs)], [costs.as_dict()]
+    other = detector_costs(load_config(args.against, args.opts), args.against, **setting)
+    return [costs, other], [difference_table(costs, other)], [costs.as_dict(), other.as_dict()]
 
 
-def _document_of_all(setting: dict[str, Any], style: str) -> str:
+def _count_all(setting: dict[str, Any]) -> Counted:
     names = [name for name in config_names() if not name.startswith("video/")]
     costs = [detector_costs(load_config(name), name, **setting) for name in names]
     variants = []
@@ -96,18 +110,11 @@ def _document_of_all(setting: dict[str, Any], style: str) -> str:
         )
         variant = detector_costs(cfg, name, memory=False, **setting)
         variants.append(((name, pairwise, subsample), variant))
-    if style == "json":
-        verdicts = [
-            {"config": name, "pairwise": pairwise, "subsample": subsample, "extra": variant.extra}
-            for (name, pairwise, subsample), variant in variants
-        ]
-        return json.dumps({"configs": [c.as_dict() for c in costs], "verdicts": verdicts})
+    verdicts = [
+        {"config": name, "pairwise": pairwise, "subsample": subsample, "extra": variant.extra}
+        for (name, pairwise, subsample), variant in variants
+    ]
     rows = [(c.name, c.inference, c.total, c.all_blocks) for c in costs]
     tables = [summary_table(rows), verdict_table(variants)]
-    return _document([c for c in costs if c.name == VERDICT_CONFIGS[0]], tables, style)
-
-
-def _document(costs: list[DetectorCosts], tables: list[Table], style: str) -> str:
-    if style == "json":
-        return json.dumps([one.as_dict() for one in costs], indent=1)
-    return "\n\n".join([*map(caption, costs), *(table.render(style) for table in tables)])
+    shown = [c for c in costs if c.name == VERDICT_CONFIGS[0]]
+    return shown, tables, {"configs": [c.as_dict() for c in costs], "verdicts": verdicts}

@@ -8,11 +8,13 @@ from nonlocal_det.evaluation import analyze_files
 
 from .errors import one_line_errors
 
-EXAMPLE = """
-example:
-  analyze_errors.py datasets/coco/annotations/person_keypoints_val2017.json \\
-    output/nl/inference/coco_instances_results.json --task keypoints \\
-    --against output/baseline/inference/coco_instances_results.json
+EXAMPLES = """
+Examples, the first after quickstart:
+  %(prog)s datasets/mini_coco/annotations/person_keypoints_val2017.json \\
+      output/quick/nl_mask_keypoint_rcnn_R18/inference/coco_instances_results.json
+  %(prog)s datasets/coco/annotations/person_keypoints_val2017.json \\
+      output/nl/inference/coco_instances_results.json --task keypoints \\
+      --against output/baseline/inference/coco_instances_results.json
 """
 
 
@@ -20,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, analyse and print."""
     parser = argparse.ArgumentParser(
         description="Break COCO results down by size, by objects in the image, by kind of error.",
-        epilog=EXAMPLE,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("annotations", type=Path, help="COCO annotation file")

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import re
+from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser
@@ -16,14 +17,19 @@ from nonlocal_det.training.process_group import TIMEOUT
 from nonlocal_det.training.scaling import REFERENCE
 
 EXAMPLES = """
-examples:
-  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8
-  torchrun --nproc-per-node 8 tools/train_net.py --config-file configs/nl_mask_rcnn_R50.yaml
-  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --eval-only MODEL.WEIGHTS model.pth
-  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --num-gpus 8 \\
-      --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
-  train_net.py --config-file configs/nl_mask_rcnn_R50.yaml --coco-data mine train.json images/ \\
+Examples, the first two after quickstart, the others with COCO or data of your own:
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --resume
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --eval-only \\
+      MODEL.WEIGHTS output/quick/nl_mask_keypoint_rcnn_R18/model_final.pth
+  %(prog)s --config-file nl_mask_rcnn_R50 --num-gpus 8
+  %(prog)s --config-file nl_mask_rcnn_R50 --coco-data mine train.json images/ \\
       DATASETS.TRAIN "('mine',)" DATASETS.TEST "('mine',)"
+  %(prog)s --config-file nl_mask_rcnn_R50 --num-gpus 8 \\
+      --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
+
+Progress and logs go to stderr and OUTPUT_DIR/log.txt, the metrics to stdout and
+OUTPUT_DIR/result.json. Exit status: 0 done; 1 an error; 2 the command line is wrong;
+130 (Ctrl-C) or 143 (SIGTERM): stopped after a step, saved; go on with --resume.
 """
 
 
@@ -34,6 +40,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         examples: the end of ``--help``.
     """
     parser = default_argument_parser(epilog=examples)
+    parser.description = "Train and evaluate a model, or with --eval-only evaluate one."
     # Detectron2's port is the same for all of a user's runs
     parser.set_defaults(dist_url="auto", **vars(TrainingOptions()))
     add_user_options(parser)
@@ -132,6 +139,7 @@ def build_argument_parser(examples: str = EXAMPLES) -> argparse.ArgumentParser:
         help="what to do with a step whose losses or gradients are not finite: stop (default), or "
         "skip-N: leave it out, at most N times in the whole training, restarts included",
     )
+    add("--json", type=Path, metavar="FILE", help="write the metrics here too")
     add(
         "--oks-sigmas",
         type=_numbers,

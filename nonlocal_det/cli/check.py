@@ -1,10 +1,12 @@
-"""``check``: find what is wrong with COCO-format data or with videos, before a training does.
+"""Find what is wrong with COCO-format data or with videos, before a training does.
 
 Exit status: 0 usable, 3 a training would stop or learn something wrong, 1 nothing could be
 checked, 2 the command line is wrong.
 
-Examples: python tools/check_dataset.py train.json images/ --images all --clean clean.json
-          python tools/check_dataset.py --video list.csv videos/   # or - for class folders
+Examples, the first after quickstart:
+  %(prog)s datasets/mini_coco/annotations/instances_train2017.json datasets/mini_coco/train2017
+  %(prog)s train.json images/ --images all --clean clean.json --json report.json
+  %(prog)s --video list.csv videos/   # or - for class folders
 """
 
 import argparse

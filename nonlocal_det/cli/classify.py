@@ -1,7 +1,9 @@
-"""Classify video files: their best five classes, and the scores second by second.
+r"""Classify video files: their best five classes, and the scores second by second.
 
-Example:
-    classify_video.py --config-file video/quick/nl_i3d_R18 --video walk.mp4 more/*.webm
+Examples, after quickstart-video:
+  %(prog)s --config-file video/quick/nl_i3d_R18 \
+      --video datasets/moving_clips/val/left/00003.mp4
+  %(prog)s --config-file video/quick/nl_i3d_R18 --video walk.mp4 run.webm --every 0.5
 
 Writes NAME_top5.mp4 (the classes drawn over the frames), NAME_scores.png, NAME_scores.csv of each
 and classes.json. A file that cannot be read is named, and the others are done.

@@ -1,7 +1,12 @@
-"""Weights of other projects as ours, or ours in another format: convert_checkpoint.py IN OUT.
+"""Convert weights of other projects to this one, or this one's to another format.
 
 Without --from the tensors of any file of weights are written as .safetensors or .pth, under their
 names. With --from they get our names, shapes and scale, and the map is printed.
+
+Examples, the first after quickstart:
+  %(prog)s output/quick/nl_mask_keypoint_rcnn_R18/model_final.pth output/nl.safetensors
+  %(prog)s caffe2.pkl nl_i3d.pth --from caffe2 --config-file video/nl_i3d_R50_8x8
+  %(prog)s mask_rcnn_R50.pth start.pth --from baseline --config-file nl_mask_rcnn_R50
 """
 
 import argparse

@@ -1,9 +1,13 @@
-"""Detect in pictures, a video or a camera; draw the attention of the blocks.
+r"""Detect in pictures, a video or a camera; draw the attention of the blocks.
 
-Examples:
-    demo.py --config-file quick/nl_mask_keypoint_rcnn_R18 --input photos/ 'more/*.jpg'
-    demo.py --config-file quick/nl_mask_keypoint_rcnn_R18 --input a.png --attention keypoints
-    demo.py --config-file nl_mask_rcnn_R50 --weights model.pth --video walk.mp4
+Examples, the first three after quickstart:
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --input datasets/mini_coco/val2017
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --attention keypoints \
+      --joints left_wrist,nose --input 'datasets/mini_coco/val2017/*1.png' --output output/joints
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --attention 60,60 \
+      --input 'datasets/mini_coco/val2017/*1.png' --styles arrows --output output/point
+  %(prog)s --config-file nl_mask_rcnn_R50 --weights model.pth --video walk.mp4
+  %(prog)s --config-file nl_mask_rcnn_R50 --weights model.pth --webcam 0 --threshold 0.7
 
 Needs no display. Writes NAME.png (of a video NAME.mp4), NAME_attention.png and predictions.json.
 """

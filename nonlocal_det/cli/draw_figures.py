@@ -1,4 +1,8 @@
-"""Draw the README's figure from the quickstart's checkpoint: ``make figures``."""
+"""Draw the README's figure from the quickstart's checkpoint (`make figures`).
+
+Example, after quickstart:
+  %(prog)s --output output/overview.png
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

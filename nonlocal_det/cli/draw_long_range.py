@@ -1,6 +1,7 @@
 """Draw the long-range suite's figures: accuracy against distance, and each model's attention.
 
-Example: python tools/draw_long_range.py output/reproduce/long-range/results.json --out figures
+Example, after reproduce --suite long-range --only beacon:
+  %(prog)s output/reproduce/long-range/results.json --out output/figures
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Serve a local web page: click a picture, see the attention of each non-local block.
 
-Examples:
-    explore.py --config-file quick/nl_mask_keypoint_rcnn_R18
-    explore.py --config-file quick/nl_mask_keypoint_rcnn_R18 --images photos/ --port 8000
-    explore.py --config-file nl_mask_rcnn_R50 --weights nl.pth --against mask_rcnn_R50=base.pth
+Examples, the first after quickstart:
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --images photos/ --port 8000
+  %(prog)s --config-file nl_mask_rcnn_R50 --weights nl.pth --against mask_rcnn_R50=base.pth
 
 Needs NiceGUI: pip install 'nonlocal_det[explore]'. Only this machine can reach it, unless --host.
 """

@@ -1,8 +1,11 @@
-"""A trained model as TorchScript, ONNX or plain weights, checked before it is kept.
+r"""Write a trained model as TorchScript, ONNX or plain weights, checked before it is kept.
 
-Examples:
-    export_model.py --config-file quick/nl_mask_keypoint_rcnn_R18 --format onnx --output model.onnx
-    export_model.py --config-file nl_mask_rcnn_R50 --format torchscript --output nl.ts --images a/
+Examples, after quickstart; onnx needs pip install 'nonlocal_det[export]':
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --format onnx --output output/nl.onnx
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --format torchscript \
+      --output output/nl.ts --images datasets/mini_coco/val2017
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --format weights \
+      --output output/nl.safetensors
 
 The file takes an image (3, H, W), float32 from 0 to 255, resized as INPUT.MIN_SIZE_TEST says and in
 the order of channels of INPUT.FORMAT, and a threshold: detections score more. It gives boxes,

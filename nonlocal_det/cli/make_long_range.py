@@ -1,7 +1,8 @@
 """Make a drawn data set OUT/long_range/NAME whose objects are told by what is far away.
 
-Example: python tools/make_long_range.py beacon datasets
-Larger:  python tools/make_long_range.py beacon datasets --width 1344 --height 256 --object-size 48
+Examples:
+  %(prog)s beacon datasets
+  %(prog)s beacon output/wide --width 1344 --height 256 --object-size 48
 """
 
 import argparse

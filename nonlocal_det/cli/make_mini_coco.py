@@ -1,6 +1,7 @@
-"""Make the drawn mini data set OUT/mini_coco, in COCO's own layout.
+"""Draw a small data set OUT/mini_coco in COCO's layout: people with keypoints, and shapes.
 
-Example: python tools/make_mini_coco.py datasets
+Example:
+  %(prog)s datasets
 """
 
 import argparse
@@ -15,7 +16,7 @@ from .errors import one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, make the data set and print where it is."""
     parser = argparse.ArgumentParser(
-        description="Draw a small data set in COCO's layout: people with keypoints, and shapes."
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of all data sets, e.g. datasets")
     parser.add_argument(

@@ -1,7 +1,10 @@
-"""Draw data, train, evaluate and write pictures, on a bare machine in minutes."""
+"""Draw data, train, evaluate and write pictures, on a bare machine in minutes.
+
+Example:
+  %(prog)s SEED 2 OUTPUT_DIR output/seed2
+"""
 
 import argparse
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -26,10 +29,9 @@ from nonlocal_det.visualization import (
 
 from .arguments import build_argument_parser, config_from_arguments
 from .errors import one_line_errors
-from .train import run
+from .train import TASKS, metrics_table, run
 
 CONFIG = "quick/nl_mask_keypoint_rcnn_R18"
-TASKS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint", "video": "video"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -57,7 +59,8 @@ def run_quickstart(
         make_data: draws the data into the folder of all data sets.
         draw_pictures: of a finished run, by what they show.
     """
-    parser = argparse.ArgumentParser(description=description)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=raw)
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
     options = parser.parse_args(argv).opts
     make_data(Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser())
@@ -69,9 +72,9 @@ def run_quickstart(
     minutes = (time.perf_counter() - start) / 60
     print(f"\ntraining and evaluation took {minutes:.1f} minutes\n")
     paths = draw_pictures(config_from_arguments(args))
-    for task, title in TASKS.items():
+    for task in TASKS:
         if task in results:
-            print(table(title, results[task]))
+            print(metrics_table(task, results[task]))
     for what, path in paths.items():
         print(f"{what}: {path}")
 
@@ -80,19 +83,6 @@ def expected_results(cfg: CfgNode) -> list[list[Any]]:
     """Return the rows of ``TEST.EXPECTED_RESULTS`` for the tasks that the model has."""
     has_head = {"segm": cfg.MODEL.MASK_ON, "keypoints": cfg.MODEL.KEYPOINT_ON}
     return [list(row) for row in cfg.TEST.EXPECTED_RESULTS if has_head.get(row[0], True)]
-
-
-def table(title: str, metrics: dict[str, float]) -> str:
-    """Format a task's metrics as a small table; AR and per-category rows are in the log."""
-    names = [name for name in metrics if not name.startswith("AR") and "-" not in name]
-    # nan: no such object in the data, as large ones (over 96 x 96 pixels) in small images
-    values = ["-" if math.isnan(metrics[name]) else f"{metrics[name]:.1f}" for name in names]
-    widths = [max(5, len(name)) for name in names]
-    head, line = (
-        " | ".join(f"{word:>{width}}" for word, width in zip(words, widths, strict=True))
-        for words in (names, values)
-    )
-    return f"{title:>8} | {head}\n{'':8} | {line}\n"
 
 
 def draw(cfg: CfgNode, count: int = 8) -> dict[str, Path]:

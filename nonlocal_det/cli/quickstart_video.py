@@ -1,4 +1,8 @@
-"""Draw clips, train a small non-local I3D from the video files, evaluate, write pictures."""
+"""Draw clips, train a small non-local I3D from the video files, evaluate, write pictures.
+
+Example:
+  %(prog)s SEED 2 OUTPUT_DIR output/seed2
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,10 @@
-"""Run a training step that went wrong again: ``replay_batch.py output/nonfinite/batch_X.pth``."""
+"""Run a saved training step again: same config, weights, random numbers and precision.
+
+Says which module goes wrong first. Exit status: 0 all finite now, 3 not, 1 the file cannot be used.
+
+Example, of a step whose loss was not finite:
+  %(prog)s output/nonfinite/batch_0000012.pth
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -14,9 +20,7 @@ REPRODUCED = 3
 def main(argv: Sequence[str] | None = None) -> None:
     """Print what the file says and what happens now; exit with 3 if it goes wrong again."""
     parser = argparse.ArgumentParser(
-        description="Run a saved training batch again: same config, weights, random numbers and "
-        "precision; say which module goes wrong first. Exit status: 0 all finite now, 3 not, "
-        "1 the file cannot be used."
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path, help="OUTPUT_DIR/nonfinite/batch_*.pth")
     parser.add_argument("--device", help="cpu or cuda; by default as it ran, where there is such")

@@ -1,12 +1,13 @@
-"""A suite's tables: every model and its baseline under several seeds, paired.
+"""Train a suite: every model and its baseline under several seeds, paired in tables.
 
-Examples:
-    python tools/reproduce.py --suite long-range --only beacon --jobs 2
-    python tools/reproduce.py --suite long-range --only beacon --jobs 2 --choose-lr
-    python tools/reproduce.py --suite table5 --seeds 3 --gpus 0-7 --gpus-per-run 8
-    python tools/reproduce.py --suite table6 --seeds 1,5,7 --schedule 3x --dry-run
-    python tools/reproduce.py --suite quick --seeds 3
+Examples, the last two with COCO:
+  %(prog)s --suite quick --seeds 3 --dry-run
+  %(prog)s --suite long-range --only beacon --jobs 2
+  %(prog)s --suite long-range --only beacon --jobs 2 --choose-lr
+  %(prog)s --suite table5 --seeds 3 --gpus 0-7 --gpus-per-run 8
+  %(prog)s --suite table6 --seeds 1,5,7 --schedule 3x --dry-run
 
+Exit status: 0 every run has finished, 1 one failed, 130 or 143 stopped by a signal.
 Run it again after whatever ended it: what is finished stays, what was interrupted is resumed.
 """
 

@@ -1,6 +1,7 @@
 """Summarise a model's attention over a data set: entropy, distance, mass, query independence.
 
-Example: summarize_attention.py --config-file quick/nl_mask_keypoint_rcnn_R18 --output output/looks
+Example, after quickstart:
+  %(prog)s --config-file quick/nl_mask_keypoint_rcnn_R18 --output output/looks
 
 Goes through DATASETS.TEST of the config; writes queries.csv, blocks.csv and summary.png.
 """
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=100, help="at most so many")
     parser.add_argument("--threshold", type=float, default=0.5, help="lowest score of a region")
     parser.add_argument("--blocks", type=names, default=[], metavar="NAME,...", help="as res4.nl0")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table here, too")
     args = parser.parse_args(argv)
     with one_line_errors():
         detector = Detector(load_model_config(args), args.weights)
@@ -33,5 +35,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 images=args.images,
                 threshold=args.threshold,
                 blocks=args.blocks,
+                json_path=args.json,
             )
         )

@@ -5,7 +5,9 @@ on signals, and checks every step.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -33,12 +35,12 @@ from .errors import one_line_errors
 from .train import launch_command
 
 EXAMPLES = """
-examples:
-  lazyconfig_train_net.py --config-file configs/lazy/nl_mask_rcnn_R50.py --num-gpus 8
-  lazyconfig_train_net.py --config-file configs/lazy/nl_mask_rcnn_R50.py optimizer.lr=0.01 \\
+Examples, the first after quickstart, the others with COCO:
+  %(prog)s --config-file lazy/quick/nl_mask_keypoint_rcnn_R18.py optimizer.lr=0.02
+  %(prog)s --config-file lazy/nl_mask_rcnn_R50.py --num-gpus 8
+  %(prog)s --config-file lazy/nl_mask_rcnn_R50.py optimizer.lr=0.01 \\
       model.backbone.options.pairwise=dot_product
-  lazyconfig_train_net.py --config-file configs/lazy/nl_mask_rcnn_R50.py --eval-only \\
-      train.init_checkpoint=model.pth
+  %(prog)s --config-file lazy/nl_mask_rcnn_R50.py --eval-only train.init_checkpoint=model.pth
 """
 OPTIONAL = {"seed", "cudnn_benchmark"}
 """Keys of ``train`` that Detectron2's setup reads and its common/train.py does not have."""
@@ -57,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
+    parser.description = __doc__
     args = parser.parse_args(argv)
     launch_command(run, args, load_lazy_config(args).train.device)
 
@@ -92,7 +95,8 @@ def run(args: argparse.Namespace) -> None:
         args: of Detectron2's ``default_argument_parser``.
     """
     cfg = load_lazy_config(args)
-    default_setup(cfg, args)
+    with redirect_stdout(sys.stderr):  # where Detectron2's loggers then write
+        default_setup(cfg, args)
     _check_data(cfg, train=not args.eval_only)
     model = instantiate(cfg.model).to(cfg.train.device)
     if not args.eval_only:

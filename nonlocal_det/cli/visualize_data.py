@@ -1,7 +1,7 @@
-"""``visualize-data``: draw what the training loader feeds the model, with its labels.
+"""Draw what the training loader feeds the model, with its labels.
 
-Example: python tools/visualize_data.py --output-dir output/drawn \
-    --config-file configs/quick/mask_keypoint_rcnn_R18.yaml
+Example, after quickstart:
+  %(prog)s --config-file quick/mask_keypoint_rcnn_R18 --output-dir output/drawn
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from nonlocal_det.visualization import draw_training_images
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw and print the path of each picture."""
-    parser = build_config_parser("Draw augmented training images with their labels.")
+    parser = build_config_parser(__doc__ or "")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--num", type=int, default=8, help="number of pictures")
     args = parser.parse_args(argv)

@@ -93,7 +93,7 @@ def _read_usable(json_path: Path, root: Path) -> dict[str, Any]:
         if finding.issue.severity == "crash":
             raise ValueError(
                 f"{json_path}: {finding.examples[0]} ({finding.kind} x {finding.count}); repair it "
-                f"(`python tools/check_dataset.py {json_path} {root}` lists all that is wrong)"
+                f"(`python -m nonlocal_det check {json_path} {root}` lists all that is wrong)"
             )
     first = root / content["images"][0]["file_name"]
     if not first.is_file():
@@ -124,7 +124,7 @@ def replace_json(name: str, json_file: Path) -> None:
         raise ValueError(
             f"data set {name!r} is read by a function of yours, which cannot be given another "
             "file; repair its json, or let its function read the copy of "
-            "`python tools/check_dataset.py JSON IMAGES --clean COPY`"
+            "`python -m nonlocal_det check JSON IMAGES --clean COPY`"
         )
     given = ("name", "json_file", "image_root", "evaluator_type")
     others = {key: value for key, value in metadata.items() if key not in given}

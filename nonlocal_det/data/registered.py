@@ -104,7 +104,7 @@ def raise_or_warn(
         images = "" if checked.image_root is None else f" {checked.image_root}"
         raise ValueError(
             f"data set {name!r} is bad ({worst}), as {stopping[0].examples[0]}; repair it (`python "
-            f"tools/check_dataset.py {checked.json_file}{images}` lists all), or leave out what is "
+            f"-m nonlocal_det check {checked.json_file}{images}` lists all), or leave out what is "
             "bad with --allow-bad-data"
         )
     path = clean_folder / f"{name}.json"

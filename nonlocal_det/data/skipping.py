@@ -57,7 +57,7 @@ class StrictMapper:
             raise ValueError(
                 f"{name_of(record)} cannot be read ({type(error).__name__}: {error}), and an "
                 f"evaluation leaves no file out; repair it, or take it out of the list{other} "
-                "(`python tools/check_dataset.py` with `--images all` finds all such)"
+                "(`python -m nonlocal_det check` with `--images all` finds all such)"
             ) from error
 
 
@@ -97,5 +97,5 @@ class SkippedImages:
             raise ValueError(
                 f"{len(self.reasons)} files cannot be read, more than --max-bad-images "
                 f"{self.limit}: {', '.join(self.reasons)}; check the disk, and all files by "
-                "`python tools/check_dataset.py` with `--images all`"
+                "`python -m nonlocal_det check` with `--images all`"
             )

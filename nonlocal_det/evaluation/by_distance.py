@@ -229,7 +229,7 @@ def _check_edges(edges: Sequence[float], unit: str) -> None:
 
 def _recipe(truth: dict[str, Any], path: Path) -> dict[str, Any]:
     """The recipe that the data was made from; checks that every annotation has its distances."""
-    cure = "give an annotation file that tools/make_long_range.py has drawn"
+    cure = "give an annotation file that make-long-range has drawn"
     recipe: dict[str, Any] = truth.get("info", {}).get("recipe", {})
     for key in ("level", "receptive_field", "version"):
         if key not in recipe:

@@ -37,7 +37,7 @@ def read_truth(path: str | os.PathLike[str], task: str) -> dict[str, Any]:
     for finding in checked.findings.stopping(frozenset({"evaluation", *used})):
         raise ValueError(
             f"{path} is bad ({finding.kind} {finding.count}), as {finding.examples[0]}; repair it, "
-            f"or give the copy of `python tools/check_dataset.py {path} --clean COPY`"
+            f"or give the copy of `python -m nonlocal_det check {path} --clean COPY`"
         )
     if task == "segm" and not any(row.get("segmentation") for row in content["annotations"]):
         raise ValueError(f"{path}: no annotation has a segmentation; segm AP needs it")

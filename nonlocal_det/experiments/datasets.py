@@ -91,7 +91,7 @@ def prepare_long_range(out: Path, name: str) -> str:
     if differing:
         raise ValueError(
             f"{record}: {'; '.join(differing)}: results on it would not compare; draw it again "
-            f"with `python tools/make_long_range.py {name} {out} --force`, or move it away"
+            f"with `python -m nonlocal_det make-long-range {name} {out} --force`, or move it away"
         )
     return ""
 

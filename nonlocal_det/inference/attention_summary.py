@@ -1,6 +1,7 @@
 """Summarise the attention of a model's blocks over a data set: by query and by block."""
 
 import csv
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ def summarize_attention(
     images: int = 100,
     threshold: float = 0.5,
     blocks: Sequence[str] = (),
+    json_path: Path | None = None,
     progress: bool = True,
 ) -> str:
     """Write ``queries.csv``, ``blocks.csv`` and ``summary.png``.
@@ -53,6 +55,7 @@ def summarize_attention(
         images: at most so many, the first ones.
         threshold: detections with a lower score are left out.
         blocks: names; none: all of the model.
+        json_path: where to write the blocks' rows, too; nan is written as null.
         progress: whether a bar is shown.
 
     Returns:
@@ -84,6 +87,9 @@ def summarize_attention(
     _write(out / "queries.csv", queries)
     _write(out / "blocks.csv", summary)
     draw_summary(queries, summary, out / "summary.png")
+    if json_path:
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in summary]
+        json_path.write_text(json.dumps(rows, indent=1))
     return tabulate(summary, headers="keys", floatfmt=".3f", tablefmt="github")
 
 

@@ -14,6 +14,14 @@ from .installed import Installed, probe, refuse_old_or_broken, require_tools
 from .wheel import pure_python_wheel
 
 SOURCES = ("auto", "repository", "pypi")
+EXAMPLES = """
+Examples:
+  %(prog)s                    # the repository, with C++ operators; else PyPI
+  %(prog)s --source pypi      # the 0.6 release in pure Python
+  %(prog)s --dry-run
+
+Exit status: 0 Detectron2 works, 1 it does not: the last lines say why and what to do.
+"""
 REPOSITORY = "https://github.com/facebookresearch/detectron2.git"
 
 
@@ -105,7 +113,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         The exit code: 0 if Detectron2 works (or in a dry run every step can be made), else 1.
     """
     description = "Find or install a working Detectron2 for the installed torch."
-    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--source", choices=SOURCES, default="auto", help="default: %(default)s")
     parser.add_argument("--cache", type=Path, help=f"default: {default_cache()}")
     parser.add_argument("--dry-run", action="store_true", help="print every step, change nothing")

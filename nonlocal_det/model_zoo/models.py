@@ -72,7 +72,7 @@ def build_config(config: str, overrides: Sequence[str] = (), *, device: str = "c
 def _find_weights(row: Row, weights_dir: str | Path | None) -> Path:
     """The local file of a row's weights, its sha256 checked."""
     weights, name = row["weights"], row["config"]
-    train = f"python tools/train_net.py --config-file configs/{name}.yaml --num-gpus 8"
+    train = f"python -m nonlocal_det train --config-file {name} --num-gpus 8"
     if not weights:
         raise FileNotFoundError(
             f"the zoo has no trained weights of {name}; train them with `{train}` and evaluate "

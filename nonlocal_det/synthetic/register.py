@@ -27,14 +27,14 @@ KEYPOINT_METADATA = {
     "keypoint_flip_map": COCO_PERSON_KEYPOINT_FLIP_MAP,
     "keypoint_connection_rules": KEYPOINT_CONNECTION_RULES,
 }
-MINI_COCO_TOOL = "tools/make_mini_coco.py"
+MINI_COCO_TOOL = "-m nonlocal_det make-mini-coco"
 
 
 def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
     """Register `mini_coco_{train,val}` and `mini_coco_keypoints_{train,val}`.
 
     The files are read when a loader asks for them, so they may be made later
-    (`tools/make_mini_coco.py`). Called again, it points the names to the root it is given.
+    (`make-mini-coco`). Called again, it points the names to the root it is given.
 
     Args:
         root: the folder that holds `mini_coco/`; by default `$DETECTRON2_DATASETS`, else
@@ -61,7 +61,7 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
 def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
     """Register `long_range_NAME_{train,val,test}` for every NAME of `DATA_SETS`.
 
-    The files may be made later (`tools/make_long_range.py`). Called again, it points the names to
+    The files may be made later (`make-long-range`). Called again, it points the names to
     the root it is given.
 
     Args:
@@ -71,7 +71,7 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
         folder, level = _folder(root, os.path.join("long_range", key)), data.level
         metadata = {
             "long_range": key,
-            "drawn_by": f"tools/make_long_range.py {key}",
+            "drawn_by": f"-m nonlocal_det make-long-range {key}",
             "thing_classes": list(CATEGORIES[level]),
             "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
             **(KEYPOINT_METADATA if level == "pose" else {}),

@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,9 @@ def run(given: CfgNode, args: argparse.Namespace) -> dict[str, Any]:
     cfg, processes = given, comm.get_world_size()
     if not args.eval_only:
         cfg = draw_seed(fit_to_processes(given, processes, scale_lr=args.scale_lr), args.resume)
-    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
-    default_setup(cfg, args)
+    with redirect_stdout(sys.stderr):  # where Detectron2's loggers write; stdout has the metrics
+        setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="nonlocal_det")
+        default_setup(cfg, args)
     check_data(cfg, train=not args.eval_only, allow_bad=args.allow_bad_data)
     if args.eval_only:
         return evaluate(cfg, args)

@@ -127,7 +127,7 @@ def test_missing_mini_coco_says_how_to_draw_it(tmp_path, monkeypatch):
     from nonlocal_det.synthetic.register import register_mini_coco
 
     register_mini_coco(tmp_path)
-    with pytest.raises(FileNotFoundError, match="make_mini_coco"):
+    with pytest.raises(FileNotFoundError, match="python -m nonlocal_det make-mini-coco"):
         load()
     register_mini_coco()
 

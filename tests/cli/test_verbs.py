@@ -1,5 +1,8 @@
 """Every verb of ``python -m nonlocal_det`` is there, and is what a tool of the checkout calls."""
 
+import argparse
+import json
+import math
 import re
 import sys
 from importlib import import_module
@@ -8,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nonlocal_det import __main__ as verbs
+from nonlocal_det.cli import train
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -25,8 +29,9 @@ def test_the_verbs_are_listed_and_a_misspelt_one_is_refused(monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", ["x"])
     with pytest.raises(SystemExit):
         verbs.main()
-    listed = re.findall(r"^  (\S+)", capsys.readouterr().out, flags=re.MULTILINE)
-    assert listed == [*verbs.VERBS]
+    printed = capsys.readouterr().out
+    assert re.findall(r"^  (\S+)", printed, flags=re.MULTILINE) == [*verbs.VERBS]
+    assert "Exit status: 0 done" in printed
     monkeypatch.setattr(sys, "argv", ["x", "trian"])
     with pytest.raises(SystemExit, match="no verb 'trian'; expected one of train"):
         verbs.main()
@@ -40,3 +45,13 @@ def test_each_tool_is_a_verb():
             assert called, tool
             assert called[1] in homes, tool
             assert import_module(called[1]).main
+
+
+def test_a_training_prints_its_metrics_and_writes_them_as_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "run", lambda args: {"bbox": {"AP": 41.26, "APl": math.nan}})
+    train.run_and_print(argparse.Namespace(json=tmp_path / "metrics.json"))
+    printed = [re.split(r"[\s|]+", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert printed[:2] == [["box", "AP", "APl"], ["", "41.3", "-"]]
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {
+        "bbox": {"AP": 41.26, "APl": None}
+    }

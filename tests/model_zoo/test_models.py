@@ -76,7 +76,7 @@ def test_other_weights_are_refused(checkpoint, row):
 
 
 def test_missing_weights_say_how_to_train_them(row, url, tmp_path):
-    train = f"python tools/train_net.py --config-file configs/{NL}.yaml"
+    train = f"python -m nonlocal_det train --config-file {NL}"
     with pytest.raises(FileNotFoundError, match=train):
         model_zoo.get(NL, trained=True, weights_dir=tmp_path)
     row["weights"]["url"] = f"{url}/none.pth"

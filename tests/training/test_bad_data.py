@@ -56,7 +56,7 @@ def test_bad_data_stops_a_training_before_it_starts(own_copy, tmp_path):
     with pytest.raises(ValueError, match="box_negative 1") as error:
         run(tmp_path / "out")
     message = str(error.value)
-    for word in (TRAIN, f"annotation {one['id']}", "check_dataset.py", "--allow-bad-data"):
+    for word in (TRAIN, f"annotation {one['id']}", "nonlocal_det check", "--allow-bad-data"):
         assert word in message
     assert not (tmp_path / "out" / "metrics.json").exists()
 

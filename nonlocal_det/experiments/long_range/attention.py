@@ -71,7 +71,7 @@ def find_query(annotations: Path, images: Path, image_id: int = 0) -> Query:
     if not annotations.is_file():
         raise FileNotFoundError(
             f"{annotations}: no such file; set DETECTRON2_DATASETS to the folder of the data, or "
-            "draw it again by tools/make_long_range.py"
+            "draw it again by make-long-range"
         )
     content = json.loads(annotations.read_text())
     files = {image["id"]: image["file_name"] for image in content["images"]}

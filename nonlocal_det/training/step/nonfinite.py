@@ -111,7 +111,10 @@ class NonFiniteGuard:
             save_batch(path, self._describe(step, batch))
         except (OSError, ValueError) as error:
             return [*_explain(step, diagnoses), f"its batch could not be saved: {error}"]
-        return [*_explain(step, diagnoses), f"run it again with tools/replay_batch.py {path}"]
+        return [
+            *_explain(step, diagnoses),
+            f"run it again with `python -m nonlocal_det replay {path}`",
+        ]
 
     def _save_weights(self, step: FailedStep) -> None:
         """Write the whole model with the first step that fails and with the one that stops."""

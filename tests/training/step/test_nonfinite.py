@@ -36,7 +36,7 @@ def test_a_loss_that_is_nan_names_loss_module_and_image(tmp_path):
     assert "first in stem.0 (Conv2d): its output has" in said
     assert "alone it happens with 7_1.jpg;" in said
     assert "7_0.jpg" not in said
-    assert f"replay_batch.py {tmp_path}/nonfinite/batch_0000001_process0.pth" in said
+    assert f"nonlocal_det replay {tmp_path}/nonfinite/batch_0000001_process0.pth" in said
     assert "SOLVER.BASE_LR" in said
     assert "skip-10" in said
     assert_unchanged(run.model, before)
