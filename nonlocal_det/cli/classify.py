@@ -6,7 +6,9 @@ Examples, after quickstart-video:
   %(prog)s --config-file video/quick/nl_i3d_R18 --video walk.mp4 run.webm --every 0.5
 
 Writes NAME_top5.mp4 (the classes drawn over the frames), NAME_scores.png, NAME_scores.csv of each
-and classes.json. A file that cannot be read is named, and the others are done.
+and classes.json. A file that cannot be read is named, and the others are done. With --query also
+where each block attends from a point of a frame: NAME_X_Y_FRAME_BLOCK.png and .mp4, its share over
+time NAME_X_Y_FRAME_time.png, and NAME_attention.json.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from nonlocal_det.inference.clip_attention import parse_point, write_clip_attention
 from nonlocal_det.inference.clip_classifier import ClipClassifier, VideoScores, scores_at
 from nonlocal_det.inference.detector import load_model_config
 from nonlocal_det.video.decoding import iterate_frames
@@ -28,7 +31,7 @@ from nonlocal_det.visualization.video_scores import (
     write_scores,
 )
 
-from .arguments import build_config_parser
+from .arguments import build_config_parser, names
 from .errors import one_line_errors
 
 
@@ -42,6 +45,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--every", type=float, default=1.0, metavar="SECONDS", help="between scores"
     )
     parser.add_argument("--no-video", action="store_true", help="write no mp4, which takes longest")
+    look = parser.add_argument_group("where blocks attend")
+    look.add_argument(
+        "--query",
+        action="append",
+        default=[],
+        metavar="X,Y,FRAME",
+        help="a point in pixels of a frame, counted from 0; repeatable",
+    )
+    look.add_argument("--blocks", type=names, default=[], metavar="NAME,...", help="as res4.nl4")
     return parser
 
 
@@ -58,8 +70,10 @@ def _classify(args: argparse.Namespace) -> int:
     """Classify all files; return how many could not be read.
 
     Raises:
-        ValueError: ``--every`` is not above 0; or as `ClipClassifier`.
+        ValueError: ``--every`` is not above 0, or ``--query`` is no point of each video; or as
+            `ClipClassifier`.
     """
+    points = [parse_point(text) for text in args.query]
     if not args.every > 0:
         raise ValueError(f"--every {args.every}: expected seconds above 0")
     classify = ClipClassifier(load_model_config(args), args.weights)
@@ -67,6 +81,14 @@ def _classify(args: argparse.Namespace) -> int:
     results, failed = {}, 0
     for name, stem in zip(args.video, _stems(args.video), strict=True):
         try:
+            write_clip_attention(
+                classify,
+                name,
+                args.output / stem,
+                points,
+                blocks=args.blocks,
+                film=not args.no_video,
+            )
             scores = classify(name, args.every)
             _write(scores, name, args.output / stem, video=not args.no_video)
         except VideoError as error:

@@ -94,14 +94,14 @@ class ClipClassifier:
         index = video_index(path)
         mapper = VideoMapper(self._without_equal_crops(index), is_train=False)
         sample = mapper({"file_name": str(path), "video_id": "", "label": 0})
-        whole = self._probabilities(self.model([sample])[0]["scores"])
+        whole = self.probabilities(self.model([sample])[0]["scores"])
         starts, times = _clip_starts(index, mapper.span, every)
         rows = []
         clips = iter(starts)
         while batch := list(islice(clips, _BATCH)):
             views = torch.stack([self._clip(path, start, index, mapper) for start in batch])
             scores = self.model([{"video": views}])[0]["scores"]
-            rows += [self._probabilities(row[None]) for row in scores]
+            rows += [self.probabilities(row[None]) for row in scores]
         return VideoScores(self.classes, whole, times, np.stack(rows))
 
     def _without_equal_crops(self, index: VideoIndex) -> CfgNode:
@@ -119,7 +119,8 @@ class ClipClassifier:
         clip = resize_short_side(to_clip(mapper.read(path, frames)), options.TEST_SIZE)
         return square_crops(clip, 1)[0].transpose(0, 1)
 
-    def _probabilities(self, scores: Tensor) -> np.ndarray:
+    def probabilities(self, scores: Tensor) -> np.ndarray:
+        """Merge the scores (V, K) of the views of a clip to the classes' probabilities (K,)."""
         loss = self.cfg.MODEL.VIDEO.LOSS
         merged = torch.from_numpy(merge_video_scores(scores, loss, self.cfg.TEST.MERGE_VIEWS))
         chances = merged.sigmoid() if loss == "sigmoid" else merged.exp()

@@ -2,7 +2,7 @@
 
 import glob
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,11 +25,18 @@ MAX_PIXELS = 100_000_000
 
 
 def find_images(inputs: Sequence[str]) -> list[Path]:
-    """Find the image files of names, folders and patterns, each one once.
+    """Find the image files of names, folders and patterns; see `find_files`."""
+    return find_files(inputs, ENDINGS, "image")
+
+
+def find_files(inputs: Sequence[str], endings: Collection[str], kind: str) -> list[Path]:
+    """Find the files of names, folders and patterns, each one once.
 
     Args:
-        inputs: files; folders, of which the images are taken, sorted by name; patterns such as
-            ``photos/**/*.jpg``.
+        inputs: files; folders, of which those with the endings are taken, sorted by name; patterns
+            such as ``photos/**/*.jpg``.
+        endings: of the files in a folder, as ``.jpg``.
+        kind: image or video, for the messages.
 
     Raises:
         FileNotFoundError: one of them is no file, or has no image in it.
@@ -38,7 +45,7 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name).expanduser()
         if path.is_dir():
-            candidates = [p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS]
+            candidates = [p for p in sorted(path.iterdir()) if p.suffix.lower() in endings]
         elif path.is_file():
             candidates = [path]
         else:
@@ -47,8 +54,10 @@ def find_images(inputs: Sequence[str]) -> list[Path]:
         if not files:
             problem = "no file, folder or pattern that matches one"
             if path.is_dir():
-                problem = f"a folder without an image ({', '.join(sorted(ENDINGS))})"
-            raise FileNotFoundError(f"{name}: {problem}; give images, a folder, or 'folder/*.jpg'")
+                problem = f"a folder without {kind}s ({', '.join(sorted(endings))})"
+            raise FileNotFoundError(
+                f"{name}: {problem}; give {kind}s, a folder, or 'folder/*{min(endings)}'"
+            )
         images += files
     return list(dict.fromkeys(images))
 

@@ -1,10 +1,8 @@
 """Record by hooks where the non-local blocks of a model attend; no forward pass is changed."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -128,21 +126,10 @@ class AttentionMaps:
         Raises:
             ValueError: as `at`; or ``most`` is below 1.
         """
-        if most < 1:
-            raise ValueError(f"most={most}; expected at least 1 position")
         rows, placement = self._rows_of(name, image, roi)
-        inside = [  # the positions of each axis whose middles are not in the padding
-            [k for k in range(count) if start + (k + 0.5) * cell < size]
-            for count, start, cell, size in zip(
-                placement.shape, placement.origin, placement.cell, placement.size, strict=True
-            )
-        ]
-        step = 1
-        while math.prod(len(axis[::step]) for axis in inside) > most:
-            step += 1
         return [
             self._map(name, rows, placement, position, placement.centre_of(position))
-            for position in product(*(axis[::step] for axis in inside))
+            for position in placement.grid(most)
         ]
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -95,6 +96,24 @@ class Placement:
         """Return the middle, a point, of a query position's cell."""
         axes = zip(position, self.origin, self.cell, strict=True)
         return tuple(start + (k + 0.5) * cell for k, start, cell in axes)[::-1]
+
+    def grid(self, most: int) -> list[Sides]:
+        """Return query positions, at most so many, on a regular grid; none of them in the padding.
+
+        Raises:
+            ValueError: ``most`` is below 1.
+        """
+        if most < 1:
+            raise ValueError(f"most={most}; expected at least 1 position")
+        axes = zip(self.shape, self.origin, self.cell, self.size, strict=True)
+        inside = [
+            [k for k in range(count) if start + (k + 0.5) * cell < size]
+            for count, start, cell, size in axes
+        ]
+        step = 1
+        while math.prod(len(axis[::step]) for axis in inside) > most:
+            step += 1
+        return list(product(*(axis[::step] for axis in inside)))
 
     def key_of(self, position: Sequence[int]) -> Sides:
         """Return the key whose window holds a query position."""
