@@ -3,7 +3,7 @@
 Needs NiceGUI (``pip install 'nonlocal_det[explore]'``) when the page is served, and not before.
 """
 
-from .explorer import Explorer, ExplorerModel, MapOptions, Pick, Prediction
+from .explorer import Explorer, ExplorerModel, MapOptions, Pick, Prediction, VideoModel
 from .figures import draw_sheet
 from .uploads import UploadLimits, read_upload
 
@@ -14,6 +14,7 @@ __all__ = [
     "Pick",
     "Prediction",
     "UploadLimits",
+    "VideoModel",
     "draw_sheet",
     "read_upload",
 ]

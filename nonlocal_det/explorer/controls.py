@@ -41,7 +41,7 @@ class Controls:
         self._hidden: set[str] = set()
         self._build_pictures()
         self._build_models()
-        _heading("Where it looks")
+        heading("Where it looks")
         self._blocks = ui.column().classes("gap-0 w-full").props("data-testid=blocks")
         self._build_attention()
         self.show_blocks()
@@ -91,7 +91,7 @@ class Controls:
         await self._handlers.attention()
 
     def _build_pictures(self) -> None:
-        _heading("Picture")
+        heading("Picture")
         self._image: ui.select | None = None
         names = {k: path.name for k, path in enumerate(self._explorer.images)}
         if names:
@@ -121,7 +121,7 @@ class Controls:
         ).classes("text-xs text-gray-600")
 
     def _build_models(self) -> None:
-        _heading("Models")
+        heading("Models")
         names = {k: model.name for k, model in enumerate(self._explorer.models)}
         self._first = _select(names, 0, "model", self._handlers.models)
         self._second: ui.select | None = None
@@ -159,7 +159,8 @@ class Controls:
             self._image.set_value(0 if now is None else (now + by) % len(self._explorer.images))
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """Show the heading of a group of controls."""
     ui.label(text).classes("text-xs font-bold uppercase tracking-wide text-gray-700 mt-2")
 
 

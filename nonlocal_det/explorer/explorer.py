@@ -11,6 +11,7 @@ from detectron2.data import Metadata
 from detectron2.structures import Instances
 
 from nonlocal_det.inference.attention_queries import Point, clip_point, instance_at, map_at
+from nonlocal_det.inference.clip_classifier import ClipClassifier
 from nonlocal_det.inference.detector import Detector
 from nonlocal_det.inference.sources import read_picture
 from nonlocal_det.layers import NonLocal, nonlocal_blocks
@@ -47,6 +48,14 @@ class ExplorerModel:
             name: block.pairwise if isinstance(block, NonLocal) else type(block).__name__
             for name, block in nonlocal_blocks(self.detector.model).items()
         }
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """A trained video model under the name of its config."""
+
+    name: str
+    classifier: ClipClassifier
 
 
 @dataclass(frozen=True)
@@ -178,13 +187,16 @@ class Explorer:
 
     def __init__(
         self,
-        models: Sequence[ExplorerModel],
+        models: Sequence[ExplorerModel | VideoModel],
         images: Sequence[Path] = (),
         limits: UploadLimits | None = None,
+        videos: Sequence[Path] = (),
     ) -> None:
         if not models:
             raise ValueError("no model to explore; give at least one")
-        self.models, self.images = tuple(models), tuple(images)
+        self.models = tuple(model for model in models if isinstance(model, ExplorerModel))
+        self.video_models = tuple(model for model in models if isinstance(model, VideoModel))
+        self.images, self.videos = tuple(images), tuple(videos)
         self.limits = limits or UploadLimits()
         self.lock = Lock()
 

@@ -52,7 +52,7 @@ class ModelView:
         self._scale = drawn.shape[1] / prediction.image.shape[1]
         self._name.set_text(prediction.model.name)
         self._caption.set_text(caption)
-        self._image.set_source(_data_url(self.picture))
+        self._image.set_source(data_url(self.picture))
         self._card.set_visibility(True)
 
     def show_attention(
@@ -71,12 +71,13 @@ class ModelView:
             pngs: the maps as pictures.
         """
         self.title, self.maps = title, maps
-        self._image.set_content(self._ring(point))
+        around = (point[0] * self._scale, point[1] * self._scale) if point else None
+        self._image.set_content(ring(*around) if around else "")
         self._from.set_text(f"{self._name.text}: from {title}")
         self._attention.clear()
         with self._attention:
             for attention, png in zip(maps, pngs, strict=True):
-                image = ui.image(_data_url(png)).classes("w-full")
+                image = ui.image(data_url(png)).classes("w-full")
                 image.props(f"no-transition no-spinner alt={attention.block}")
         self._attention_card.set_visibility(bool(maps))
 
@@ -86,19 +87,19 @@ class ModelView:
         self._card.set_visibility(False)
         self._attention_card.set_visibility(False)
 
-    def _ring(self, point: Point | None) -> str:
-        if point is None:
-            return ""
-        x, y = point[0] * self._scale, point[1] * self._scale
-        return "".join(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="{color}" '
-            f'stroke-width="{width}"/>'
-            for color, width in (("black", 5), ("white", 2.5))
-        )
-
     async def _clicked(self, event: events.MouseEventArguments) -> None:
         await self._click(self._index, (event.image_x / self._scale, event.image_y / self._scale))
 
 
-def _data_url(png: bytes) -> str:
+def ring(x: float, y: float) -> str:
+    """Return SVG of a ring around a point of a shown picture."""
+    return "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="{color}" '
+        f'stroke-width="{width}"/>'
+        for color, width in (("black", 5), ("white", 2.5))
+    )
+
+
+def data_url(png: bytes) -> str:
+    """Return the bytes of a PNG file as an address."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -15,6 +15,7 @@ from .explorer import Explorer, Prediction, attention_of_click
 from .figures import draw_sheet, png_of_maps
 from .model_view import ModelView
 from .uploads import read_upload
+from .video_tab import VideoTab
 
 Result = TypeVar("Result")
 HINT = "Click a pixel, or a joint of a skeleton, to see where each block looks from there."
@@ -34,6 +35,30 @@ class Page:
         self._query: tuple[int, Point] | None = None  # a view, and a point of the picture
         self._lock = asyncio.Lock()
         self._clicks = 0
+        ui.colors(primary="#0072B2", negative="#B3261E")
+        with ui.header().classes("items-center gap-3 py-2"):
+            ui.label("nonlocal_det").classes("text-lg font-bold")
+            ui.label("what each block looks at").classes("text-sm opacity-90")
+            self._busy = ui.spinner(size="1.4em", color="white").classes("ml-auto")
+        self._busy.set_visibility(False)
+        self._message = ui.label().props("role=alert data-testid=message")
+        self._message.classes("w-full rounded p-3 bg-red-50 text-red-900 border border-red-300")
+        self._message.set_visibility(False)
+        tabs: dict[str, Callable[[], object]] = {}
+        if explorer.models:
+            tabs["Pictures"] = self._build_pictures
+        if explorer.video_models:
+            tabs["Videos"] = lambda: VideoTab(explorer, self._work)
+        with ui.tabs() as bar:
+            for name in tabs:
+                ui.tab(name)
+        bar.set_visibility(len(tabs) > 1)
+        with ui.tab_panels(bar, value=next(iter(tabs)), animated=False).classes("w-full"):
+            for name, build in tabs.items():
+                with ui.tab_panel(name).classes("p-0"):
+                    build()
+
+    def _build_pictures(self) -> None:
         handlers = Handlers(
             image=self._open,
             upload=self._upload,
@@ -43,23 +68,14 @@ class Page:
             attention=self._draw_attention,
             download=self._download,
         )
-        ui.colors(primary="#0072B2", negative="#B3261E")
-        with ui.header().classes("items-center gap-3 py-2"):
-            ui.label("nonlocal_det").classes("text-lg font-bold")
-            ui.label("what each block looks at").classes("text-sm opacity-90")
-            self._busy = ui.spinner(size="1.4em", color="white").classes("ml-auto")
         with ui.row().classes("w-full no-wrap items-start gap-4"):
             with ui.card().classes("w-72 shrink-0 gap-2"):
-                self._controls = Controls(explorer, handlers)
+                self._controls = Controls(self._explorer, handlers)
             with ui.column().classes("grow min-w-0 gap-3"):
                 self._build_views()
-        self._busy.set_visibility(False)
         ui.timer(0.05, self._begin, once=True)  # when the visitor has the page
 
     def _build_views(self) -> None:
-        self._message = ui.label().props("role=alert data-testid=message")
-        self._message.classes("w-full rounded p-3 bg-red-50 text-red-900 border border-red-300")
-        self._message.set_visibility(False)
         self._hint = ui.label(HINT).props("data-testid=hint").classes("text-gray-700")
         with ui.row().classes("w-full items-start gap-3"):
             self._views = [ModelView(k, self._click) for k in range(2)]
@@ -191,7 +207,7 @@ class Page:
         try:
             async with self._lock:  # in the order of the clicks
                 result = await run.io_bound(locked)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:  # VideoError is an OSError
             self._show_message(str(error))
             return None
         except Exception as error:  # the page stays; its log has the traceback

@@ -1,5 +1,6 @@
 """The page as a visitor has it: the tool in a process of its own, and a real browser."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 from hostile_pictures import png_of
+from numbered_videos import read_number, write_numbered
 from PIL import Image
 from trained_model import NAME, SMALL, save_picture
 
@@ -32,14 +34,18 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def address(weights, baseline_weights, tmp_path_factory):
-    """Of a page of two models and two small pictures."""
-    folder = tmp_path_factory.mktemp("photos")
+def address(weights, baseline_weights, video_weights, tmp_path_factory):
+    """Of a page of two models and two small pictures, and of a video model and two files."""
+    folder, videos = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("videos")
+    write_numbered(videos / "a.mp4", 30)
+    (videos / "broken.mp4").write_bytes(b"no video")
     save_picture(folder / "a.png", 64, 96)
     save_picture(folder / "b.png", 96, 64, seed=1)
     words = [sys.executable, ROOT / "tools" / "explore.py", "--config-file", NAME]
-    words += ["--weights", weights, "--images", folder, "--port", "0", "--max-upload-mb", "0.25"]
+    words += ["--weights", weights, "--images", folder, "--videos", videos, "--port", "0"]
+    words += ["--max-upload-mb", "0.25"]
     words += ["--against", f"quick/mask_keypoint_rcnn_R18={baseline_weights}"]
+    words += ["--against", f"video/quick/nl_i3d_R18={video_weights}"]
     hidden = {"PYTEST_CURRENT_TEST", "NICEGUI_SCREEN_TEST_PORT"}  # else NiceGUI takes it for a test
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
     environment["PYTHONPATH"] = str(ROOT)
@@ -169,6 +175,44 @@ def test_the_figure_can_be_downloaded(page, tmp_path):
     download.value.save_as(tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as figure:
         assert figure.height > 2 * 512  # two models, one above the other
+
+
+def number_of_frame(page, label):
+    """The number that the shown frame has in its pixels, once the page says that it is there."""
+    page.get_by_test_id("frame-label").filter(has_text=label).wait_for()
+    page.wait_for_function(
+        """before => {
+            const one = document.querySelector('[data-testid=video-frame] img');
+            return one && one.naturalWidth && one.src !== before;
+        }""",
+        arg=getattr(page, "shown_before", ""),
+    )
+    page.shown_before = page.evaluate("document.querySelector('[data-testid=video-frame] img').src")
+    png = base64.b64decode(page.shown_before.partition(",")[2])
+    return read_number(np.asarray(Image.open(BytesIO(png)).convert("RGB")))
+
+
+def test_a_click_on_a_frame_of_a_video_shows_the_blocks_over_its_clip(page):
+    page.get_by_role("tab", name="Videos").click()
+    assert number_of_frame(page, "frame 14 of 0..29, 0.56 s") == 14
+    slider = page.get_by_test_id("frame")
+    slider.click(position={"x": 1, "y": slider.bounding_box()["height"] / 2})
+    assert number_of_frame(page, "frame 0 of 0..29, 0.00 s") == 0
+    looks = "[...document.querySelectorAll('[data-testid=clip-attention] img')].map(i => i.src)"
+    assert page.evaluate(looks) == []
+    frame = page.get_by_test_id("video-frame").locator("img")
+    box, before = frame.bounding_box(), []
+    for x, words in ((0.5, "From (48, 24) in frame 0"), (0.1, "From (10, 24) in frame 0")):
+        frame.click(position={"x": x * box["width"], "y": 0.5 * box["height"]})
+        page.get_by_test_id("clip-hint").filter(has_text=words).wait_for()
+        page.wait_for_function(f"{looks}.length === 2")
+        assert not set(before) & set(page.evaluate(looks))
+        before = page.evaluate(looks)
+    page.get_by_test_id("video").click()
+    page.get_by_role("option", name="broken.mp4").click()
+    say(page, "broken.mp4: not a video that can be read")
+    page.get_by_role("tab", name="Pictures").click()
+    wait_for_picture(page, 96, 64)
 
 
 def test_a_page_from_elsewhere_cannot_talk_to_the_server(browser, address):

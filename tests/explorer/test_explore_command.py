@@ -5,10 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from numbered_videos import write_numbered
 from PIL import Image
 from trained_model import SMALL
 
 from nonlocal_det.cli import explore as command
+from nonlocal_det.configs import load_config
 
 ROOT = Path(__file__).parents[2]
 BASELINE = "quick/mask_keypoint_rcnn_R18"
@@ -49,6 +51,31 @@ def test_the_tool_serves_models_and_images_to_this_machine(
     assert options["host"] == "127.0.0.1"
     assert options["port"] > 0
     assert "WARNING" not in capsys.readouterr().err
+
+
+def test_a_video_model_gets_the_videos(served, video_weights, tmp_path, monkeypatch):
+    write_numbered(tmp_path / "a.mkv", 3)
+    words = ["--config-file", "video/quick/nl_i3d_R18", "--weights", video_weights, "--port", "0"]
+    run_tool(monkeypatch, *words, "--videos", tmp_path)
+    ((explorer, _),) = served
+    assert [model.name for model in explorer.video_models] == ["nl_i3d_R18"]
+    assert (explorer.models, explorer.images) == ((), ())
+    assert explorer.videos == (tmp_path / "a.mkv",)
+
+
+def test_the_videos_are_those_of_the_test_data(monkeypatch, capsys):
+    cfg = load_config("video/quick/nl_i3d_R18")
+    records = [{"file_name": "left/0.mp4"}]
+    monkeypatch.setattr(command.DatasetCatalog, "get", lambda name: records)
+    assert command.find_videos(cfg, None) == [Path("left/0.mp4")]
+
+    def missing(name):
+        raise FileNotFoundError(f"no {name}")
+
+    monkeypatch.setattr(command.DatasetCatalog, "get", missing)
+    assert command.find_videos(cfg, None) == []
+    said = capsys.readouterr().err
+    assert said == "no test videos (no moving_clips_val): give --videos\n"
 
 
 @pytest.mark.parametrize(
