@@ -1,18 +1,22 @@
 """What a model costs, counted without data, and how far it can see."""
 
-from .detector_costs import DetectorCosts, Setting, detector_costs
-from .module_costs import Cost, layer_cost
+from .detector_costs import Setting, detector_costs
+from .module_costs import Cost, ModelCosts, layer_cost
 from .reach import Reach, detection_reach
 from .receptive_field import ReceptiveField, receptive_fields
+from .video_costs import VideoCosts, Views, video_costs
 
 __all__ = [
     "Cost",
-    "DetectorCosts",
+    "ModelCosts",
     "Reach",
     "ReceptiveField",
     "Setting",
+    "VideoCosts",
+    "Views",
     "detection_reach",
     "detector_costs",
     "layer_cost",
     "receptive_fields",
+    "video_costs",
 ]

@@ -3,10 +3,7 @@
 It is run with fixed numbers of boxes, so that its cost depends on no data.
 """
 
-import re
-from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from detectron2.config import CfgNode
@@ -15,20 +12,8 @@ from torch import Tensor
 
 from nonlocal_det.layers import nonlocal_blocks
 
-from .module_costs import Cost, extra_work, module_costs
+from .module_costs import ModelCosts, by_part, module_costs
 from .operation_counts import ModulePath
-
-_PARTS = (
-    (r"backbone\.(?:bottom_up\.)?(stem|res\d)\b", r"\1"),
-    (r"backbone\b", "fpn"),
-    (r"proposal_generator\b", "rpn"),
-    (r"roi_heads\.(box|mask|keypoint)_", r"\1 head"),
-)
-PARTS = (
-    *("stem", "res2", "res3", "res4", "res5", "fpn", "rpn"),
-    *("box head", "mask head", "keypoint head"),
-)
-"""In the order in which an image runs through them."""
 
 
 @dataclass(frozen=True)
@@ -46,48 +31,9 @@ class Setting:
     proposals: int
     detections: int
 
-
-@dataclass(frozen=True)
-class DetectorCosts:
-    """The costs of one detector.
-
-    Args:
-        name: of the config.
-        device: whose kernels were counted.
-        inference: what its operations were counted on.
-        training: what its activation memory was counted on.
-        parts: by name of `PARTS`, each with the NL blocks that are in it.
-        blocks: each NL block by its full name; they are within their parts too.
-        unknown: operators that no formula knows, with how often they ran; not in the counts.
-    """
-
-    name: str
-    device: str
-    inference: Setting
-    training: Setting
-    parts: dict[str, Cost]
-    blocks: dict[str, Cost]
-    unknown: dict[str, int]
-
-    @property
-    def total(self) -> Cost:
-        """Of the whole detector."""
-        return sum(self.parts.values(), Cost())
-
-    @property
-    def all_blocks(self) -> Cost:
-        """Of its NL blocks together."""
-        return sum(self.blocks.values(), Cost())
-
-    @property
-    def extra(self) -> float:
-        """See `extra_work`."""
-        return extra_work(self.total, self.all_blocks)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All numbers, as plain data."""
-        sums = {"total": asdict(self.total), "all_blocks": asdict(self.all_blocks)}
-        return {**asdict(self), **sums, "extra": self.extra}
+    def __str__(self) -> str:
+        """As a table has it."""
+        return f"{self.height}x{self.width}"
 
 
 def detector_costs(
@@ -99,7 +45,7 @@ def detector_costs(
     detections: int | None = None,
     device: str = "cpu",
     memory: bool = True,
-) -> DetectorCosts:
+) -> ModelCosts:
     """Count the costs of the detector that a config describes, without weights, data or a GPU.
 
     Args:
@@ -128,26 +74,7 @@ def detector_costs(
         (lambda path: _run(model, training, path)) if memory else None,
         device,
     )
-    by_part: dict[str, Cost] = defaultdict(Cost)
-    by_block = dict.fromkeys(blocks, Cost())
-    for module, cost in costs.items():
-        by_part[part_of(module)] += cost
-        for block in blocks:
-            if f"{module}.".startswith(f"{block}."):
-                by_block[block] += cost
-    parts = {part: by_part[part] for part in PARTS if by_part[part] != Cost()}
-    return DetectorCosts(name, device, inference, training, parts, by_block, unknown)
-
-
-def part_of(module: str) -> str:
-    """The part of a detector that a module belongs to; empty for the model itself.
-
-    Example:
-        >>> part_of("backbone.bottom_up.res4.nl4.theta")
-        'res4'
-    """
-    matches = ((re.match(pattern, module), part) for pattern, part in _PARTS)
-    return next((match.expand(part) for match, part in matches if match), "")
+    return ModelCosts(name, device, inference, training, *by_part(costs, blocks), unknown)
 
 
 def _inference_setting(

@@ -1,7 +1,9 @@
 """The cost of every module of a model, run on tensors that have shapes and no numbers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -47,8 +49,90 @@ class Cost:
 
 
 def extra_work(whole: Cost, blocks: Cost) -> float:
-    """The NL blocks' multiply-adds as a share of those of the detector without them."""
+    """The NL blocks' multiply-adds as a share of those of the model without them."""
     return blocks.multiply_adds / (whole.multiply_adds - blocks.multiply_adds)
+
+
+@dataclass(frozen=True)
+class ModelCosts:
+    """The costs of one model.
+
+    Args:
+        name: of the config.
+        device: whose kernels were counted.
+        inference: what its operations were counted on.
+        training: what its activation memory was counted on.
+        parts: by name of `PARTS`, each with the NL blocks that are in it.
+        blocks: each NL block by its full name; they are within their parts too.
+        unknown: operators that no formula knows, with how often they ran; not in the counts.
+    """
+
+    name: str
+    device: str
+    inference: Any
+    training: Any
+    parts: dict[str, Cost]
+    blocks: dict[str, Cost]
+    unknown: dict[str, int]
+
+    @property
+    def total(self) -> Cost:
+        """Of the whole model."""
+        return sum(self.parts.values(), Cost())
+
+    @property
+    def all_blocks(self) -> Cost:
+        """Of its NL blocks together."""
+        return sum(self.blocks.values(), Cost())
+
+    @property
+    def extra(self) -> float:
+        """See `extra_work`."""
+        return extra_work(self.total, self.all_blocks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, as plain data."""
+        sums = {"total": asdict(self.total), "all_blocks": asdict(self.all_blocks)}
+        return {**asdict(self), **sums, "extra": self.extra}
+
+
+_PARTS = (
+    (r"backbone\.(?:bottom_up\.)?(stem|res\d|pool2)\b", r"\1"),
+    (r"backbone\b", "fpn"),
+    (r"proposal_generator\b", "rpn"),
+    (r"roi_heads\.(box|mask|keypoint)_", r"\1 head"),
+    (r"head\b", "head"),
+)
+PARTS = (
+    *("stem", "res2", "pool2", "res3", "res4", "res5", "fpn", "rpn"),
+    *("box head", "mask head", "keypoint head", "head"),
+)
+"""In the order in which an image or a clip runs through them."""
+
+
+def part_of(module: str) -> str:
+    """The part of a model that a module belongs to; empty for the model itself.
+
+    Example:
+        >>> part_of("backbone.bottom_up.res4.nl4.theta")
+        'res4'
+    """
+    matches = ((re.match(pattern, module), part) for pattern, part in _PARTS)
+    return next((match.expand(part) for match, part in matches if match), "")
+
+
+def by_part(
+    costs: Mapping[str, Cost], blocks: Sequence[str]
+) -> tuple[dict[str, Cost], dict[str, Cost]]:
+    """Add up the costs of modules by name: of each part, and of each NL block within them."""
+    parts: dict[str, Cost] = defaultdict(Cost)
+    of_blocks = dict.fromkeys(blocks, Cost())
+    for module, cost in costs.items():
+        parts[part_of(module)] += cost
+        for block in blocks:
+            if f"{module}.".startswith(f"{block}."):
+                of_blocks[block] += cost
+    return {part: parts[part] for part in PARTS if parts[part] != Cost()}, of_blocks
 
 
 def module_costs(

@@ -73,6 +73,10 @@ def _pool(out: Any, x: Tensor, kernel: list[int], *args: Any, **kwargs: Any) -> 
     return int(out[0].numel()) * math.prod(sides)
 
 
+def _average(out: Tensor, x: Tensor, kernel: list[int], *args: Any, **kwargs: Any) -> int:
+    return out.numel() * math.prod(kernel)
+
+
 def _sort(out: Any, x: Tensor, dim: int = -1, *args: Any, **kwargs: Any) -> int:
     return x.numel() * math.ceil(math.log2(max(1, x.shape[dim])))
 
@@ -98,6 +102,7 @@ _OTHERS: dict[str, Formula] = {
     "aten.logsumexp": _each_input(4),
     "aten.max_pool2d_with_indices": _pool,
     "aten.max_pool3d_with_indices": _pool,
+    "aten.avg_pool3d": _average,
     "aten.threshold_": _each_input(),
     "aten.sort": _sort,
     "aten.searchsorted": _search,

@@ -1,4 +1,4 @@
-from nonlocal_det.analysis import Cost, DetectorCosts, Setting
+from nonlocal_det.analysis import Cost, ModelCosts, Setting
 from nonlocal_det.analysis.cost_tables import (
     caption,
     difference_table,
@@ -8,7 +8,7 @@ from nonlocal_det.analysis.cost_tables import (
 )
 
 
-def report(name: str, blocks: int, unknown: dict[str, int]) -> DetectorCosts:
+def report(name: str, blocks: int, unknown: dict[str, int]) -> ModelCosts:
     """A detector of 1 GMAC in its stem and `blocks` million multiply-adds of NL blocks in res4."""
     block = Cost(3_000_000, blocks * 10**6, 0, blocks * 2**20)
     parts = {"stem": Cost(2_000_000, 10**9, 5 * 10**8, 2**20, 2**19)}
@@ -16,7 +16,7 @@ def report(name: str, blocks: int, unknown: dict[str, int]) -> DetectorCosts:
         parts["res4"] = block
     inside = {"backbone.res4.nl4": block} if blocks else {}
     setting = Setting(64, 96, 10, 5)
-    return DetectorCosts(name, "cpu", setting, setting, parts, inside, unknown)
+    return ModelCosts(name, "cpu", setting, setting, parts, inside, unknown)
 
 
 BASE, NL = report("base", 0, {}), report("nl", 50, {"aten.qr.default": 2})
@@ -57,6 +57,7 @@ def test_the_caption_says_what_was_counted_and_what_not():
     assert "10 proposals and 5 detections" in text
     assert "Not counted: aten.qr.default, 2 times." in text
     assert "5.00% of multiply-adds" in text
+    assert "60.0% of the parameters, 4.8% of the multiply-adds, 98.0% of what is saved" in text
     assert "NL blocks" not in caption(BASE)
 
 
