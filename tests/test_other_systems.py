@@ -1,13 +1,8 @@
 """The tools where the system lacks what only Linux, or only Unix, has: macOS and Windows."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from programs import run_program
 
-ROOT = Path(__file__).parents[1]
 MACOS = """
 import os, signal, sys
 for module, names in ((os, "sched_getaffinity sched_setaffinity waitid"), (signal, "sigwaitinfo")):
@@ -62,13 +57,6 @@ print("all ran")
 
 @pytest.mark.parametrize("taken", [MACOS, MACOS + WINDOWS], ids=["macos", "windows"])
 def test_every_module_and_tool_loads_and_measures_without_linux(taken):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    done = subprocess.run(
-        [sys.executable, "-c", taken + USE],
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.endswith("all ran\n")
+    status, said = run_program("-c", taken + USE)
+    assert status == 0, said[-3000:]
+    assert said.endswith("all ran\n")

@@ -5,6 +5,7 @@ import signal
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,7 @@ class Trainer(DefaultTrainer):
         return found
 
     def train(self) -> dict[str, Any]:
-        """Train as Detectron2.
-
-        Returns:
-            The `last_results`.
+        """Train as Detectron2; return the `last_results`.
 
         Raises:
             Stopped: by a signal; all is saved.
@@ -170,14 +168,12 @@ class Trainer(DefaultTrainer):
         error = sys.exc_info()[1]
         if isinstance(error, EarlyStopped):
             self._finish_early(str(error))
-            return
-        if not isinstance(error, Stopped) and not self._lost_peer_between_steps(error):
+        elif isinstance(error, Stopped) or self._lost_peer_between_steps(error):
+            writers = (h._writers for h in self._hooks if isinstance(h, hooks.PeriodicWriter))
+            for writer in chain(*writers):
+                writer.close()
+        else:
             super().after_train()
-            return
-        for hook in self._hooks:
-            if isinstance(hook, hooks.PeriodicWriter):
-                for writer in hook._writers:
-                    writer.close()
 
     def _finish_early(self, why: str) -> None:
         """Save the last checkpoint and run the hooks, but evaluate no second time."""

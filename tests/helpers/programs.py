@@ -20,7 +20,7 @@ def start(*words: object, **options) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **options)
 
 
-def run_program(*words: object, timeout: float = 300) -> tuple[int, str]:
+def run_program(*words: object, timeout: float = 600) -> tuple[int, str]:
     """The exit status, and what it printed."""
     process = start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = process.communicate(timeout=timeout)[0]

@@ -5,9 +5,9 @@ torch's ``detect_anomaly`` names a function, not a module, and does not notice i
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from detectron2.structures import Instances
@@ -18,15 +18,8 @@ from .micro_batch import MicroBatch, image_name, rng_restored, shorten
 from .precision import Precision, add_losses
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """What computing a batch again has shown.
-
-    Args:
-        where: the first thing that is not finite, in words.
-        images: the names of those with which it happens alone; empty where there is none, or where
-            images are not the cause.
-    """
+class Diagnosis(NamedTuple):
+    """The first thing that is not finite, in words; the images with which alone it happens."""
 
     where: str
     images: list[str]

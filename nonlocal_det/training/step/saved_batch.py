@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -125,16 +125,8 @@ def read_batch(path: Path) -> SavedBatch:
     return SavedBatch(**{field.name: content[field.name] for field in fields(SavedBatch)})
 
 
-@dataclass(frozen=True)
-class Replay:
-    """A saved batch, computed again.
-
-    Args:
-        saved: its file.
-        losses: by name; empty where the model refused its own numbers.
-        images: of the batch.
-        diagnosis: None if everything was finite this time.
-    """
+class Replay(NamedTuple):
+    """A saved batch, computed again: losses by name, none where the model refuses its numbers."""
 
     saved: SavedBatch
     losses: dict[str, float]

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from detectron2.structures import (
     PolygonMasks,
     RotatedBoxes,
 )
+from tiny_step import Run, images
 from tiny_training import run
 
 from nonlocal_det.checkpoint import read_torch, write_checkpoint
 from nonlocal_det.training import Trainer
 from nonlocal_det.training.step import NonFiniteError, describe_replay, replay
-from nonlocal_det.training.step.saved_batch import SavedBatch, read_batch, save_batch
+from nonlocal_det.training.step.saved_batch import read_batch, save_batch
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,27 +92,17 @@ def test_other_files_are_refused(tmp_path):
         replay(tmp_path / "model.pth")
 
 
-def saved(batch):
-    return SavedBatch(
-        batch=batch,
-        share=1.0,
-        rng_state=[torch.get_rng_state()],
-        device="cpu",
-        autocast="",
-        scale=1.0,
-        config="",
-        problem="loss is nan",
-        iteration=0,
-        process=0,
-        processes=1,
-        gradients=False,
-        weights="weights.pth",
-        weights_iteration=0,
-        made_by={"commit": "unknown"},
-    )
+@pytest.fixture
+def saved(tmp_path_factory):
+    """Makes what a step that failed saves, with another batch."""
+    folder = tmp_path_factory.mktemp("failed")
+    with pytest.raises(NonFiniteError):
+        Run(folder, [[{**images(1)[0], "image": torch.full((3, 6, 6), torch.nan)}]]).steps(1)
+    real = read_batch(folder / "nonfinite" / "batch_0000000_process0.pth")
+    return lambda batch: replace(real, batch=batch)
 
 
-def test_a_batch_comes_back_with_detectron2s_structures(tmp_path):
+def test_a_batch_comes_back_with_detectron2s_structures(saved, tmp_path):
     polygons = [[np.array([0.0, 1.0, 5.0, 1.0, 5.0, 6.0])], [np.arange(6.0), np.arange(8.0)]]
     fields = {
         "gt_boxes": Boxes(torch.rand(2, 4)),
@@ -156,13 +148,13 @@ class Hostile:
 
 
 @pytest.mark.parametrize("value", [Path("a.png"), object(), lambda: None])
-def test_a_batch_with_other_objects_is_refused_and_not_written(tmp_path, value):
+def test_a_batch_with_other_objects_is_refused_and_not_written(saved, tmp_path, value):
     with pytest.raises(ValueError, match="Path|object|lambda"):
         save_batch(tmp_path / "batch.pth", saved([{"value": value}]))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path):
+def test_a_file_that_would_run_code_is_refused(saved, tmp_path):
     path = tmp_path / "batch.pth"
     torch.save(vars(saved([{"image": Hostile(tmp_path / "made")}])), path)
     with pytest.raises(ValueError, match="batch.pth cannot be read as data"):
