@@ -126,15 +126,13 @@ def data_hashes(names: Iterable[str]) -> dict[str, str]:
     files = {
         name: str(MetadataCatalog.get(name).get("json_file", "")) for name in sorted(set(names))
     }
-    return {name: _hash(path) if os.path.isfile(path) else "-" for name, path in files.items()}
-
-
-def _hash(path: str) -> str:
-    status = os.stat(path)
-    return _hash_of_version(path, status.st_mtime_ns, status.st_size)
+    return {
+        name: _hash(path, os.stat(path).st_mtime_ns) if os.path.isfile(path) else "-"
+        for name, path in files.items()
+    }
 
 
 @cache
-def _hash_of_version(path: str, modified: int, size: int) -> str:
-    """Hash a file once: COCO's annotations are 0.5 GB."""
+def _hash(path: str, modified: int) -> str:
+    """Hash a version of a file once: COCO's annotations are 0.5 GB."""
     return sha256_of(path)

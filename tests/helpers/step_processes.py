@@ -1,12 +1,7 @@
-"""Two processes on the CPU take steps together; a program, run by tests/training/step.
-
-``python tests/helpers/step_processes.py FOLDER``: each process writes what it saw to
-``FOLDER/<rank>.json``.
-"""
+"""Two processes on the CPU take steps together; each writes what it saw to FOLDER/<rank>.json."""
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import torch
@@ -14,7 +9,6 @@ from detectron2.utils import comm
 from tiny_step import Root, Run, images, tiny_net
 from torch.nn.parallel import DistributedDataParallel
 
-from nonlocal_det.training import launch
 from nonlocal_det.training.step import NonFiniteError
 
 
@@ -94,7 +88,3 @@ def main(folder: str) -> None:
     for scenario in (parts, one_loss_is_nan, one_model_refuses, one_gradient_is_infinite):
         seen[scenario.__name__] = scenario(Path(folder) / scenario.__name__)
     (Path(folder) / f"{comm.get_rank()}.json").write_text(json.dumps(seen))
-
-
-if __name__ == "__main__":
-    launch(main, 2, args=(sys.argv[1],))

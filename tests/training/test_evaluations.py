@@ -87,7 +87,7 @@ def test_a_training_without_progress_ends_early_also_after_a_kill(mini_coco, tmp
     assert final["iteration"] == 2
     assert (whole / "last_checkpoint").read_text() == "model_final.pth"
 
-    for number in (0, 1, 2):
+    for number in (1, 2):
         killed = tmp_path / str(number)
         lay_checkpoint(killed, whole, number)
         run(killed, "--resume", *STOP, iterations=8)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import several_processes
+import shared_batch
+import torch
 from programs import TRAIN, free_port, run_program, start, wait_for
 from tiny_training import TINY
+from torchvision.ops import boxes as box_ops
 
 from nonlocal_det.cli.train import main
 from nonlocal_det.training import launch
@@ -136,3 +139,22 @@ def test_two_cpu_processes_train_one_step(mini_coco, tmp_path):
     assert "total_loss" in metrics
     assert '"nl_response/backbone.bottom_up.res4.nl0"' in metrics  # as with one process
     assert "Evaluation results for keypoints" in log
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one(few_threads, tmp_path, monkeypatch):
+    """Several with a share of the batch each, and one with all of it."""
+    monkeypatch.setattr(torch, "randperm", torch.randperm)  # `gradients` replaces both
+    monkeypatch.setattr(box_ops, "nms", box_ops.nms)
+    launch(shared_batch.gradients, 2, device="cpu", args=(str(tmp_path),))
+    shared_batch.gradients(str(tmp_path))
+    one = torch.load(tmp_path / "0_of_1.pth")
+    trained = [name for name, gradient in one.items() if gradient.abs().max() > 1e-12]
+    parts = {name.split(".")[0] for name in trained}
+    assert parts == {"backbone", "proposal_generator", "roi_heads"}
+    assert sum(".nl" in name for name in trained) > 5 * 5  # five blocks, without cancelled biases
+    for rank in (0, 1):
+        share = torch.load(tmp_path / f"{rank}_of_2.pth")
+        for name, expected in one.items():
+            atol = 1e-5 * expected.abs().max().item() + 1e-12
+            torch.testing.assert_close(share[name], expected, rtol=0, atol=atol, msg=name)

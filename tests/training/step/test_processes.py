@@ -3,22 +3,20 @@
 import json
 
 import pytest
+import step_processes
 import torch
-from programs import HELPERS, run_program
 from tiny_step import Run, batches
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(torch.cuda.is_available(), reason="the launcher uses the GPUs here"),
-]
+from nonlocal_det.training import launch
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """What each process has written."""
     folder = tmp_path_factory.mktemp("processes")
-    status, said = run_program(HELPERS / "step_processes.py", folder)
-    assert status == 0, said[-3000:]
+    launch(step_processes.main, 2, device="cpu", args=(str(folder),))
     return folder, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
