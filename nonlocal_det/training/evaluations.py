@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("nonlocal_det")
 
 
-def add_evaluations(trainer: "Trainer", found: list[HookBase | None]) -> None:
+def add_evaluations(trainer: "Trainer", built: list[HookBase | None]) -> None:
     """Add the hooks of a trainer's options to its others, in place."""
     cfg, options, period = trainer.cfg, trainer.options, trainer.cfg.TEST.EVAL_PERIOD
 
@@ -42,7 +42,7 @@ def add_evaluations(trainer: "Trainer", found: list[HookBase | None]) -> None:
     extra: list[HookBase] = []
     if options.ema is not None:
         average = WeightAverage(bare_model(trainer.model), options.ema, trainer.checkpointer)
-        found.insert(1, average)
+        built.insert(1, average)
 
         def evaluate_average() -> dict[str, Any]:
             return note(evaluate_as("EMA", trainer, cfg, average.model))
@@ -50,14 +50,14 @@ def add_evaluations(trainer: "Trainer", found: list[HookBase | None]) -> None:
         extra.append(hooks.EvalHook(period, evaluate_average))
     if options.validation_loss:
         extra.append(hooks.EvalHook(period, lambda: note(validate(trainer))))
-    place = next(n for n, hook in enumerate(found) if isinstance(hook, hooks.EvalHook)) + 1
-    found[place:place] = extra
+    index = next(n for n, hook in enumerate(built) if isinstance(hook, hooks.EvalHook)) + 1
+    built[index:index] = extra
     if trainer.checkpoints.keep_best and comm.is_main_process():
-        found.append(KeepBest(trainer.checkpointer, trainer.checkpoints.keep_best, period))
+        built.append(KeepBest(trainer.checkpointer, trainer.checkpoints.keep_best, period))
     if cfg.TEST.AUG.ENABLED:
-        found.append(hooks.EvalHook(0, lambda: evaluate_augmented(trainer, cfg, trainer.model)))
+        built.append(hooks.EvalHook(0, lambda: evaluate_augmented(trainer, cfg, trainer.model)))
     if options.early_stop:
-        found.append(EarlyStop(options.early_stop, options.patience, period))
+        built.append(EarlyStop(options.early_stop, options.patience, period))
 
 
 def evaluate_augmented(

@@ -108,13 +108,13 @@ class Trainer(DefaultTrainer):
 
     def build_hooks(self) -> list[HookBase | None]:
         """Build Detectron2's hooks, and those of the exact resume, evaluations and blocks."""
-        found: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
+        built: list[HookBase | None] = [self.exact_resume, *super().build_hooks()]
         blocks = nonlocal_blocks(bare_model(self.model))
-        writers = [hook for hook in found if isinstance(hook, hooks.PeriodicWriter)]
+        writers = [hook for hook in built if isinstance(hook, hooks.PeriodicWriter)]
         if blocks and writers:  # before the hook that saves: a checkpoint has what is logged
-            found.insert(1, BlockWatch(blocks, writers[0]._period))
-        add_evaluations(self, found)
-        return found
+            built.insert(1, BlockWatch(blocks, writers[0]._period))
+        add_evaluations(self, built)
+        return built
 
     def train(self) -> dict[str, Any]:
         """Train as Detectron2; return the `last_results`.
