@@ -59,19 +59,19 @@ TASKS = {
 LONGEST = {"step": 0.15, "save": 0.04, "evaluation": 0.3}  # seconds from its start to the kill
 
 
-class Told(trainer.Trainer):
-    """Says what it does."""
+class ReportingTrainer(trainer.Trainer):
+    """Writes what it does into a pipe."""
 
-    mouth = 0
+    write_fd = 0
 
     @classmethod
     @contextmanager
     def doing(cls, what: str) -> Iterator[None]:
         if comm.is_main_process():
-            os.write(cls.mouth, f"{what}\n".encode())
+            os.write(cls.write_fd, f"{what}\n".encode())
         yield
         if comm.is_main_process():
-            os.write(cls.mouth, b"other\n")
+            os.write(cls.write_fd, b"other\n")
 
     def build_hooks(self) -> list:
         return [LossLog(), *super().build_hooks()]
@@ -98,18 +98,18 @@ class LossLog(HookBase):
 
 def start(folder: Path, task: str, processes: int, workers: int) -> tuple[int, int]:
     """The leader of a new process group that trains, and a pipe that says what it does."""
-    ear, mouth = os.pipe()
+    read_fd, write_fd = os.pipe()
     leader = os.fork()
     if leader:
-        os.close(mouth)
-        return leader, ear
+        os.close(write_fd)
+        return leader, read_fd
     try:
         os.setsid()
-        os.close(ear)
+        os.close(read_fd)
         console = os.open(folder / "console.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(console, 1)
         os.dup2(console, 2)
-        Told.mouth = mouth
+        ReportingTrainer.write_fd = write_fd
         lead(folder, task, processes, workers)
         os._exit(0)
     except BaseException as error:
@@ -126,12 +126,12 @@ def end(error: BaseException) -> NoReturn:
 def lead(folder: Path, task: str, processes: int, workers: int) -> None:
     write = checkpointer.write_checkpoint
 
-    def write_told(*arguments) -> None:
-        with Told.doing("save"):
+    def write_reported(*arguments) -> None:
+        with ReportingTrainer.doing("save"):
             write(*arguments)
 
-    checkpointer.write_checkpoint = write_told
-    train.Trainer = Told
+    checkpointer.write_checkpoint = write_reported
+    train.Trainer = ReportingTrainer
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     words = [*TASKS[task]]
@@ -140,22 +140,22 @@ def lead(folder: Path, task: str, processes: int, workers: int) -> None:
     if processes == 1:
         run(args)
         return
-    meeting = f"file://{folder / f'meeting{os.getpid()}'}"
+    rendezvous = f"file://{folder / f'rendezvous{os.getpid()}'}"
     ranks = []
     for rank in range(processes):  # forked: the launcher would import everything again
         ranks.append(os.fork())
         if not ranks[-1]:
-            follow(args, rank, processes, meeting)
+            follow(args, rank, processes, rendezvous)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # they have had it
+        signal.signal(number, signal.SIG_IGN)  # they have received it
     statuses = [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
     if any(statuses):
         raise SystemExit(max(statuses) if len(set(statuses)) == 1 else 1)
 
 
-def follow(args: Namespace, rank: int, processes: int, meeting: str) -> NoReturn:
+def follow(args: Namespace, rank: int, processes: int, rendezvous: str) -> NoReturn:
     try:
-        dist.init_process_group("gloo", meeting, rank=rank, world_size=processes)
+        dist.init_process_group("gloo", rendezvous, rank=rank, world_size=processes)
         comm._LOCAL_PROCESS_GROUP = dist.new_group(list(range(processes)))
         run(args)
         os._exit(0)
@@ -163,17 +163,17 @@ def follow(args: Namespace, rank: int, processes: int, meeting: str) -> NoReturn
         end(error)
 
 
-def end_in(phase: str, number: int, leader: int, ear: int) -> bool:
+def end_in(phase: str, number: int, leader: int, read_fd: int) -> bool:
     """Send it in some such phase, at a random moment of it; False: the training ended before."""
     countdown = random.randint(1, 7) if phase == "step" else 1
-    with os.fdopen(ear) as told:
-        for line in told:
+    with os.fdopen(read_fd) as reports:
+        for line in reports:
             countdown -= line.strip() == phase
             if countdown == 0:
                 time.sleep(random.uniform(0, LONGEST[phase]))
                 sent = time.monotonic()
                 os.killpg(leader, number)
-                doing = line.strip() if number != signal.SIGKILL else [line, *told][-1].strip()
+                doing = line.strip() if number != signal.SIGKILL else [line, *reports][-1].strip()
                 status = os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1])
                 with open(Path(sys.argv[1]) / "deaths.txt", "a") as file:
                     file.write(f"{doing} {status} {time.monotonic() - sent:.1f}\n")
@@ -189,12 +189,12 @@ def main() -> None:
     phases = list(islice(cycle(["step", "save", "step", "evaluation", "step"]), len(numbers)))
     random.shuffle(phases)
     for phase, number in zip(phases, numbers, strict=True):
-        leader, ear = start(folder, task, processes, workers)
-        if not end_in(phase, number, leader, ear):
+        leader, read_fd = start(folder, task, processes, workers)
+        if not end_in(phase, number, leader, read_fd):
             sys.exit(f"it ended before {phase}")
-    leader, ear = start(folder, task, processes, workers)
-    with os.fdopen(ear) as told:
-        told.read()
+    leader, read_fd = start(folder, task, processes, workers)
+    with os.fdopen(read_fd) as reports:
+        reports.read()
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]))
 
 

@@ -3,7 +3,7 @@
 ``stopped_processes.py FOLDER RANK BACKEND START``: process RANK evaluates for a minute, after the
 second step; with START 2 as a resumed training that repeats it. Each leaves ``FOLDER/<rank>.pid``
 once it is there and ``FOLDER/<rank>.status`` as it ends. Where BACKEND is nccl, its barrier is
-played on the CPU: one that waits on when others are gone.
+imitated on the CPU: one that waits on when others are gone.
 """
 
 import os
@@ -23,7 +23,7 @@ from nonlocal_det.training import Trainer as OurTrainer
 from nonlocal_det.training import launch, process_group
 
 
-class Saves:
+class RecordingCheckpointer:
     """In place of a checkpointer: says what it was asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Trainer(OurTrainer):
         self.cfg.DATASETS.TEST = ("any",)
         self.start_iter, self.max_iter = start, 5
         self.step = SimpleNamespace(stop_asked=0)
-        self.checkpointer = Saves(self.folder)
+        self.checkpointer = RecordingCheckpointer(self.folder)
         self.register_hooks([Evaluation(longest)])
 
     def run_step(self) -> None:
@@ -78,17 +78,17 @@ class Trainer(OurTrainer):
         time.sleep(60)
 
 
-def deaf_barrier() -> None:
-    """As NCCL's, which does not hear that another process has left."""
+def waiting_barrier() -> None:
+    """Wait as NCCL's, which does not notice that another process has left."""
     try:
         dist.barrier()
     except RuntimeError:
         time.sleep(600)
 
 
-def play_nccl() -> None:
+def imitate_nccl() -> None:
     process_group.dist = SimpleNamespace(**{**vars(dist), "get_backend": lambda: "nccl"})
-    comm.synchronize = deaf_barrier
+    comm.synchronize = waiting_barrier
 
 
 def main(folder: str, longest: str, start: str) -> None:
@@ -107,6 +107,6 @@ def main(folder: str, longest: str, start: str) -> None:
 
 
 if sys.argv[3] == "nccl":
-    play_nccl()  # in the processes that are spawned too
+    imitate_nccl()  # in the processes that are spawned too
 if __name__ == "__main__":
     launch(main, 2, device="cpu", args=(*sys.argv[1:3], sys.argv[4]))
