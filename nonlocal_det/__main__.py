@@ -41,9 +41,8 @@ def main() -> None:
     """Run the verb that the command line names, or list all of them."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
-        print(f"usage: {PROGRAM} VERB [...]\n\nverbs (VERB --help has options and examples):")
-        print("\n".join(f"  {verb:20} {line}" for verb, (_, line) in VERBS.items()))
-        print(NOTE)
+        head = f"usage: {PROGRAM} VERB [...]\n\nverbs (VERB --help has options and examples):"
+        print("\n".join([head, *(f"  {v:20} {line}" for v, (_, line) in VERBS.items()), NOTE]))
         raise SystemExit(0)
     if words[0] not in VERBS:
         raise SystemExit(f"error: no verb {words[0]!r}; expected one of {', '.join(VERBS)}")

@@ -14,23 +14,23 @@ from torchvision.models import resnet50
 from nonlocal_det.layers import NonLocalBlock, nonlocal_blocks
 
 FOLDER = Path(__file__).parent / "examples"
-README = (Path(__file__).parents[1] / "README.md").read_text()
+TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 
 
-def run(name, capsys):
+def run(name, capsys, page):
     """What it leaves behind, its output being what its comments say."""
     path = FOLDER / f"{name}.py"
     assert len(path.read_text().splitlines()) <= 20
     left = runpy.run_path(str(path))
     said = re.findall(r"^print\(.*\)\s+# (.*)", path.read_text(), flags=re.MULTILINE)
-    assert f"```python\n{path.read_text()}```" in README
+    assert f"```python\n{path.read_text()}```" in (TUTORIALS / page).read_text()
     for line, comment in zip(capsys.readouterr().out.splitlines(), said, strict=True):
         assert comment.startswith(line)
     return left
 
 
 def test_pointrend_trains_with_a_block(capsys):
-    model = build_model(run("pointrend", capsys)["cfg"])
+    model = build_model(run("pointrend", capsys, "other_project.md")["cfg"])
     ((name, block),) = nonlocal_blocks(model).items()
     assert name == "backbone.bottom_up.res4.nl4"
     assert "PointRend" in type(model.roi_heads.mask_head).__name__
@@ -48,7 +48,7 @@ def test_pointrend_trains_with_a_block(capsys):
 
 
 def test_a_block_in_networks_of_other_kinds(capsys):
-    left = run("anywhere", capsys)
+    left = run("anywhere", capsys, "own_network.md")
     resnet = left["resnet"]
     plain = resnet50()
     new = {name for name in resnet.state_dict() if name not in plain.state_dict()}
