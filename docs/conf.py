@@ -48,7 +48,8 @@ def setup(app: Sphinx) -> None:
 
 def link_pages_of_the_root(app: Sphinx, name: str, source: list[str]) -> None:
     """Let ``../model_zoo.md`` mean this site's page of it; on GitHub it is the file itself."""
-    source[0] = re.sub(r"\]\(\.\./(\w+\.md)", lambda match: f"]({match[1].lower()}", source[0])
+    if "/" not in name:
+        source[0] = re.sub(r"\]\(\.\./(\w+\.md)", lambda match: f"]({match[1].lower()}", source[0])
 
 
 def escape_shapes(app: Sphinx, *args: Any) -> None:

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from .install.installed import OLDEST, numbers
 
-CURE = "run `python -m nonlocal_det.install` (see README.md, Install)"
+CURE = "run `python -m nonlocal_det install`"
 
 
 def register_components(name: str) -> None:

@@ -13,7 +13,7 @@ except ModuleNotFoundError as error:
         raise
     raise SystemExit(
         "error: nonlocal_det is not installed in this Python. Cure: `pip install -e . --no-deps` "
-        "first, or `python -m nonlocal_det.install` from the checkout's root"
+        "first, or `python -m nonlocal_det install` from the checkout's root"
     ) from None
 
 if __name__ == "__main__":

@@ -42,9 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", nargs="+", help="files, folders, patterns; default: the model's test images"
     )
-    parser.add_argument(
-        "--videos", nargs="+", help="the same for a video model; an option next"
-    )
+    parser.add_argument("--videos", nargs="+", help="the same for a video model; an option next")
     page = parser.add_argument_group("the page")
     page.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
     page.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0: a free one")

@@ -107,7 +107,7 @@ def _prove(before: Installed, steps: Steps) -> Installed:
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Run the command line of `tools/install_detectron2.py` and `python -m nonlocal_det.install`.
+    """Run the command line of `tools/install_detectron2.py` and `python -m nonlocal_det install`.
 
     Returns:
         The exit code: 0 if Detectron2 works (or in a dry run every step can be made), else 1.
