@@ -20,6 +20,9 @@ from .uploads import fit_picture
 
 HINT = "Go to a frame, then click a point of it to see where each block attends from there."
 
+SHOWN = 576
+"""Pixels of a shown frame's width up to which a smaller one is enlarged, by a whole number."""
+
 Work = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -75,6 +78,8 @@ class VideoTab:
         def read() -> tuple[bytes, float, tuple[int, int]]:
             pixels = read_frames(path, [frame])[0]
             shown = fit_picture(pixels, path.name)
+            times = max(SHOWN // shown.shape[1], 1)
+            shown = shown.repeat(times, axis=0).repeat(times, axis=1)
             return as_png(shown), shown.shape[1] / pixels.shape[1], pixels.shape[:2]
 
         read_frame = await self._work(read)
@@ -102,21 +107,22 @@ class VideoTab:
         with self._attention:
             for title, pictures in drawn:
                 ui.label(title).classes("font-bold")
-                for name, png in pictures:
+                for caption, png in pictures:
+                    ui.label(caption).classes("text-sm text-gray-700")
                     image = ui.image(data_url(png)).classes("w-full max-w-4xl")
-                    image.props(f"no-transition no-spinner alt={name}")
+                    image.props("no-transition no-spinner")
 
     def _draw(
         self, point: VideoPoint, place: tuple[int, int]
     ) -> list[tuple[str, list[tuple[str, bytes]]]]:
-        """Draw the blocks of each model: a title, and names and PNG files."""
+        """Draw the blocks of each model: a title, and captions and PNG files."""
         models = self._explorer.video_models
         if self._clips[0] != place:  # another click on the same frame needs no run
             path = self._explorer.videos[place[0]]
             clips = [record_clip(model.classifier, path, place[1]) for model in models]
             self._clips = (place, clips)
         return [
-            (_title(model, clip), [(name, _png(clip, name, point)) for name in clip.maps.blocks])
+            (_title(model, clip), [_picture(clip, name, point) for name in clip.maps.blocks])
             for model, clip in zip(models, self._clips[1], strict=True)
         ]
 
@@ -127,8 +133,8 @@ def _title(model: VideoModel, clip: RecordedClip) -> str:
     return f"{model.name}: {model.classifier.classes[best]} {share} in this clip"
 
 
-def _png(clip: RecordedClip, block: str, point: VideoPoint) -> bytes:
+def _picture(clip: RecordedClip, block: str, point: VideoPoint) -> tuple[str, bytes]:
     file = BytesIO()
     figure = clip_attention_figure(clip.frames, clip.at(block, point), clip.labels)
     figure.savefig(file, format="png", dpi=DPI)
-    return file.getvalue()
+    return f"{block}: query independence {clip.independence(block):.2f}", file.getvalue()

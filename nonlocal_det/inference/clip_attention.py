@@ -64,6 +64,10 @@ class RecordedClip:
             raise ValueError(f"frame {frame} is not in the clip; its frames are {numbers}")
         return self.maps.at(block, (x, y, self.numbers.index(frame)))
 
+    def independence(self, block: str) -> float:
+        """Measure `query_independence` of a block, among 64 queries of the clip at most."""
+        return query_independence(self.maps.at_grid(block))
+
 
 def parse_point(text: str) -> VideoPoint:
     """Parse the query of a command line, ``X,Y,FRAME``.
@@ -157,7 +161,7 @@ def write_clip_attention(
         attentions = [clip.at(name, (x, y, frame)) for name in names]
         begin = f"{stem.name}_{x:g}_{y:g}_{frame}"
         for attention in attentions:
-            independence = query_independence(clip.maps.at_grid(attention.block))
+            independence = clip.independence(attention.block)
             rows.append(
                 {
                     **{"block": attention.block, "query": [x, y, frame]},

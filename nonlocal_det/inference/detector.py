@@ -51,10 +51,16 @@ class Detector:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or of another model; says what differs.
+        ValueError: it is damaged, or of another model; says what differs. Or the config is of a
+            video model.
     """
 
     def __init__(self, cfg: CfgNode, weights: Path | None = None) -> None:
+        if cfg.MODEL.META_ARCHITECTURE == "VideoClassifier":
+            raise ValueError(
+                "the config is of a video model, which finds no objects; use classify_video.py, "
+                "with --query for where its blocks attend"
+            )
         path = weights or Path(cfg.OUTPUT_DIR) / "model_final.pth"
         if not path.is_file():
             raise FileNotFoundError(

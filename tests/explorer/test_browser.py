@@ -208,6 +208,7 @@ def test_a_click_on_a_frame_of_a_video_shows_the_blocks_over_its_clip(page):
         page.wait_for_function(f"{looks}.length === 2")
         assert not set(before) & set(page.evaluate(looks))
         before = page.evaluate(looks)
+    page.get_by_text("res4.nl0: query independence ").wait_for()
     page.get_by_test_id("video").click()
     page.get_by_role("option", name="broken.mp4").click()
     say(page, "broken.mp4: not a video that can be read")

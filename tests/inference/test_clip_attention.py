@@ -10,7 +10,7 @@ from detectron2.modeling import build_model
 from numbered_videos import read_number, write_numbered
 from PIL import Image
 
-from nonlocal_det.cli import classify
+from nonlocal_det.cli import classify, demo
 from nonlocal_det.configs import load_config
 from nonlocal_det.inference.clip_attention import record_clip
 from nonlocal_det.inference.clip_classifier import ClipClassifier
@@ -117,3 +117,11 @@ def test_blocks_can_be_chosen_and_a_model_without_any_says_so(weights, tmp_path)
     torch.save({"model": build_model(load_config(baseline)).state_dict()}, tmp_path / "base.pth")
     with pytest.raises(SystemExit, match="VideoClassifier has no non-local block"):
         run(tmp_path / "base.pth", out, *query, config=baseline)
+
+
+def test_the_demo_of_detectors_names_the_one_of_videos(tmp_path):
+    path = write_numbered(tmp_path / "walk.mp4", 3)
+    with pytest.raises(
+        SystemExit, match="error: the config is of a video model, .* classify_video"
+    ):
+        demo.main(["--config-file", CONFIG, "--video", str(path), "--output", str(tmp_path)])
