@@ -9,9 +9,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nonlocal_det.checkpoint import Names
+from nonlocal_det.video import VideoClassifier
 
-from .check import Comparison, compare
-from .formats import FORMATS, Format
+from .check import Comparison
+from .clips import ClipComparison, ClipGraph
+from .formats import FORMATS, Format, Graph
 from .graph import DetectionGraph
 
 
@@ -27,7 +29,7 @@ class Exported:
 
     path: Path
     outputs: tuple[str, ...]
-    comparison: Comparison
+    comparison: Comparison | ClipComparison
 
     def __str__(self) -> str:
         """In a line, for a tool to print."""
@@ -43,14 +45,16 @@ def export_model(
     threshold: float = 0.05,
     names: Names | None = None,
 ) -> Exported:
-    """Write a detector in another format, run the file, and keep it if it agrees with the model.
+    """Write a model in another format, run the file, and keep it if it agrees with the model.
 
     Args:
-        model: Mask or Keypoint R-CNN in evaluation mode, baseline or non-local; not changed.
+        model: Mask or Keypoint R-CNN, or a `VideoClassifier`, in evaluation mode, baseline or
+            non-local; not changed.
         format_name: of `FORMATS`.
         path: of the file; replaced if it is there and the new one agrees.
         images: (3, H, W), 0 to 255, as the model takes them, of sizes of their own: the first is
-            the example that is recorded, the others are what the file is checked with.
+            the example that is recorded, the others are what the file is checked with. Of a
+            classifier clips (N, 3, T, H, W), RGB.
         threshold: the score above which detections are compared.
         names: of classes and keypoints by their indices, for the file: in TorchScript the extra
             file ``data_names.json``, in ONNX the metadata ``data_names``.
@@ -67,13 +71,14 @@ def export_model(
         raise ValueError("the model is in training mode; call model.eval() before exporting it")
     if len(images) < 2:
         raise ValueError(f"{len(images)} images; one is the example, more are for the check")
-    graph = DetectionGraph(model, names).eval()
+    is_video = isinstance(model, VideoClassifier)
+    graph: Graph = (ClipGraph if is_video else DetectionGraph)(model, names).eval()
     example, *others = images
     with _draft(path) as draft:
         _write(chosen, format_name, graph, example, draft)
         try:
             run = chosen.read(draft, graph)
-            comparison = compare(model, run, others, threshold)
+            comparison = graph.compare(run, others, threshold)
         except ValueError as error:
             raise ValueError(
                 f"{format_name}: the file does not find what the model finds and was not kept: "
@@ -96,7 +101,7 @@ def find_format(name: str, path: Path) -> Format:
     return FORMATS[name]
 
 
-def _write(chosen: Format, name: str, graph: DetectionGraph, image: Tensor, path: Path) -> None:
+def _write(chosen: Format, name: str, graph: Graph, image: Tensor, path: Path) -> None:
     try:
         chosen.write(graph, image, path)
     except (RuntimeError, TypeError, NotImplementedError) as error:  # what torch's exporters raise

@@ -1,4 +1,4 @@
-"""The formats a detector is written in, and how each is run again: one writer, one reader each."""
+"""The formats a model is written in, and how each is run again: one writer, one reader each."""
 
 import contextlib
 import copy
@@ -16,8 +16,11 @@ from torch import Tensor
 from nonlocal_det.checkpoint import load_weights, write_weights
 from nonlocal_det.checkpoint.data_names import KEY
 
-from .check import Outputs, Runner, eager_outputs
+from .check import Outputs, Runner
+from .clips import ClipGraph
 from .graph import DetectionGraph, portable_kernels
+
+Graph = DetectionGraph | ClipGraph
 
 OPSET = 17
 """Of ONNX: RoiAlign has Detectron2's alignment from 16 on; 17 is what most runtimes have."""
@@ -25,44 +28,49 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a detector.
+    """One way to write a model.
 
     Attributes:
         endings: of the file's name; the first is the usual one.
-        write: a graph to a file, recorded with an example image (3, H, W).
+        write: a graph to a file, recorded with an example image (3, H, W) or clips.
         read: a file to what runs it; the graph is that of the model it was made of.
     """
 
     endings: tuple[str, ...]
-    write: Callable[[DetectionGraph, Tensor, Path], None]
-    read: Callable[[Path, DetectionGraph], Runner]
+    write: Callable[[Graph, Tensor, Path], None]
+    read: Callable[[Path, Graph], Runner]
 
 
-def _write_torchscript(graph: DetectionGraph, image: Tensor, path: Path) -> None:
+def _write_torchscript(graph: Graph, image: Tensor, path: Path) -> None:
     with _recording(graph):
-        traced = torch.jit.trace(graph, _example(image), check_trace=False)
+        traced = torch.jit.trace(graph, graph.example(image), check_trace=False)
     more = {"outputs.json": json.dumps(graph.outputs), f"{KEY}.json": json.dumps(graph.names)}
     torch.jit.save(traced, str(path), _extra_files=more)
 
 
-def _read_torchscript(path: Path, graph: DetectionGraph) -> Runner:
+def _read_torchscript(path: Path, graph: Graph) -> Runner:
     names = {"outputs.json": ""}
     module = torch.jit.load(str(path), map_location=_device(graph), _extra_files=names)
-    return _named(module, json.loads(names["outputs.json"]))
+    outputs = json.loads(names["outputs.json"])
+
+    def run(image: Tensor, threshold: float) -> Outputs:
+        with torch.no_grad():
+            return dict(zip(outputs, module(*graph.example(image, threshold)), strict=True))
+
+    return run
 
 
-def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
-    axes = {"image": {1: "height", 2: "width"}, **{name: {0: "found"} for name in graph.outputs}}
+def _write_onnx(graph: Graph, image: Tensor, path: Path) -> None:
     _onnxruntime()  # a file that cannot be checked is not written
     with _recording(graph):
         torch.onnx.export(
             graph,
-            _example(image),
+            graph.example(image),
             str(path),
             opset_version=OPSET,
-            input_names=["image", "threshold"],
+            input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_axes=axes,
+            dynamic_axes=graph.axes,
             dynamo=False,  # the newer exporter cannot keep the loop over the keypoints' boxes
         )
     import onnx
@@ -72,7 +80,7 @@ def _write_onnx(graph: DetectionGraph, image: Tensor, path: Path) -> None:
     onnx.save(content, str(path))
 
 
-def _read_onnx(path: Path, graph: DetectionGraph) -> Runner:
+def _read_onnx(path: Path, graph: Graph) -> Runner:
     runtime = _onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -80,8 +88,8 @@ def _read_onnx(path: Path, graph: DetectionGraph) -> Runner:
     names = [output.name for output in session.get_outputs()]
 
     def run(image: Tensor, threshold: float) -> Outputs:
-        given = _example(image.cpu(), threshold)
-        found = session.run(names, {"image": given[0].numpy(), "threshold": given[1].cpu().numpy()})
+        given = [one.cpu().numpy() for one in graph.example(image, threshold)]
+        found = session.run(names, dict(zip(graph.inputs, given, strict=True)))
         return {name: torch.as_tensor(one) for name, one in zip(names, found, strict=True)}
 
     return run
@@ -99,18 +107,18 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _write_weights(graph: DetectionGraph, image: Tensor, path: Path) -> None:
+def _write_weights(graph: Graph, image: Tensor, path: Path) -> None:
     state = graph.model.state_dict()
     weights = {name: value.cpu().clone() for name, value in state.items()}
     write_weights(weights, path, {KEY: graph.names} if graph.names else None)
 
 
-def _read_weights(path: Path, graph: DetectionGraph) -> Runner:
+def _read_weights(path: Path, graph: Graph) -> Runner:
     model = copy.deepcopy(graph.model)
     for value in model.state_dict().values():
         value.zero_()  # nothing but the file can make it right again
     load_weights(model, path)
-    return lambda image, threshold: eager_outputs(model, image, threshold)
+    return lambda image, threshold: graph.eager(model, image, threshold)
 
 
 FORMATS = {
@@ -120,26 +128,14 @@ FORMATS = {
 }
 
 
-def _example(image: Tensor, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
-    return image, torch.tensor(threshold, dtype=torch.float32, device=image.device)
-
-
-def _named(module: Callable[..., tuple[Tensor, ...]], names: list[str]) -> Runner:
-    def run(image: Tensor, threshold: float) -> Outputs:
-        with torch.no_grad():
-            return dict(zip(names, module(*_example(image, threshold)), strict=True))
-
-    return run
-
-
-def _device(graph: DetectionGraph) -> torch.device:
+def _device(graph: Graph) -> torch.device:
     model: Any = graph.model
     device: torch.device = model.pixel_mean.device
     return device
 
 
 @contextlib.contextmanager
-def _recording(graph: DetectionGraph) -> Iterator[None]:
+def _recording(graph: Graph) -> Iterator[None]:
     """While a graph is recorded: no gradients, portable kernels, and no advice to programmers."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -1,6 +1,6 @@
 """A detector's inference as one graph: an image in, tensors out, at any size of the image."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from nonlocal_det.checkpoint import Names
 from nonlocal_det.detection import NonLocalGeneralizedRCNN
 from nonlocal_det.layers import NonLocal, Padding, set_padding
 
+from .check import Comparison, Runner, compare, eager_outputs
 from .steps import Side, decode_keypoints, detect, pool, propose
 
 
@@ -40,6 +41,9 @@ class DetectionGraph(nn.Module):
         ValueError: another kind of model.
     """
 
+    inputs = ("image", "threshold")
+    eager = staticmethod(eager_outputs)
+
     def __init__(self, model: nn.Module, names: Names | None = None) -> None:
         super().__init__()
         check_model(model)
@@ -53,6 +57,19 @@ class DetectionGraph(nn.Module):
         heads = model.roi_heads
         more = ("masks",) * heads.mask_on + ("keypoints",) * heads.keypoint_on
         return ("boxes", "scores", "classes", *more)
+
+    @property
+    def axes(self) -> dict[str, dict[int, str]]:
+        """The sides that are not the example's, by input and output."""
+        return {"image": {1: "height", 2: "width"}, **{name: {0: "found"} for name in self.outputs}}
+
+    def example(self, image: Tensor, threshold: float = 0.0) -> tuple[Tensor, ...]:
+        """Return what `forward` takes."""
+        return image, torch.tensor(threshold, dtype=torch.float32, device=image.device)
+
+    def compare(self, run: Runner, images: Sequence[Tensor], threshold: float) -> Comparison:
+        """Run the model and its file on the same images; see `check.compare`."""
+        return compare(self.model, run, images, threshold)
 
     def forward(self, image: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
         """Detect in one image."""

@@ -84,6 +84,7 @@ class Groups:
 
     def _steps(self, time: int) -> list[tuple[int, int]]:
         """Return the windows of so many time steps: how many, and how long."""
+        time = int(time) if torch.jit.is_tracing() else time  # a recorded size is a tensor
         length = min(self.window or time, time)
         whole, rest = divmod(time, length)
         return [(whole, length), *([(1, rest)] if rest else [])]

@@ -61,6 +61,8 @@ def test_a_test_costs_its_views():
     options = ("INPUT.VIDEO.TEST_CROPS", 0, "TEST.VIEWS_PER_BATCH", 4)
     found = costs("c2d_R50_8x8", *options, memory=True)
     assert str(found.views) == "10 of 8x256x341"
+    every = costs("c2d_R50_8x8", *options[:2], memory=True)
+    assert found.test.multiply_adds == every.test.multiply_adds
     assert found.test.largest_bytes == 4 * 64 * 8 * 128 * 171 * 4  # conv1's map of 4 views
 
 
