@@ -4,7 +4,7 @@ python benchmarks/video.py --rounds 3
 
 A step: this project's R50 with 5 blocks against pyslowfast's, on the same clips. Reading: the
 mapper, with augmentation, against a plain loop over PyAV that keeps what it decodes, and the views
-of a video in one pass against one by one. The peer's rows need it:
+of a video in one pass against one by one, read and classified. The peer's rows need it:
 pip install pyslowfast==1.0 simplejson
 """
 
@@ -101,6 +101,33 @@ def _peer(model: str) -> Network:
     return network, lambda clips: network([clips])
 
 
+@dataclass(frozen=True)
+class ViewsCase:
+    """The scores of ten views of a video.
+
+    Args:
+        at_once: views in one pass; 0: all.
+        threads: of torch.
+    """
+
+    at_once: int
+    threads: int = 2
+
+
+def measure_views(case: ViewsCase, seconds: float) -> Result:
+    """Measure an evaluation of one video by an I3D R50 with 5 blocks."""
+    torch.set_num_threads(case.threads)
+    options = ["TEST.VIEWS_PER_BATCH", case.at_once]
+    model = build_model(load_config("video/nl_i3d_R50_8x8", options, "cpu")).eval()
+    views = torch.randint(0, 256, (10, 3, FRAMES, SIDE, SIDE), dtype=torch.uint8)
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        model([{"video": views}])
+
+    return measure(evaluate, torch.device("cpu"), seconds)
+
+
 def measure_read(case: ReadCase, seconds: float) -> Result:
     """Measure one way of reading a file, on one thread as in a loading process."""
     torch.set_num_threads(1)
@@ -174,6 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="pairs of measurements, in turn")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each, at least")
+    parser.add_argument("--threads", type=int, default=2, help="of steps and views; reading: 1")
     parser.add_argument("--only", choices=("steps", "reading"), help="leave the others out")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     args = parser.parse_args(argv)
@@ -183,11 +211,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
         if args.only != "reading":
             for model in ("c2d", "i3d"):
-                ours = StepCase(model)
+                ours = StepCase(model, threads=args.threads)
                 row = compare(
                     measure_step, ours, replace(ours, peer=True), args.rounds, args.seconds
                 )
                 rows.append({"name": f"step, NL {model} R50", "against": "pyslowfast 1.0", **row})
+            cases = (ViewsCase(0, args.threads), ViewsCase(1, args.threads))
+            row = compare(measure_views, *cases, args.rounds, args.seconds)
+            rows.append({"name": "10 views, NL i3d R50", "against": "one by one", **row})
         if args.only != "steps":
             path = draw_file(Path(folder))
             for way, against in (
@@ -198,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 cases = (ReadCase(path, way), ReadCase(path, against))
                 row = compare(measure_read, *cases, args.rounds, args.seconds)
                 rows.append({"name": way, "against": against, **row})
-    where = hardware("cpu", threads=2, packages=["av", "pyslowfast", "torchcodec"])
+    where = hardware("cpu", threads=args.threads, packages=["av", "pyslowfast", "torchcodec"])
     publish(rows, comparison_table(rows, "video"), where, args.json)
 
 
