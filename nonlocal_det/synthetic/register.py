@@ -4,7 +4,6 @@ import os
 from functools import partial
 from pathlib import Path
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 from detectron2.data.datasets.builtin_meta import (
     COCO_PERSON_KEYPOINT_FLIP_MAP,
@@ -13,8 +12,7 @@ from detectron2.data.datasets.builtin_meta import (
 )
 
 from nonlocal_det.data.coco_data import forget
-from nonlocal_det.video.datasets import check_video_data
-from nonlocal_det.video.mapper import VideoMapper
+from nonlocal_det.video.datasets import register_records
 
 from .flash_clips import LEVELS as FLASH_LEVELS
 from .flash_clips import clip_records as flash_records
@@ -90,17 +88,8 @@ def register_moving_clips(root: str | os.PathLike[str] | None = None) -> None:
         root: the folder that holds ``moving_clips/``; see `register_mini_coco`.
     """
     for split in ("train", "val"):
-        name = f"moving_clips_{split}"
-        forget(name)
-        DatasetCatalog.register(
-            name, partial(clip_records, Path(_folder(root, "moving_clips")) / split)
-        )
-        MetadataCatalog.get(name).set(
-            evaluator_type="video",
-            build_mapper=VideoMapper,
-            check_data=check_video_data,
-            thing_classes=list(CLASSES),
-        )
+        folder = Path(_folder(root, "moving_clips")) / split
+        register_records(f"moving_clips_{split}", partial(clip_records, folder), CLASSES)
 
 
 def register_flash_clips(root: str | os.PathLike[str] | None = None) -> None:

@@ -122,14 +122,19 @@ def installed(name: str) -> str:
 
 
 def data_hashes(names: Iterable[str]) -> dict[str, str]:
-    """Hash each data set's annotation file; "-" where there is no such file here."""
-    files = {
-        name: str(MetadataCatalog.get(name).get("json_file", "")) for name in sorted(set(names))
-    }
-    return {
-        name: _hash(path, os.stat(path).st_mtime_ns) if os.path.isfile(path) else "-"
-        for name, path in files.items()
-    }
+    """Hash each data set: its annotation file, or what its metadata's ``data_hash`` returns.
+
+    "-" where there is neither here.
+    """
+    return {name: _hash_of_data(name) for name in sorted(set(names))}
+
+
+def _hash_of_data(name: str) -> str:
+    metadata = MetadataCatalog.get(name)
+    if own := metadata.get("data_hash", None):
+        return str(own())
+    path = str(metadata.get("json_file", ""))
+    return _hash(path, os.stat(path).st_mtime_ns) if os.path.isfile(path) else "-"
 
 
 @cache

@@ -13,7 +13,7 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from .decoding import iterate_frames, within_time
+from .decoding import MAX_SECONDS, iterate_frames, within_time
 from .index import VideoError, VideoIndex, open_video, video_index
 
 logger = logging.getLogger("nonlocal_det")
@@ -37,14 +37,15 @@ class Problem:
         return f"{self.path}: {self.reason}"
 
 
-def read_header(path: str) -> None:
+def read_header(path: str, max_seconds: float = MAX_SECONDS) -> None:
     """Open a file and decode its first frame.
 
     Raises:
-        VideoError: it cannot be read, or is shorter than its own table of contents says.
+        VideoError: it cannot be read, takes longer than ``max_seconds``, or is shorter than its own
+            table of contents says.
     """
 
-    def read(_: Callable[[], bool]) -> None:
+    def read(_: Callable[[], None]) -> None:
         with open_video(path) as (container, stream):
             ends = [entry.pos + entry.size for entry in stream.index_entries]
             if ends and "mp4" in container.format.name and max(ends) > os.stat(path).st_size:
@@ -54,7 +55,7 @@ def read_header(path: str) -> None:
                 if next(frames, None) is None:
                     raise VideoError(f"{path}: has no frames")
 
-    within_time(path, read)
+    within_time(path, read, max_seconds)
 
 
 def read_whole(path: str) -> None:
@@ -125,7 +126,7 @@ def check_video_data(cfg: CfgNode, name: str, training: bool, allow_bad: bool = 
     indices: list[VideoIndex] = []
 
     def read(path: str) -> None:
-        read_header(path)
+        read_header(path, cfg.INPUT.VIDEO.MAX_SECONDS)
         indices.append(video_index(path))
 
     broken = list(find_problems(sample, read))

@@ -63,6 +63,8 @@ def add_video_config(cfg: CfgNode) -> None:
     data.CLIPS = "authors"
     # pyav, or torchcodec where it and FFmpeg's libraries are installed
     data.READER = "pyav"
+    # Seconds that the reading of a clip may take; a file that takes longer is unreadable
+    data.MAX_SECONDS = 120.0
 
     # Views of a video that are computed at once; 0: all
     cfg.TEST.VIEWS_PER_BATCH = 0

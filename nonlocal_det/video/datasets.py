@@ -5,10 +5,12 @@ Charades ``actions`` (class, start and end in seconds).
 """
 
 import csv
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def register_video_data(entries: Sequence[Entry], num_classes: int = 0) -> None:
     classes, records = read_user_data(entries, num_classes)
     for name, part in records.items():
         several = any(isinstance(record["label"], list) for record in part)
-        _register(name, partial(list, part), classes, several_labels=several)
+        register_records(name, partial(list, part), classes, several_labels=several)
 
 
 def read_user_data(
@@ -121,21 +123,41 @@ def _record(path: Path, label: Any, number: int) -> Record:
     return {"file_name": str(path), "video_id": f"{number:07d}/{path.stem}", "label": label}
 
 
-def _register(
+def register_records(
     name: str, load: Callable[[], list[Record]], classes: Sequence[str], **metadata: Any
 ) -> None:
+    """Register a video data set, anew if there is one of the name.
+
+    Args:
+        name: of the data set.
+        load: reads its records.
+        classes: their names; empty: known when the records are read.
+        metadata: more of it.
+    """
     DatasetCatalog.pop(name, None)
     MetadataCatalog.pop(name, None)
     DatasetCatalog.register(name, load)
-    if classes:  # else known when its list is read
+    if classes:
         metadata["thing_classes"] = list(classes)
     MetadataCatalog.get(name).set(
         evaluator_type="video",
         build_mapper=VideoMapper,
         without_augmentation=without_augmentation,
         check_data=check_video_data,
+        data_hash=cache(partial(_hash_records, name)),
         **metadata,
     )
+
+
+def _hash_records(name: str) -> str:
+    """Hash a data set's class names, and each video's id and labels; "-" where it is not here."""
+    try:
+        records = DatasetCatalog.get(name)
+    except (OSError, ValueError):
+        return "-"
+    rows = [[record["video_id"], record.get("label", record.get("actions"))] for record in records]
+    content = [MetadataCatalog.get(name).thing_classes, rows]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _set_classes(name: str, classes: Sequence[str]) -> None:
@@ -163,10 +185,10 @@ def register_kinetics_and_charades(root: str | os.PathLike[str] | None = None) -
     for name in KINETICS:
         for split in ("train", "val"):
             folder, data = base / name, f"{name}_{split}"
-            _register(data, partial(load_kinetics, folder, split, data), ())
+            register_records(data, partial(load_kinetics, folder, split, data), ())
     for split in ("train", "test"):
         data, folder = f"charades_v1_{split}", base / "charades"
-        _register(
+        register_records(
             data,
             partial(load_charades, folder, split, data),
             (),

@@ -20,7 +20,7 @@ __all__ = ["READERS", "VideoError", "VideoIndex", "get_reader", "iterate_frames"
 READERS = ("pyav", "torchcodec")
 
 MAX_SECONDS = 120.0
-"""How long the reading of a clip may take before the file counts as unreadable."""
+"""How long the reading of a clip may take by default before the file counts as unreadable."""
 
 T = TypeVar("T")
 
@@ -28,7 +28,9 @@ T = TypeVar("T")
 class Reader(Protocol):
     """Reads chosen frames of a file."""
 
-    def __call__(self, path: str | Path, frames: Sequence[int]) -> np.ndarray:
+    def __call__(
+        self, path: str | Path, frames: Sequence[int], max_seconds: float = MAX_SECONDS
+    ) -> np.ndarray:
         """Read frames by number, repeats allowed: uint8 RGB (T, H, W, 3), turned upright."""
 
 
@@ -48,26 +50,31 @@ def get_reader(name: str) -> Reader:
     return read_frames_torchcodec
 
 
-def read_frames(path: str | Path, frames: Sequence[int]) -> np.ndarray:
+def read_frames(
+    path: str | Path, frames: Sequence[int], max_seconds: float = MAX_SECONDS
+) -> np.ndarray:
     """Read frames by number with PyAV: seeks to key frames and decodes only what is needed.
 
     Args:
         path: of the file.
         frames: numbers from 0, in any order, repeats allowed.
+        max_seconds: how long it may take (``INPUT.VIDEO.MAX_SECONDS``).
 
     Returns:
         uint8 RGB (T, H, W, 3), turned upright where the file says that the camera was turned.
 
     Raises:
-        VideoError: as `video_index`; or a frame is damaged or missing, or it takes longer than
-            `MAX_SECONDS`.
+        VideoError: as `video_index`; or a frame is damaged or missing, or it takes
+            longer than ``max_seconds``.
         IndexError: the file has no such frame.
     """
     name = os.fspath(path)
-    return within_time(name, lambda overdue: _read(name, frames, overdue))
+    return within_time(name, lambda in_time: _read(name, frames, in_time), max_seconds)
 
 
-def read_frames_torchcodec(path: str | Path, frames: Sequence[int]) -> np.ndarray:
+def read_frames_torchcodec(
+    path: str | Path, frames: Sequence[int], max_seconds: float = MAX_SECONDS
+) -> np.ndarray:
     """Read frames by number with torchcodec, in its exact mode; otherwise as `read_frames`.
 
     Raises:
@@ -76,7 +83,7 @@ def read_frames_torchcodec(path: str | Path, frames: Sequence[int]) -> np.ndarra
     """
     name = os.fspath(path)
 
-    def read(overdue: Callable[[], bool]) -> np.ndarray:
+    def read(in_time: Callable[[], None]) -> np.ndarray:
         index = video_index(name)  # PyAV's checks: formats, pixels
         _check_numbers(frames, index, name)
         decoder = _import_torchcodec().decoders.VideoDecoder(
@@ -97,7 +104,7 @@ def read_frames_torchcodec(path: str | Path, frames: Sequence[int]) -> np.ndarra
         pixels: np.ndarray = batch.data.numpy()[places]
         return pixels
 
-    return within_time(name, read)
+    return within_time(name, read, max_seconds)
 
 
 def iterate_frames(path: str | Path) -> Iterator[np.ndarray]:
@@ -119,37 +126,47 @@ def iterate_frames(path: str | Path) -> Iterator[np.ndarray]:
         raise VideoError(f"{name}: frame {count} of {len(index)} cannot be decoded")
 
 
-def within_time(path: str, work: Callable[[Callable[[], bool]], T]) -> T:
-    """Do what may hang in a thread, and leave it behind after `MAX_SECONDS`.
+def within_time(
+    path: str, work: Callable[[Callable[[], None]], T], max_seconds: float = MAX_SECONDS
+) -> T:
+    """Do what may hang in a thread, and leave it behind when its time is over.
 
     Args:
         path: for the message.
-        work: is given a function that tells whether the time is over.
+        work: is given a function that raises when the time is over.
+        max_seconds: that it may take.
 
     Raises:
         VideoError: it takes too long; and whatever the work raises.
     """
-    end = time.monotonic() + MAX_SECONDS
+    end = time.monotonic() + max_seconds
+    late = VideoError(
+        f"{path}: takes longer than {max_seconds:g} s to decode (INPUT.VIDEO.MAX_SECONDS)"
+    )
     results: list[T] = []
     errors: list[BaseException] = []
 
+    def in_time() -> None:
+        if time.monotonic() > end:
+            raise late
+
     def run() -> None:
         try:
-            results.append(work(lambda: time.monotonic() > end))
+            results.append(work(in_time))
         except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name=f"decode {path}")
     thread.start()
-    thread.join(MAX_SECONDS)
+    thread.join(max_seconds)
     if errors:
         raise errors[0]
     if not results:
-        raise VideoError(f"{path}: takes longer than {MAX_SECONDS:g} s to decode")
+        raise late
     return results[0]
 
 
-def _read(path: str, frames: Sequence[int], overdue: Callable[[], bool]) -> np.ndarray:
+def _read(path: str, frames: Sequence[int], in_time: Callable[[], None]) -> np.ndarray:
     index = video_index(path)
     _check_numbers(frames, index, path)
     wanted, places = np.unique(np.asarray(frames, np.int64), return_inverse=True)
@@ -159,11 +176,11 @@ def _read(path: str, frames: Sequence[int], overdue: Callable[[], bool]) -> np.n
         for start, targets in _spans(index.pts[wanted], index.keys):
             if index.timed:
                 container.seek(start, stream=stream, backward=True)
-            _decode(container, stream, targets, slots, pixels, index, path, overdue)
+            _decode(container, stream, targets, slots, pixels, index, path, in_time)
     left = {pts for pts, slot in slots.items() if pixels[slot] is None}
     if left:  # a container that seeks too far: from the beginning, once
         with open_video(path) as (container, stream):
-            _decode(container, stream, left, slots, pixels, index, path, overdue)
+            _decode(container, stream, left, slots, pixels, index, path, in_time)
     decoded = [part for part in pixels if part is not None]
     if len(decoded) < len(pixels):
         lost = wanted[next(slot for slot, part in enumerate(pixels) if part is None)]
@@ -195,14 +212,13 @@ def _decode(
     pixels: list[np.ndarray | None],
     index: VideoIndex,
     path: str,
-    overdue: Callable[[], bool],
+    in_time: Callable[[], None],
 ) -> None:
     """Decode from where the container is until all targets are in their slots."""
     targets = set(targets)
     last, converter = max(targets), _converter()
     for count, frame in enumerate(container.decode(stream)):
-        if overdue():
-            raise VideoError(f"{path}: takes longer than {MAX_SECONDS:g} s to decode")
+        in_time()
         pts = frame.pts if index.timed else count
         if pts in targets:
             if frame.is_corrupt:

@@ -1,6 +1,7 @@
 """From a record of a video data set to what the model takes: a training clip, or all test views."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -49,15 +50,20 @@ class VideoMapper:
 
     Raises:
         ImportError: the reader cannot be loaded.
-        ValueError: the reader is not among its names, or a training crop is larger than the
-            smallest short side.
+        ValueError: the reader is not among its names, its time is not above 0, or a training crop
+            is larger than the smallest short side.
     """
 
     def __init__(self, cfg: CfgNode, is_train: bool) -> None:
         self.options, self.is_train = cfg.INPUT.VIDEO, is_train
         self.several_labels = cfg.MODEL.VIDEO.LOSS == "sigmoid"
-        self.read = get_reader(self.options.READER)
+        read = get_reader(self.options.READER)
+        self.read = partial(read, max_seconds=self.options.MAX_SECONDS)
         low, high, crop = (self.options[k] for k in ("MIN_SIZE_TRAIN", "MAX_SIZE_TRAIN", "CROP"))
+        if self.options.MAX_SECONDS <= 0:
+            raise ValueError(
+                f"INPUT.VIDEO.MAX_SECONDS={self.options.MAX_SECONDS:g}; expected seconds above 0"
+            )
         if not crop <= low <= high:
             raise ValueError(
                 f"INPUT.VIDEO: CROP={crop}, MIN_SIZE_TRAIN={low}, MAX_SIZE_TRAIN={high}; expected "

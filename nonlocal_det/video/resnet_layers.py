@@ -100,11 +100,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the block: (N, C, T, H, W) -> (N, C', T, H / stride, W / stride)."""
-        y = F.relu(self.conv1(x))
-        y = self.conv2(y)
+        y = self.conv2(F.relu_(self.conv1(x)))
         if self.conv3 is not None:
-            y = self.conv3(F.relu(y))
-        return F.relu(y + (x if self.shortcut is None else self.shortcut(x)))
+            y = self.conv3(F.relu_(y))
+        y += x if self.shortcut is None else self.shortcut(x)
+        return F.relu_(y)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class VideoStem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute (N, 3, T, H, W) -> (N, 64, T', H / 4, W / 4)."""
-        pooled: Tensor = self.pool1(F.relu(self.conv1(x)))
+        pooled: Tensor = self.pool1(F.relu_(self.conv1(x)))
         return pooled
 
 

@@ -8,6 +8,8 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 from torchvision.models import ResNet50_Weights, ResNet101_Weights
 
+from nonlocal_det.analysis import Cost
+from nonlocal_det.analysis.module_costs import module_costs
 from nonlocal_det.configs import config_hash, config_leaves, config_names, load_config
 from nonlocal_det.detection import add_nonlocal_config
 from nonlocal_det.layers import PerPositionBlock, nonlocal_blocks
@@ -69,6 +71,59 @@ def test_parameters_are_those_counted_by_hand(name):
 def test_a_3x3x3_inflation_has_the_parameters_counted_by_hand(depth):
     model = on_meta(load_config("video/i3d_R101_32x2_3x3x3", ["MODEL.RESNETS.DEPTH", str(depth)]))
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS_3X3X3[depth]
+
+
+MULTIPLY_ADDS = {  # billions, of 8x224x224; pooled after theta, phi, g as in the text / before
+    "c2d": {0: ("19.493",) * 2, 1: ("21.295", "20.678"), 5: ("30.704", "27.621"),
+            10: ("41.914", "35.749")},
+    "i3d": {0: ("28.408",) * 2, 1: ("30.209", "29.593"), 5: ("39.618", "36.535"),
+            10: ("50.829", "44.663")},
+}  # fmt: skip
+
+
+def counted_by_hand(i3d: bool, after: list[list[int]], pool_before: bool) -> int:
+    """Multiply-adds of an R50 with 5x7x7 or 1x7x7 in conv1, 400 classes, and blocks after these."""
+    total = 8 * 112**2 * 64 * 3 * 49 * (5 if i3d else 1) + 2048 * 400
+    channels, sides, times = 64, (56, 28, 14, 7), (8, 4, 4, 4)
+    inflated = [(1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0)]
+    for stage, (side, time, of_stage) in enumerate(zip(sides, times, inflated, strict=True)):
+        inner, positions = 64 * 2**stage, time * side**2
+        for k, reaches in enumerate(of_stage):
+            first = positions * (4 if stage and not k else 1)  # the stride is in the 3x3
+            total += first * channels * inner * (3 if i3d and reaches else 1)  # conv1
+            total += positions * inner * (9 * inner + 4 * inner)  # conv2, conv3
+            if not k:
+                total += positions * channels * 4 * inner  # shortcut
+            channels = 4 * inner
+        keys, half = time * (side // 2) ** 2, channels // 2  # 1x2x2 max pooling
+        embedded = 2 * (keys if pool_before else positions)  # phi and g
+        block = (2 * positions + embedded) * channels * half  # and theta, w_z
+        block += 2 * positions * keys * half  # the two products with the affinities
+        total += len(after[stage]) * block
+    return total
+
+
+@pytest.mark.parametrize("pool_before", [False, True])
+@pytest.mark.parametrize("blocks", [0, 1, 5, 10])
+@pytest.mark.parametrize("model", MULTIPLY_ADDS)
+def test_multiply_adds_are_those_counted_by_hand(model, blocks, pool_before):
+    after = {0: [[]] * 4, 1: [[], [], [4], []], 5: [[], [1, 3], [1, 3, 5], []]}
+    places = after.get(blocks, [[], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5], []])
+    expected = counted_by_hand(model == "i3d", places, pool_before)
+    assert f"{expected / 1e9:.3f}" == MULTIPLY_ADDS[model][blocks][pool_before]
+    options = ["MODEL.VIDEO.STEM", "slowfast", "MODEL.NONLOCAL.SUBSAMPLE"]
+    options += ["before" if pool_before else "after"]
+    if blocks:
+        options += ["MODEL.NONLOCAL.AFTER_BLOCKS", str(places)]
+
+    name = f"video/{'nl_' if blocks else ''}{model}_R50_8x8"
+    network = on_meta(load_config(name, options))
+
+    def run(path):
+        return network.logits(torch.empty(1, 3, 8, 224, 224))
+
+    costs, _ = module_costs(network, run, None)
+    assert sum(costs.values(), Cost()).multiply_adds == expected
 
 
 @pytest.mark.parametrize("name", KINETICS)

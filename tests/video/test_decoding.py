@@ -8,10 +8,12 @@ import av
 import numpy as np
 import pytest
 from numbered_videos import read_number, write_numbered
+from small_video import config
 
 from nonlocal_det.video import decoding, index
 from nonlocal_det.video.decoding import get_reader, iterate_frames, read_frames
 from nonlocal_det.video.index import VideoError, video_index
+from nonlocal_det.video.mapper import VideoMapper
 
 VARIABLE = np.cumsum(np.random.default_rng(0).integers(5, 120, 60)).tolist()
 
@@ -191,15 +193,20 @@ def test_frames_above_the_limit_are_refused_before_decoding(tmp_path, monkeypatc
 
 def test_a_hanging_decoder_is_left_after_a_time(tmp_path, monkeypatch):
     path = write_numbered(tmp_path / "a.mp4", 30)
-    monkeypatch.setattr(decoding, "MAX_SECONDS", 0.3)
     monkeypatch.setattr(decoding, "_upright", lambda *_: time.sleep(0.1))  # many slow frames
     with pytest.raises(VideoError, match="a.mp4: takes longer than 0.3 s"):
-        read_frames(path, range(30))
+        read_frames(path, range(30), 0.3)
     monkeypatch.setattr(decoding, "_read", lambda *_: time.sleep(5))  # one that does not come back
     begin = time.monotonic()
     with pytest.raises(VideoError, match="a.mp4: takes longer than 0.3 s"):
-        read_frames(path, [0])
+        read_frames(path, [0], 0.3)
     assert time.monotonic() - begin < 2
+    mapper = VideoMapper(config("INPUT.VIDEO.MAX_SECONDS", 0.3), is_train=True)
+    record = {"file_name": str(path), "video_id": "a", "label": 0}
+    with pytest.raises(VideoError, match=r"a.mp4: takes longer than 0.3 s .*VIDEO.MAX_SECONDS"):
+        mapper(record)
+    with pytest.raises(ValueError, match="INPUT.VIDEO.MAX_SECONDS=0; expected seconds above 0"):
+        VideoMapper(config("INPUT.VIDEO.MAX_SECONDS", 0.0), is_train=True)
 
 
 def test_files_of_another_size_inside_keep_the_first(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_training
 import torch
+from detectron2.data import DatasetCatalog
 from detectron2.engine import DefaultTrainer
 from detectron2.modeling import build_model
 from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
@@ -16,6 +17,11 @@ from torch import nn
 
 from nonlocal_det.configs import load_config
 from nonlocal_det.data import build_train_stream
+from nonlocal_det.data.coco_data import forget
+from nonlocal_det.training.provenance import data_hashes
+from nonlocal_det.video import register_video_data
+from nonlocal_det.video.clips import clip_frames
+from nonlocal_det.video.decoding import read_frames, video_index
 from nonlocal_det.video.resnet_layers import FrozenBatchNorm3d
 
 CONFIG = "video/quick/nl_i3d_R18"
@@ -75,6 +81,65 @@ def test_an_interrupted_training_is_resumed_and_evaluated(moving_clips, tmp_path
     assert train(tmp_path, "--resume", "--eval-only")["video"] == results["video"]
     log = (tmp_path / "log.txt").read_text()
     assert "the training goes on exactly: 4 images have been given out" in log
+
+
+def test_the_validation_loss_is_that_of_the_tests_clips_without_augmentation(
+    moving_clips, tmp_path
+):
+    options = ("INPUT.VIDEO.STRIDE", "12", "INPUT.VIDEO.FLIP", "1.0")  # one clip a video
+    results = train(tmp_path, "--val-loss", *options)
+    cfg = config(*options, "MODEL.WEIGHTS", str(tmp_path / "model_final.pth"))
+    model = build_model(cfg)
+    model.load_state_dict(weights(tmp_path))
+    losses = []
+    for record in DatasetCatalog.get("moving_clips_val"):
+        total = len(video_index(record["file_name"]))
+        frames = read_frames(record["file_name"], clip_frames(0, 4, 12, total))
+        assert total <= 48
+        clip = torch.from_numpy(frames).permute(3, 0, 1, 2)  # (T, H, W, 3) -> (3, T, H, W)
+        with torch.no_grad():
+            (scored,) = model.eval()([{"video": clip[None]}])
+        losses.append(-scored["scores"][0, record["label"]])
+    expected = float(torch.stack(losses).mean())
+    assert results["validation"]["loss_cls"] == pytest.approx(expected, rel=1e-4)
+    assert results["validation"]["total_loss"] == results["validation"]["loss_cls"]
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert written["metrics"]["validation"] == results["validation"]
+
+
+def test_expected_results_end_a_training_and_an_evaluation_that_miss_them(moving_clips, tmp_path):
+    def floors(low):
+        return ("TEST.EXPECTED_RESULTS", f"[['video', 'top1', {low + 50}, 50]]")
+
+    train(tmp_path, *floors(0))
+    words = ("--eval-only", "MODEL.WEIGHTS", f"{tmp_path}/model_final.pth")
+    train(tmp_path, *words, *floors(0))
+    for missed in ((), words):
+        with pytest.raises(SystemExit) as error:
+            train(tmp_path / "missed", *missed, *floors(101))
+        assert error.value.code == 1
+
+
+def test_a_result_has_the_hash_of_its_lists(moving_clips, tmp_path):
+    """Of class names, videos in order and labels: the folder may be elsewhere."""
+    train(tmp_path)
+    written = json.loads((tmp_path / "result.json").read_text())["data"]
+    assert written == data_hashes(["moving_clips_train", "moving_clips_val"])
+    assert len(set(written.values())) == 2
+    assert all(len(value) == 64 for value in written.values())
+    lines = ["a.mp4 0", "b.mp4 1"]
+
+    def hash_of(*lines):
+        (folder := tmp_path / str(len(list(tmp_path.iterdir())))).mkdir()
+        (folder / "list.txt").write_text("\n".join(lines))
+        register_video_data([("listed", str(folder / "list.txt"), str(folder))])
+        return data_hashes(["listed"])["listed"]
+
+    first = hash_of(*lines)
+    assert hash_of(*lines) == first
+    assert len({first, hash_of("a.mp4 1", "b.mp4 0"), hash_of(lines[0]), hash_of("c.mp4 0")}) == 4
+    forget("listed")
+    assert data_hashes(["kinetics400_val"]) == {"kinetics400_val": "-"}  # not on this machine
 
 
 def test_precise_batch_norm_finds_every_norm_of_the_network(moving_clips):
