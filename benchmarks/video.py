@@ -117,7 +117,7 @@ class ViewsCase:
 def measure_views(case: ViewsCase, seconds: float) -> Result:
     """Measure an evaluation of one video by an I3D R50 with 5 blocks."""
     torch.set_num_threads(case.threads)
-    options = ["TEST.VIEWS_PER_BATCH", case.at_once]
+    options = ["TEST.VIEWS_PER_BATCH", str(case.at_once)]
     model = build_model(load_config("video/nl_i3d_R50_8x8", options, "cpu")).eval()
     views = torch.randint(0, 256, (10, 3, FRAMES, SIDE, SIDE), dtype=torch.uint8)
 
@@ -216,8 +216,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                     measure_step, ours, replace(ours, peer=True), args.rounds, args.seconds
                 )
                 rows.append({"name": f"step, NL {model} R50", "against": "pyslowfast 1.0", **row})
-            cases = (ViewsCase(0, args.threads), ViewsCase(1, args.threads))
-            row = compare(measure_views, *cases, args.rounds, args.seconds)
+            passes = (ViewsCase(0, args.threads), ViewsCase(1, args.threads))
+            row = compare(measure_views, *passes, args.rounds, args.seconds)
             rows.append({"name": "10 views, NL i3d R50", "against": "one by one", **row})
         if args.only != "steps":
             path = draw_file(Path(folder))

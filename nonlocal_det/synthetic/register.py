@@ -103,14 +103,10 @@ def register_flash_clips(root: str | os.PathLike[str] | None = None) -> None:
     for level, content in FLASH_LEVELS.items():
         folder = Path(_folder(root, os.path.join("flash_clips", level)))
         for split in SPLITS:
-            name = f"flash_{level}_{split}"
-            forget(name)
-            DatasetCatalog.register(name, partial(flash_records, folder, split))
-            MetadataCatalog.get(name).set(
-                evaluator_type="video",
-                build_mapper=VideoMapper,
-                check_data=check_video_data,
-                thing_classes=list(content.classes),
+            register_records(
+                f"flash_{level}_{split}",
+                partial(flash_records, folder, split),
+                content.classes,
                 flashes=level,
             )
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import video
 from video import READERS, ReadCase, StepCase, draw_file, main, measure_read, measure_step
 
 
@@ -11,6 +12,11 @@ def test_a_step_is_measured():
     result = measure_step(StepCase("c2d", threads=torch.get_num_threads()), seconds=0.01)
     assert result.seconds > 0
     assert math.isfinite(result.mebibytes)
+
+
+def test_ten_views_are_measured(monkeypatch):
+    monkeypatch.setattr(video, "SIDE", 32)
+    assert video.measure_views(video.ViewsCase(0, torch.get_num_threads()), 0.01).seconds > 0
 
 
 @pytest.fixture(scope="module")
