@@ -221,7 +221,8 @@ def _paint_shares(
         bar.set_edgecolor("black" if step == current else "none")
         words = f"{shares[step]:.0%}" if visible[step] else "not seen"
         axis.text(step, shares[step], words, ha="center", va="bottom", fontsize=7)
-    axis.set_xticks(list(steps), [label.replace(", ", "\n") for label in labels], fontsize=7)
+    named = steps[:: -(-len(steps) // 16)]
+    axis.set_xticks(named, [labels[step].replace(", ", "\n") for step in named], fontsize=6)
     axis.set(xlim=(-0.5, len(labels) - 0.5), ylim=(0, 1.25 * max(float(np.nanmax(shares)), 1e-9)))
     axis.set_ylabel("share", fontsize=8)
     axis.tick_params(axis="y", labelsize=7)
