@@ -28,6 +28,8 @@ html_title = f"nonlocal_det {version}"
 html_theme = "furo"
 html_static_path: list[str] = []
 html_copy_source = False
+html_show_copyright = False
+smartquotes = False  # -- begins an option
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build", "generated"]
 myst_heading_anchors = 3
@@ -66,7 +68,7 @@ def write_pages(folder: Path) -> None:
 
 
 def key_tables() -> str:
-    """Return a table of keys, defaults, values and meanings for each node of the config."""
+    """Return a table of keys, defaults and meanings for each node of the config."""
     from detectron2.config import get_cfg
 
     from nonlocal_det.configs import add_nonlocal_config, add_video_config, config_leaves
@@ -84,12 +86,13 @@ def key_tables() -> str:
         if key in known:
             continue
         node, leaf = key.rsplit(".", 1)
-        values, text = "", said.get(leaf, "")
+        text = said.get(leaf, "")
         if key in option:
-            values = ", ".join(f"`{value!r}`" for value in option[key].metadata["choices"])
             text = meaning[option[key].name]
-        tables.setdefault(node, []).append(f"| `{leaf}` | `{default!r}` | {values} | {text} |")
-    head = "| key | default | values | meaning |\n|---|---|---|---|\n"
+            choices = ", ".join(f"`{value!r}`" for value in option[key].metadata["choices"])
+            text += f" Values: {choices}." * bool(choices)
+        tables.setdefault(node, []).append(f"| `{leaf}`, `{default!r}` | {text} |")
+    head = "| key, default | meaning |\n|---|---|\n"
     return "\n\n".join(f"## {node}\n\n{head}" + "\n".join(rows) for node, rows in tables.items())
 
 
@@ -118,7 +121,7 @@ def verb_helps() -> str:
     parts = []
     for verb, (_, line) in program.VERBS.items():
         words, out = patch.object(sys, "argv", ["", verb, "--help"]), StringIO()
-        width = patch.dict(os.environ, {"COLUMNS": "96"})
+        width = patch.dict(os.environ, {"COLUMNS": "82"})
         with words, width, redirect_stdout(out), suppress(SystemExit):
             program.main()
         parts.append(f"## {verb}\n\n{line[0].upper()}{line[1:]}.\n\n```text\n{out.getvalue()}```\n")

@@ -48,10 +48,12 @@ class BlockOptions:
 
     Attributes:
         preset: one of `PRESETS`; decides what is None below.
-        operation: one of `OPERATIONS`.
+        operation: one of `OPERATIONS`: the paper's, or to compare with it one of equal cost without
+            reach, or GCNet's.
         pairwise: f(x_i, x_j), one of `PAIRWISE`.
         kernel: how it is computed, never what: ``"auto"`` or a name of `KERNELS`.
-        subsample: one of `SUBSAMPLE`; spatial also in 3D.
+        subsample: 2x2 max pooling of the keys, one of `SUBSAMPLE`: after phi and g (the text), of x
+            before them (the code), or none; spatial also in 3D.
         scale: multiply theta . phi by the inverse square root of its width; of a preset, not in the
             concatenation, which has no such product.
         norm: after w_z, one of `NORMS`; with ``""`` w_z itself starts at 0 (the authors' recipe
