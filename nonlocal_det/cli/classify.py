@@ -22,6 +22,7 @@ from tqdm import tqdm
 from nonlocal_det.inference.clip_attention import parse_point, write_clip_attention
 from nonlocal_det.inference.clip_classifier import ClipClassifier, VideoScores, scores_at
 from nonlocal_det.inference.detector import load_model_config
+from nonlocal_det.inference.sources import distinct_names
 from nonlocal_det.video.decoding import iterate_frames
 from nonlocal_det.video.index import VideoError, video_index
 from nonlocal_det.visualization.video_scores import (
@@ -78,8 +79,9 @@ def _classify(args: argparse.Namespace) -> int:
         raise ValueError(f"--every {args.every}: expected seconds above 0")
     classify = ClipClassifier(load_model_config(args), args.weights)
     args.output.mkdir(parents=True, exist_ok=True)
+    stems = distinct_names([Path(name) for name in args.video])
     results, failed = {}, 0
-    for name, stem in zip(args.video, _stems(args.video), strict=True):
+    for name, stem in zip(args.video, stems, strict=True):
         try:
             write_clip_attention(
                 classify,
@@ -100,14 +102,6 @@ def _classify(args: argparse.Namespace) -> int:
     (args.output / "classes.json").write_text(json.dumps(results, indent=1))
     print(f"{len(results)} videos: {args.output}" + (f"; {failed} cannot be read" * bool(failed)))
     return failed
-
-
-def _stems(paths: Sequence[str]) -> list[str]:
-    """Name the files that are written: by a video's name, with a number where two have the same."""
-    stems = [Path(path).stem for path in paths]
-    return [
-        f"{stem}_{number}" if stems.count(stem) > 1 else stem for number, stem in enumerate(stems)
-    ]
 
 
 def _write(scores: VideoScores, path: str, stem: Path, video: bool) -> None:

@@ -25,7 +25,14 @@ from nonlocal_det.visualization import (
 from .attention_queries import AttentionQuery, attention_at
 from .coco_json import CocoDetections
 from .detector import Detector
-from .sources import VideoFile, find_images, frame_rate, read_frames, read_picture
+from .sources import (
+    VideoFile,
+    distinct_names,
+    find_images,
+    frame_rate,
+    read_frames,
+    read_picture,
+)
 
 Item = tuple[str, str, np.ndarray]
 """A name for the files that are written, the file it comes from, and RGB pixels."""
@@ -173,7 +180,7 @@ def run_demo(detector: Detector, inputs: Sequence[str], options: DemoOptions) ->
             over an image.
     """
     paths = find_images(inputs)
-    names = _distinct_names(paths)
+    names = distinct_names(paths)
     _refuse_overwriting(names, paths, options)
     session = _Session(detector, options)
     result = session.result
@@ -257,15 +264,3 @@ def _refuse_overwriting(
                 f"--input: the results of two images would be {result.name}; rename one of them"
             )
         written.add(result)
-
-
-def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Return the files' names without endings; with a number where two would be the same."""
-    names: dict[str, None] = {}  # ordered; as fast as a set for folders of 100,000
-    for path in paths:
-        name, count = path.stem, 1
-        while name in names:
-            count += 1
-            name = f"{path.stem}_{count}"
-        names[name] = None
-    return list(names)

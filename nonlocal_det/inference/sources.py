@@ -62,6 +62,18 @@ def find_files(inputs: Sequence[str], endings: Collection[str], kind: str) -> li
     return list(dict.fromkeys(images))
 
 
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the files' names without endings; with a number where two would be the same."""
+    names: dict[str, None] = {}  # ordered; as fast as a set for folders of 100,000
+    for path in paths:
+        name, count = path.stem, 1
+        while name in names:
+            count += 1
+            name = f"{path.stem}_{count}"
+        names[name] = None
+    return list(names)
+
+
 def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image file, and turn it by its EXIF data.
 
