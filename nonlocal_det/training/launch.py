@@ -161,18 +161,12 @@ def _forward_signals() -> Iterator[list[int]]:
 
 
 def _refuse_options_of_torchrun(num_processes: int, num_machines: int, machine_rank: int) -> None:
-    given = [
-        f"{option} {value}"
-        for option, value, default in (
-            ("--num-gpus", num_processes, 1),
-            ("--num-machines", num_machines, 1),
-            ("--machine-rank", machine_rank, 0),
-        )
-        if value != default
-    ]
+    given = f"--num-gpus {num_processes}" if num_processes != 1 else ""
+    if (num_machines, machine_rank) != (1, 0):
+        given += f" --num-machines {num_machines} --machine-rank {machine_rank}"
     if given:
         raise ValueError(
-            f"{' '.join(given)} under torchrun, which has started the processes already: leave it "
+            f"{given.strip()} under torchrun, which has started the processes already: leave it "
             "out (torchrun has --nproc-per-node, --nnodes, --node-rank), or start with python"
         )
 

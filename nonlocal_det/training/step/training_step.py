@@ -98,9 +98,11 @@ class TrainingStep:
         batches = split_batch(data, self.accumulate)
         statistics = self._copy_norm_statistics()
         trainer.optimizer.zero_grad()
+        distributed = isinstance(trainer.model, DistributedDataParallel)
         try:
             for batch in batches[:-1]:
-                with self._without_reduction():
+                # gradients stay in this process until the last part
+                with trainer.model.no_sync() if distributed else contextlib.nullcontext():
                     self._backward(self._forward(batch), batch)
             losses = self._forward(batches[-1])
             # In the last backward pass the processes wait for each other: first they agree on it.
@@ -165,13 +167,6 @@ class TrainingStep:
         if self._scaler is not None:
             total = self._scaler.scale(total)
         total.backward()
-
-    def _without_reduction(self) -> contextlib.AbstractContextManager[object]:
-        """Return a region in which gradients stay in this process."""
-        model = self.trainer.model
-        if isinstance(model, DistributedDataParallel):
-            return model.no_sync()
-        return contextlib.nullcontext()
 
     def _check_gradients(self) -> str:
         """Return what is wrong; the processes' gradients are averaged, so all find the same."""
