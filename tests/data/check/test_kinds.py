@@ -8,7 +8,7 @@ from damages import DAMAGES
 from detectron2.data import DatasetMapper, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.data.datasets import register_coco_instances
-from good_data import Damage, GoodData
+from good_data import HEIGHT, WIDTH, Damage, GoodData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -57,6 +57,18 @@ def test_the_good_data_has_no_finding_and_trains(good: GoodData) -> None:
     assert checked.findings.by_kind == {}
     assert (checked.num_images, checked.num_annotations, checked.num_read) == (4, 13, 4)
     assert train_with(*files, "polygon") == OBJECTS
+
+
+def test_objects_that_fill_their_images_are_no_corners(good: GoodData) -> None:
+    """(0, 0, width, height) is the same as corners; nor is an absent "num_keypoints" a mistake."""
+    whole = [0, 0, WIDTH, 0, WIDTH, HEIGHT, 0, HEIGHT]
+    for row in good.content["annotations"]:
+        del row["num_keypoints"]
+        if not row["iscrowd"]:
+            row |= {"bbox": [0, 0, WIDTH, HEIGHT], "segmentation": [whole]}
+            row["area"] = WIDTH * HEIGHT
+    found = check_dataset(*good.write(), images="none").findings.by_kind
+    assert set(found) == {"annotation_duplicate"}
 
 
 IDS = [f"{kind}-{k}" for k, (kind, _, _) in enumerate(DAMAGES)]
