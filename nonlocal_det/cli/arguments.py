@@ -9,8 +9,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser
 
 from nonlocal_det.configs import load_config
-from nonlocal_det.data.fit_config import set_sigmas
-from nonlocal_det.data.user_data import add_user_data, add_user_options
+from nonlocal_det.data.user_data import add_user_data, add_user_options, set_sigmas
 from nonlocal_det.training.checks import allow_own_data, check_config
 from nonlocal_det.training.options import TrainingOptions
 from nonlocal_det.training.process_group import TIMEOUT
