@@ -23,6 +23,7 @@ from nonlocal_det.checkpoint.convert import (
     SOURCES,
     Choices,
     Conversion,
+    block_norm,
     check_fit,
     convert_state,
     to_baseline,
@@ -49,6 +50,7 @@ class Request:
             that of the twin.
         overrides: KEY VALUE pairs merged into it.
         choices: see `Choices`.
+        keep_norm: its ``norm`` counts; else that of the config's blocks.
         drop_learnt: see `to_baseline`.
         trust: execute what the source says.
     """
@@ -57,6 +59,7 @@ class Request:
     config: str | None = None
     overrides: tuple[str, ...] = ()
     choices: Choices = field(default_factory=Choices)
+    keep_norm: bool = False
     drop_learnt: bool = False
     trust: bool = False
 
@@ -115,6 +118,8 @@ def _convert(
         choices = request.choices
         if cfg is not None and "VIDEO" in cfg.MODEL:
             choices = replace(choices, ndim=3, prefix="backbone.")
+        if model is not None and not request.keep_norm:
+            choices = replace(choices, norm=block_norm(model))
         conversion = convert_state(state, str(request.project), choices)
     if model is not None:
         check_fit(conversion, model, cfg)
@@ -140,7 +145,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--subsample", choices=SUBSAMPLE, help="likewise")
     parser.add_argument("--scale", choices=("yes", "no"), help="likewise")
     parser.add_argument(
-        "--norm", choices=("", "BN"), default="", help="fold the norm into w_z (default), or keep"
+        "--norm",
+        choices=("", "BN"),
+        help="fold the blocks' norm into w_z, or keep it; default: as the config has it, else fold",
     )
     parser.add_argument(
         "--place",
@@ -167,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairwise=args.pairwise,
         subsample=args.subsample,
         scale=None if args.scale is None else args.scale == "yes",
-        norm=args.norm,
+        norm=args.norm or "",
         places={"" if theirs == "." else theirs: ours for theirs, ours in args.place},
     )
     request = Request(
@@ -175,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config=args.config_file,
         overrides=tuple(args.opts),
         choices=choices,
+        keep_norm=args.norm is not None,
         drop_learnt=args.drop_learnt,
         trust=args.trust_checkpoint,
     )

@@ -2,7 +2,7 @@
 
 from .conversion import Choices, Conversion, Row, Source
 from .convert import convert_state
-from .fit import check_fit
+from .fit import block_norm, check_fit
 from .sources import SOURCES
 from .twins import to_baseline, to_twin
 
@@ -12,6 +12,7 @@ __all__ = [
     "Conversion",
     "Row",
     "Source",
+    "block_norm",
     "check_fit",
     "convert_state",
     "to_baseline",

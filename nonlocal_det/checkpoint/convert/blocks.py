@@ -171,7 +171,7 @@ def _output(block: Block, choices: Choices) -> tuple[dict[str, Tensor], str]:
         kind = "an affine layer" if norm else "no norm"
         raise ValueError(
             f"norm='BN', but {block.place or 'the block'} has {kind} after w_z and no statistics; "
-            "leave the choice out: the layer is then part of w_z"
+            'set MODEL.NONLOCAL.NORM "", or leave the choice out: the layer is then part of w_z'
         )
     # the norm takes a mean away, so the bias before it is one less of that mean
     kept = {"weight": norm["weight"], "bias": norm["bias"]}

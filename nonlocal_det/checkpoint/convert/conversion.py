@@ -24,7 +24,7 @@ class Choices:
         pairwise: the function, where it is not the project's usual one.
         subsample: where the keys are pooled, likewise.
         scale: whether theta . phi is scaled, likewise.
-        norm: of the result: ``""``, the norm folded into w_z, or ``"BN"``.
+        norm: of the result's blocks: ``""``, the norm folded into w_z, or ``"BN"``.
         ndim: dimensions of the result's maps.
         places: from the name of a module in the file to that of a block of ours, full and without
             a dot at its end; overrides where the project's own names put it.

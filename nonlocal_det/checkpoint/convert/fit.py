@@ -60,6 +60,12 @@ def check_fit(conversion: Conversion, model: nn.Module, cfg: CfgNode | None = No
         raise ValueError(f"with this config the same weights are another function{cures}")
 
 
+def block_norm(model: nn.Module) -> str:
+    """Return ``Choices.norm`` as the blocks of a model have it; folded where there are none."""
+    norms = {_options_of(block).get("NORM", "") for block in nonlocal_blocks(model).values()}
+    return "BN" if norms == {"BN"} else ""
+
+
 def check_same(found: State, wanted: Mapping[str, Tensor], model: str, cures: str = "") -> None:
     """Refuse tensors of another model.
 

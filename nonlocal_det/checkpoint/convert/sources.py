@@ -47,10 +47,11 @@ CAFFE2 = Source(
     misplaced="{module!r} is no block's name of the authors' release; give its place",
     subsample="before",
     scale=True,
-    stems={5: ("paper_code", "fast")},
+    stems={5: ("paper_code", "fast", "slowfast")},  # the last in SlowFast's .pkl files
     video=_HALF_GREY,
     windows=(0, 4, 0, 0),
     notes=(
+        "paper_code is the stem of 32x2 and 128x1, fast of 8x8 and 32x4, slowfast of SlowFast's .pkl",
         "the release's clips are RGB, (x - 114.75) / 57.375: set MODEL.PIXEL_MEAN, "
         "MODEL.PIXEL_STD and INPUT.FORMAT so",
         f"{_MOMENTUM}, is 0.9 in Caffe2's sense",

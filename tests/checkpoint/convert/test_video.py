@@ -115,8 +115,8 @@ def files():
         ),
         (
             "caffe2-c2d-32x2",
-            ["MODEL.VIDEO.STEM", "slowfast", "MODEL.PIXEL_STD", "[1.0, 1.0, 1.0]"],
-            r'function; set MODEL.VIDEO.STEM "paper_code" \(or "fast"\) MODEL.PIXEL_STD "\[57.375',
+            ["MODEL.VIDEO.STEM", "mmaction2", "MODEL.PIXEL_STD", "[1.0, 1.0, 1.0]"],
+            r'function; set MODEL.VIDEO.STEM "paper_code" \(or "fast"\) \(or "slowfast"\) MODEL.PIXEL_STD',
         ),
         (
             "caffe2-c2d-32x2",
@@ -211,3 +211,15 @@ def test_2d_weights_of_detectron2_give_a_still_clip_its_features(tmp_path):
         found = backbone(image.unsqueeze(2).expand(-1, -1, 8, -1, -1))["res5"]
     assert expected.std() > 0.01
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_choice_the_blocks_norm_is_the_configs(files, tmp_path):
+    name, path = "slowfast-I3D_NLN", tmp_path / "model.pyth"
+    torch.save({"model_state": dict(files[name])}, path)
+    words = [str(path), str(tmp_path / "a.pth"), "--from", "slowfast", "--config-file"]
+    words += ["video/nl_c2d_R50_8x8", *settings(converted(files[name], name), NETWORKS[name])]
+    words += ["MODEL.RESNETS.WIDTH_PER_GROUP", "4", "MODEL.NONLOCAL.NORM"]
+    for norm in ("BN", ""):
+        convert_command([*words, norm])
+        state = read_checkpoint(tmp_path / "a.pth")["model"]
+        assert ("backbone.res4.nl1.norm.running_var" in state) == (norm == "BN")
