@@ -51,7 +51,8 @@ CAFFE2 = Source(
     video=_HALF_GREY,
     windows=(0, 4, 0, 0),
     notes=(
-        "paper_code is the stem of 32x2 and 128x1, fast of 8x8 and 32x4, slowfast of SlowFast's .pkl",
+        "the stem is paper_code for 32x2 and 128x1, fast for 8x8 and 32x4, slowfast for a .pkl of "
+        "SlowFast's",
         "the release's clips are RGB, (x - 114.75) / 57.375: set MODEL.PIXEL_MEAN, "
         "MODEL.PIXEL_STD and INPUT.FORMAT so",
         f"{_MOMENTUM}, is 0.9 in Caffe2's sense",

@@ -116,7 +116,7 @@ def files():
         (
             "caffe2-c2d-32x2",
             ["MODEL.VIDEO.STEM", "mmaction2", "MODEL.PIXEL_STD", "[1.0, 1.0, 1.0]"],
-            r'function; set MODEL.VIDEO.STEM "paper_code" \(or "fast"\) \(or "slowfast"\) MODEL.PIXEL_STD',
+            r'MODEL.VIDEO.STEM "paper_code" \(or "fast"\) \(or "slowfast"\) MODEL.PIXEL_STD',
         ),
         (
             "caffe2-c2d-32x2",
