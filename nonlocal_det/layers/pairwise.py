@@ -6,7 +6,7 @@ Letters: N batch, P query positions (i), Q key positions (j), Ci inner channels.
 import torch
 from torch import Tensor
 
-from .precision import at_least_float32, autocast_off
+from .precision import at_least_float32, autocast_off, product
 
 PAIRWISE = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
 SOFTMAX = ("gaussian", "embedded_gaussian")
@@ -43,8 +43,8 @@ def affinity(
         theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci), key_mask (N, Q) -> (N, P, Q).
 
     Returns:
-        The affinities, in float32 for half-precision input: a product of two large features leaves
-        float16's range (65504) long before it leaves the network's.
+        The affinities, in float32 for half-precision input, which is multiplied as it is: a product
+        of two large features leaves float16's range (65504) long before it leaves the network's.
 
     Raises:
         ValueError: ``pairwise`` is unknown, or the concatenation has no ``w_f``.
@@ -56,34 +56,35 @@ def affinity(
     """
     if pairwise not in PAIRWISE:
         raise ValueError(f"pairwise={pairwise!r}; expected one of {', '.join(PAIRWISE)}")
-    theta, phi = at_least_float32(theta), at_least_float32(phi)
-    with autocast_off(theta.device):
-        if pairwise == "concatenation":
-            a, b = split_w_f(theta, phi, w_f)
-            f = torch.relu(a.unsqueeze(2) + b.unsqueeze(1))  # (N, P, 1) + (N, 1, Q)
-        else:
-            f = torch.matmul(theta * scale, phi.transpose(1, 2))  # (N, P, Ci) @ (N, Ci, Q)
-        if pairwise in SOFTMAX:
-            if key_mask is not None:
-                f = f.masked_fill(~key_mask.unsqueeze(1), float("-inf"))
-            return f.softmax(dim=-1)
-        if key_mask is None:
-            return f / phi.shape[1]
-        return f * key_mask.unsqueeze(1) / key_mask.sum(1).view(-1, 1, 1)
+    if pairwise == "concatenation":
+        a, b = split_w_f(theta, phi, w_f)
+        f = torch.relu(a.unsqueeze(2) + b.unsqueeze(1))  # (N, P, 1) + (N, 1, Q)
+    else:
+        # (N, P, Ci) @ (N, Ci, Q) -> (N, P, Q)
+        f = product(at_least_float32(theta) * scale, phi.transpose(1, 2), phi.dtype)
+    if pairwise in SOFTMAX:
+        if key_mask is not None:
+            f = f.masked_fill(~key_mask.unsqueeze(1), float("-inf"))
+        return f.softmax(dim=-1)
+    if key_mask is None:
+        return f / phi.shape[1]
+    return f * key_mask.unsqueeze(1) / key_mask.sum(1).view(-1, 1, 1)
 
 
 def split_w_f(theta: Tensor, phi: Tensor, w_f: Tensor | None) -> tuple[Tensor, Tensor]:
     """Compute the two terms of ``w_f . [theta_i, phi_j] = a_i + b_j``.
 
     Shape:
-        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> a (N, P), b (N, Q).
+        theta (N, P, Ci), phi (N, Q, Ci), w_f (2 Ci) -> a (N, P), b (N, Q), in float32 at least.
 
     Raises:
         ValueError: there is no ``w_f``.
     """
     # as columns (Ci, 1): onnxruntime 1.31 multiplies a batch and a vector wrongly
+    theta, phi = at_least_float32(theta), at_least_float32(phi)
     w_theta, w_phi = check_w_f(w_f).to(theta.dtype).unsqueeze(1).chunk(2)
-    return torch.matmul(theta, w_theta).squeeze(2), torch.matmul(phi, w_phi).squeeze(2)
+    with autocast_off(theta.device):
+        return torch.matmul(theta, w_theta).squeeze(2), torch.matmul(phi, w_phi).squeeze(2)
 
 
 def check_w_f(w_f: Tensor | None) -> Tensor:

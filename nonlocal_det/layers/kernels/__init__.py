@@ -94,13 +94,17 @@ def run_kernel(kernel: str, operands: Operands) -> Tensor:
 
     Raises:
         torch.cuda.OutOfMemoryError: torch's own, with the kernel and the sizes.
+        NotImplementedError: torch's own, with the kernel, for a dtype that it cannot multiply.
     """
-    chosen = choose(operands) if kernel == "auto" else kernel
+    operands = operands.narrowed()
+    chosen, g = choose(operands) if kernel == "auto" else kernel, operands.g
     try:
         y = KERNELS[chosen][0](operands)
     except torch.cuda.OutOfMemoryError as error:
         raise type(error)(f"{error}\n{_sizes(operands, chosen)}") from error
-    g = operands.g
+    except NotImplementedError as error:
+        where = f"kernel={chosen!r}, {g.dtype} on {g.device.type}"
+        raise NotImplementedError(f"{error} ({where} of a non-local block)") from error
     if g.dtype == torch.float16 and operands.pairwise not in SOFTMAX:
         return y
     return y.to(g.dtype)

@@ -6,15 +6,13 @@
 import torch
 
 from .operands import Operands
+from .sdpa import is_fused
 
 SORT_COST = 350
 """What sorting, summing and looking up one feature of a query or key costs in multiply-adds."""
 
-LARGE_BYTES = 2**28
+LARGE_BYTES = 2**27
 """A matrix of this size is too large to go through memory block by block: fused attention wins."""
-
-FUSED_WIDTH = 256
-"""The largest width of flash attention on CUDA."""
 
 
 def choose(operands: Operands) -> str:
@@ -22,10 +20,9 @@ def choose(operands: Operands) -> str:
 
     - dot_product: `factored`, which itself takes the cheaper order.
     - concatenation: `sorted` costs (P + Q) Cg `SORT_COST`, `dense` P Q Cg: the cheaper one.
-    - gaussian, embedded_gaussian: `sdpa` where it is fused and on CUDA, in half precision, which
-      `chunked` would widen to float32, or for a large matrix; else `chunked`, the fastest in
-      float32 on a CPU, and 4 to 10 times as fast as the others where the softmax is so steep that
-      its weights are denormal numbers.
+    - gaussian, embedded_gaussian: `sdpa` where torch has it fused and on CUDA, in half precision or
+      for a large matrix; else `chunked`, the fastest in float32 on a CPU, and 4 to 10 times as fast
+      as the others where the softmax is so steep that its weights are denormal numbers.
     """
     o = operands
     if o.pairwise == "dot_product":
@@ -35,13 +32,6 @@ def choose(operands: Operands) -> str:
             return "dense"
         p, q = o.theta.shape[1], o.phi.shape[1]
         return "sorted" if p * q > (p + q) * SORT_COST else "dense"
-    return "sdpa" if _is_fused(o) else "chunked"
-
-
-def _is_fused(o: Operands) -> bool:
-    if o.theta.shape[2] != o.g.shape[2]:  # the gaussian form: C wide keys, Ci wide values
-        return False
-    if o.theta.device.type == "cuda":
-        return o.theta.shape[2] <= FUSED_WIDTH
     pairs = o.theta.shape[0] * o.theta.shape[1] * o.phi.shape[1]
-    return o.g.dtype.itemsize == 2 or pairs * o.g.dtype.itemsize > LARGE_BYTES
+    large = o.g.dtype.itemsize == 2 or pairs * o.g.dtype.itemsize > LARGE_BYTES
+    return "sdpa" if (o.g.device.type == "cuda" or large) and is_fused(o) else "chunked"

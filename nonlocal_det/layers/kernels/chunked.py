@@ -38,20 +38,18 @@ def chunked(operands: Operands, chunk: int | None = None) -> Tensor:
     Note:
         O(P Q Ci) time, O(chunk Q) memory.
     """
-    theta, phi, _ = operands.in_float32()
+    theta, phi = operands.theta, operands.phi
     chunk = _queries_in_a_block(operands) if chunk is None else chunk
     if chunk < 1:
         raise ValueError(f"chunk={chunk}; expected at least 1 query in a block")
     if torch.jit.is_tracing():  # TorchScript keeps no Python function, and a loop's length for ever
         return dense(operands)
-    with autocast_off(theta.device):
-        if operands.pairwise in SOFTMAX:
-            g = operands.real_g()
-            y: Tensor = ChunkedSoftmax.apply(
-                theta, phi, g, operands.scale, operands.key_mask, chunk
-            )
-            return y
-        blocks = [_dense_block(operands, part) for part in parts(theta.shape[1], chunk)]
+    if operands.pairwise in SOFTMAX:
+        g, mask = operands.real_g(), operands.key_mask
+        with autocast_off(g.device):
+            y: Tensor = ChunkedSoftmax.apply(theta, phi, g, operands.scale, mask, chunk)
+        return y
+    blocks = [_dense_block(operands, part) for part in parts(theta.shape[1], chunk)]
     return torch.cat(blocks, dim=1)
 
 

@@ -1,10 +1,9 @@
 """The reference: the P x Q matrix, then one product."""
 
-import torch
 from torch import Tensor
 
 from nonlocal_det.layers.pairwise import affinity
-from nonlocal_det.layers.precision import autocast_off
+from nonlocal_det.layers.precision import product
 
 from .operands import Operands
 
@@ -19,5 +18,4 @@ def dense(operands: Operands) -> Tensor:
     weights = affinity(
         o.theta, o.phi, pairwise=o.pairwise, scale=o.scale, w_f=o.w_f, key_mask=o.key_mask
     )
-    with autocast_off(o.g.device):
-        return torch.matmul(weights, o.real_g())  # (N, P, Q) @ (N, Q, Cg) -> (N, P, Cg)
+    return product(weights, o.real_g(), o.phi.dtype)  # (N, P, Q) @ (N, Q, Cg) -> (N, P, Cg)

@@ -1,13 +1,13 @@
 """What every kernel takes, checked once, and what they all derive from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nonlocal_det.layers.pairwise import check_w_f
-from nonlocal_det.layers.precision import at_least_float32
+from nonlocal_det.layers.precision import HALF
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,16 @@ class Operands:
         if not torch.compiler.is_compiling() and not bool(mask.any(1).all()):
             raise ValueError("key_mask leaves an image without a key; each needs at least one")
 
-    def in_float32(self) -> tuple[Tensor, Tensor, Tensor]:
-        """theta, phi and g, in float32 if they are in half precision."""
-        return at_least_float32(self.theta), at_least_float32(self.phi), at_least_float32(self.g)
+    def narrowed(self) -> "Operands":
+        """Return the operands with theta and phi in g's half precision: autocast narrows no x."""
+        dtype = self.g.dtype
+        if dtype not in HALF or self.theta.dtype == self.phi.dtype == dtype:
+            return self
+        return replace(self, theta=self.theta.to(dtype), phi=self.phi.to(dtype))
 
     def real_g(self) -> Tensor:
-        """Return g in at least float32, 0 where the key is not real."""
-        g = at_least_float32(self.g)
-        return g if self.key_mask is None else g * self.key_mask.unsqueeze(2)
+        """Return g, 0 where the key is not real."""
+        return self.g if self.key_mask is None else self.g * self.key_mask.unsqueeze(2)
 
     def counts(self) -> int | Tensor:
         """Q: the number of keys, or of real keys an image (N, 1, 1)."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nonlocal_det.layers.pairwise import split_w_f
-from nonlocal_det.layers.precision import autocast_off
+from nonlocal_det.layers.precision import at_least_float32
 
 from .operands import Operands
 
@@ -26,14 +26,12 @@ def sorted_keys(operands: Operands) -> Tensor:
         O((P + Q) Ci + Q log Q + P log Q) time, O((P + Q) Cg) memory. The running sums are in
         float64: a float32 sum over thousands of keys would lose digits where they cancel.
     """
-    theta, phi, _ = operands.in_float32()
-    with autocast_off(theta.device):
-        a, b = split_w_f(theta, phi, operands.w_f)
-        g = operands.real_g() / operands.counts()
-        if torch.jit.is_tracing():  # TorchScript keeps no Python function
-            return _relu_sum(a, b, g)[0]
-        y: Tensor = _SortedSum.apply(a, b, g)
-        return y
+    a, b = split_w_f(operands.theta, operands.phi, operands.w_f)
+    g = at_least_float32(operands.real_g()) / operands.counts()
+    if torch.jit.is_tracing():  # TorchScript keeps no Python function
+        return _relu_sum(a, b, g)[0]
+    y: Tensor = _SortedSum.apply(a, b, g)
+    return y
 
 
 class _SortedSum(torch.autograd.Function):
