@@ -51,6 +51,7 @@ def _block(kind: type[NonLocalBlock], case: "Case") -> nn.Module:
         subsample=case.subsample,
         scale=False,
         norm=case.norm,
+        regions=case.regions,
     )
 
 

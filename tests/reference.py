@@ -92,14 +92,41 @@ def row(
     return {j: value / normalizer for j, value in f.items()}
 
 
-def response(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
-    """y of Eq. 1 for x (C, *S)."""
-    theta, phi, g = embed(weights, x, pairwise, subsample)
+def respond(weights, theta, phi, g, pairwise: str, scale: float, sees=lambda i, j: True) -> Tensor:
+    """y of Eq. 1 over the keys that each position sees."""
     columns = []
     for i in positions(theta):
-        f = row(weights, theta, phi, i, pairwise, scale)
+        f = row(weights, theta, phi, i, pairwise, scale, sees)
         columns.append(sum(w * g[(slice(None), *j)] for j, w in f.items()))
-    return torch.stack(columns, dim=1).reshape(-1, *x.shape[1:])
+    return torch.stack(columns, dim=1).reshape(-1, *theta.shape[1:])
+
+
+def response(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):
+    """y of Eq. 1 for x (C, *S)."""
+    return respond(weights, *embed(weights, x, pairwise, subsample), pairwise, scale)
+
+
+def response_in_regions(weights, x: Tensor, pairwise, subsample, scale: float, regions):
+    """First within each region, then between the positions at the same place of all regions."""
+    theta, phi, g = embed(weights, x, pairwise, subsample)
+    whole_phi = embed(weights, x, pairwise, "none")[1]
+    key_side = [math.ceil(size / count) for size, count in zip(phi.shape[1:], regions, strict=True)]
+    pool = [math.ceil(s / k) for s, k in zip(x.shape[1:], phi.shape[1:], strict=True)]
+    side = [k * p for k, p in zip(key_side, pool, strict=True)]
+
+    def same_region(i, j):
+        return [a // s for a, s in zip(i, side, strict=True)] == [
+            b // s for b, s in zip(j, key_side, strict=True)
+        ]
+
+    def same_place(i, k):  # the last position of a region stands for the places that it lacks
+        return all(
+            b == min(b // s * s + a % s, size - 1)
+            for a, b, s, size in zip(i, k, side, x.shape[1:], strict=True)
+        )
+
+    y = respond(weights, theta, phi, g, pairwise, scale, same_region)
+    return respond(weights, theta, whole_phi, y, pairwise, scale, same_place)
 
 
 def block(weights: dict[str, Tensor], x: Tensor, pairwise: str, subsample: str, scale: float):

@@ -4,7 +4,7 @@ from .attention_rows import AffinityRows, PairwiseRows, SharedRow
 from .block import NonLocalBlock
 from .checkpointing import CHECKPOINTING, checkpoint_gradients
 from .global_context import GlobalContextBlock
-from .groups import OVER, Groups
+from .groups import OVER, Boxes, Groups
 from .insertion import InsertedBlock, insert_after, insert_blocks, nonlocal_blocks
 from .kernels import KERNELS, response
 from .non_local import NonLocal
@@ -25,6 +25,7 @@ __all__ = [
     "SUBSAMPLE",
     "AffinityRows",
     "BlockOptions",
+    "Boxes",
     "GlobalContextBlock",
     "Groups",
     "InsertedBlock",

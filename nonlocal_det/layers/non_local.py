@@ -1,6 +1,7 @@
 """The non-local operation of the paper, for 1D, 2D and 3D feature maps."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,10 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from .attention_rows import PairwiseRows
+from .groups import Boxes
 from .kernels import Operands, run_kernel
 from .options import BlockOptions
 from .padding import Padding, padding_of
 from .pooling import LeanMaxPool
+from .precision import at_least_float32
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -38,6 +41,13 @@ class NonLocal(nn.Module):
         TypeError: a name in ``changes`` is no field of `BlockOptions`, or ``options`` is there too.
 
     Note:
+        DEVIATION: with ``regions`` it is another function than the paper's, never chosen unasked:
+        the positions of each region respond to each other, and then those at the same place of all
+        regions, with these responses for g, each pass with its own 1 / C: P (P / G + G) pairs of G
+        regions instead of P^2. The second pass has one key a region, and subsamples nothing; where
+        the last region is smaller, the nearest position is the same place. Regions divide the map
+        with its padding, so an image's result depends on the size that it is padded to.
+
         DEVIATION: pooling keeps the last row and column of an odd map as a window of their own
         (ceil mode); flooring, usual elsewhere, would make those positions invisible as keys.
 
@@ -59,8 +69,13 @@ class NonLocal(nn.Module):
             raise TypeError(f"give options or {', '.join(changes)}, not both")
         self.options = options or BlockOptions(**changes)
         check_ndim(ndim)
-        self.groups = self.options.groups
-        if self.groups and ndim != 3:
+        self.groups, regions = self.options.groups, self.options.regions
+        if regions and len(regions) != ndim:
+            raise ValueError(
+                f"regions={list(regions)} (MODEL.NONLOCAL.REGIONS) with ndim={ndim}: give a number "
+                "of regions for each dimension of the map"
+            )
+        if self.groups and not regions and ndim != 3:
             raise ValueError(
                 f"over={self.options.over!r}, window={self.options.window} with ndim={ndim}: only "
                 "clips (T, H, W) have a time; use 'spacetime' and 0"
@@ -113,6 +128,13 @@ class NonLocal(nn.Module):
             where no padding is known. In the gaussian form theta and phi are x, so C wide. A
             subsampled key is real when any of its positions is, and takes their maximum alone.
         """
+        theta, phi, g, keys = self._embed(x)[:4]
+        return theta, phi, g, keys
+
+    def _embed(
+        self, x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor | None]:
+        """As `project`, and phi (N, P, Ci) with its mask (N, P) before it is subsampled."""
         if x.dim() != self.ndim + 2 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (N, {self.in_channels}, *S) with "
@@ -123,10 +145,12 @@ class NonLocal(nn.Module):
         key_mask = None if mask is None else self.pool(mask.to(x.dtype)) > 0
         source = self._pool(x, mask, key_mask) if self.subsample == "before" else x
         phi, g = self.phi(source), self.g(source)
+        whole_phi = self.phi(x) if self.subsample == "before" and self.options.regions else phi
         if self.subsample == "after":
             phi, g = self._pool(phi, mask, key_mask), self._pool(g, mask, key_mask)
-        keys = None if key_mask is None else key_mask.flatten(1)  # (N, 1, *K) -> (N, Q)
-        return _positions_first(self.theta(x)), _positions_first(phi), _positions_first(g), keys
+        keys, positions = (None if m is None else m.flatten(1) for m in (key_mask, mask))
+        theta, phi, g, whole_phi = map(_positions_first, (self.theta(x), phi, g, whole_phi))
+        return theta, phi, g, keys, whole_phi, positions
 
     def _pool(self, x: Tensor, mask: Tensor | None, key_mask: Tensor | None) -> Tensor:
         """Pool without looking at padding; a window of padding only gives 0."""
@@ -154,13 +178,15 @@ class NonLocal(nn.Module):
 
     def rows(self, x: Tensor) -> PairwiseRows:
         """Return the rows of the affinity of a map x (N, C, *S), computed when asked for."""
-        theta, phi, _, key_mask = self.project(x)
+        theta, phi, _, key_mask, whole_phi, mask = self._embed(x)
         return PairwiseRows(
             shape=tuple(x.shape[2:]),
             key_shape=self._key_shape(x),
             groups=self.groups,
-            theta=theta,
-            phi=phi,
+            whole_phi=at_least_float32(whole_phi),
+            mask=mask,
+            theta=at_least_float32(theta),
+            phi=at_least_float32(phi),
             pairwise=self.pairwise,
             scale=self.scale_factor,
             w_f=self.w_f,
@@ -169,22 +195,43 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the response y (N, Ci, *S) of a map x (N, C, *S)."""
-        theta, phi, g, key_mask = self.project(x)
-        if self.groups is None:
+        theta, phi, g, key_mask, whole_phi, mask = self._embed(x)
+        shape, groups = tuple(x.shape[2:]), self.groups
+        if groups is None:
             y = self._respond(theta, phi, g, key_mask)
         else:
-            shape, key_shape = tuple(x.shape[2:]), self._key_shape(x)
-            split = self.groups.split
-            parts = zip(
-                split(theta, shape), split(phi, key_shape), split(g, key_shape), strict=True
-            )
-            masks = self.groups.split_mask(key_mask, key_shape)
-            y = self.groups.merge(
-                [self._respond(*part, mask) for part, mask in zip(parts, masks, strict=False)],
-                shape,
-            )
+            boxes = groups.boxes(shape, self._key_shape(x))
+            y = self._respond_in(boxes, theta, phi, g, key_mask)
+            if groups.has_several_regions:
+                y = self._respond_across(boxes[0], theta, whole_phi, y, mask)
         # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)
-        return y.transpose(1, 2).unflatten(2, x.shape[2:])
+        return y.transpose(1, 2).unflatten(2, shape)
+
+    def _respond_in(
+        self,
+        boxes: tuple[Boxes, Boxes],
+        theta: Tensor,
+        phi: Tensor,
+        g: Tensor,
+        key_mask: Tensor | None,
+    ) -> Tensor:
+        """Compute the response of each group of queries to its own group of keys."""
+        queries, keys = boxes
+        mask = keys.split_mask(phi, key_mask)
+        y = self._respond(queries.split(theta), keys.split(phi), keys.split(g), mask)
+        return queries.merge(y)
+
+    def _respond_across(
+        self, regions: Boxes, theta: Tensor, phi: Tensor, g: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Compute the response of each position to the same place of every region."""
+        index, real, keys = regions.nearest(mask, theta.device)
+        index, real = (i.expand(theta.shape[0], -1) for i in (index, real))
+        phi, g = (t.gather(1, index.unsqueeze(2).expand(-1, -1, t.shape[2])) for t in (phi, g))
+        queries = replace(regions, across=True)
+        key_mask = keys.split_mask(phi, real)
+        y = self._respond(queries.split(theta), keys.split(phi), keys.split(g), key_mask)
+        return queries.merge(y)
 
     def _respond(self, theta: Tensor, phi: Tensor, g: Tensor, key_mask: Tensor | None) -> Tensor:
         return run_kernel(

@@ -64,6 +64,8 @@ class BlockOptions:
             is subsampled.
         inner_channels: the inner width itself, instead of the ratio.
         window: time steps within which a position receives; 0: all.
+        regions: in how many regions each dimension of the map is divided: a position receives from
+            its region first, then from the same place of every region; see `NonLocal`. (): not.
 
     Raises:
         ValueError: a value is not among its choices, or two contradict each other; names the
@@ -84,12 +86,14 @@ class BlockOptions:
     norm: str = _option(None, "NORM", NORMS, config="")
     bottleneck_ratio: float = _option(0.5, "BOTTLENECK_RATIO")
     over: str = _option("spacetime", "OVER", OVER)
+    regions: tuple[int, ...] = _option((), "REGIONS")
     init: str = field(default=None, metadata={"choices": INITS})  # type: ignore[assignment]
     inner_channels: int | None = None
     window: int = 0
 
     def __post_init__(self) -> None:
         """Check every value once, and fill in what the preset decides."""
+        object.__setattr__(self, "regions", tuple(self.regions))
         for option in fields(self):
             value, choices = getattr(self, option.name), option.metadata.get("choices")
             open_ = value is None and option.default is None
@@ -153,13 +157,19 @@ class BlockOptions:
     @property
     def groups(self) -> Groups | None:
         """How the positions of a clip are grouped; None: they are not."""
-        if self.over == "spacetime" and not self.window:
+        if self.over == "spacetime" and not self.window and not self.regions:
             return None
-        return Groups(self.over, self.window)
+        return Groups(self.over, self.window, self.regions)
 
     def _check_groups(self) -> None:
         if self.window < 0 or (self.window and self.over == "space"):
             self._refuse("window", "expected time steps, 0 (all) or more; 0 where over='space'")
+        if any(type(count) is not int or count < 1 for count in self.regions):
+            self._refuse("regions", "expected a whole number of regions, at least 1, a dimension")
+        if self.regions and (self.over != "spacetime" or self.window):
+            self._refuse("regions", "has groups of its own; leave over and window out")
+        if self.regions and self.operation != "nonlocal":
+            self._refuse("regions", f"operation={self.operation!r} has no regions; leave it out")
         if self.over == "time":
             if self.subsample not in (None, "none"):
                 self._refuse("subsample", "over='time' has one key a time step; use 'none'")

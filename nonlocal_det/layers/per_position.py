@@ -78,12 +78,8 @@ class PerPositionBlock(NonLocalBlock):
         if self.groups is None:
             y = self._respond_to_bank(theta, math.prod(key_shape))
         else:
-            # the keys of each part: as many as a group has of the map's own
-            keys = self.groups.split(theta.new_empty(1, math.prod(key_shape), 1), key_shape)
-            parts = zip(self.groups.split(theta, shape), keys, strict=True)
-            y = self.groups.merge(
-                [self._respond_to_bank(part, own.shape[1]) for part, own in parts], shape
-            )
+            queries, keys = self.groups.boxes(shape, key_shape)  # as many keys as a group has
+            y = queries.merge(self._respond_to_bank(queries.split(theta), math.prod(keys.side)))
         own = self.g(x)
         if not isinstance(self.phi, nn.Identity):
             own = torch.sigmoid(self.phi(x)) * own

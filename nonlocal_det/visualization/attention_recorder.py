@@ -146,8 +146,10 @@ class AttentionMaps:
         visible = torch.ones_like(weights, dtype=torch.bool)
         if rows.key_mask is not None:
             visible = rows.key_mask[0].view(weights.shape)  # (1, Q) -> (*K)
-        if isinstance(rows, PairwiseRows) and rows.groups:
-            own = rows.groups.number(rows.shape)[index] == rows.groups.number(rows.key_shape)
+        groups = rows.groups if isinstance(rows, PairwiseRows) else None
+        if groups and not groups.has_several_regions:
+            queries, keys = groups.boxes(rows.shape, rows.key_shape)
+            own = keys.number() == queries.number()[index]
             visible = visible & own.view(weights.shape).to(visible.device)
         arrays = weights.double().cpu().numpy(), visible.cpu().numpy()
         return AttentionMap(self.find(name), point, position, *arrays, placement, rows.signed)

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
@@ -5,8 +7,15 @@ from detectron2.modeling import BACKBONE_REGISTRY, build_backbone
 from detectron2.modeling.backbone.resnet import BasicStem, ResNet
 from small_models import small_config
 
+from nonlocal_det.detection import block_options
 from nonlocal_det.detection.backbone import add_nonlocal, build_nonlocal_resnet_fpn_backbone
-from nonlocal_det.layers import BlockOptions, known_padding, nonlocal_blocks
+from nonlocal_det.layers import (
+    OPERATIONS,
+    PAIRWISE,
+    BlockOptions,
+    known_padding,
+    nonlocal_blocks,
+)
 
 RGB = ShapeSpec(channels=3)
 
@@ -64,6 +73,31 @@ def test_gradients_reach_the_block_and_what_is_below_it():
     model(torch.randn(2, 3, 64, 64))["res5"].square().mean().backward()
     assert model.res4.nl0.w_z.weight.grad.abs().max() > 0
     assert model.res2[0].conv1.weight.grad.abs().max() > 0
+
+
+def test_regions_come_from_the_config():
+    cfg = small_config("quick/nl_mask_keypoint_rcnn_R18", "MODEL.NONLOCAL.REGIONS", "[2, 3]")
+    assert build_backbone(cfg).bottom_up.res4.nl0.options.regions == (2, 3)
+    assert block_options(small_config()).regions == ()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("pairwise", PAIRWISE)
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_backbone_is_one_compiled_graph(operation, pairwise, padded):
+    if operation == "global_context" and pairwise != "embedded_gaussian":
+        return  # it has no pairwise function
+    torch._dynamo.reset()
+    options = BlockOptions(operation=operation, pairwise=pairwise)
+    model = add_nonlocal(resnet(18, last="res4"), [[], [0], [-2], []], options).eval()
+    for block in nonlocal_blocks(model).values():
+        torch.nn.init.normal_(block.zero_init_layer.weight, std=0.1)
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    sizes = [(64, 96), (33, 50)] if padded else [(64, 96), (64, 96)]
+    x = torch.randn(2, 3, 64, 96)
+    with known_padding(model, sizes, (64, 96)) if padded else contextlib.nullcontext():
+        torch.testing.assert_close(compiled(x)["res4"], model(x)["res4"])
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize(

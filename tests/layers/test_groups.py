@@ -1,6 +1,7 @@
 """Attention in groups of a clip against loops: over space, over time, within windows of time."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import reference
@@ -105,10 +106,12 @@ def test_padding_is_no_key_of_any_group(over, window, pairwise, kernel):
     torch.testing.assert_close(y[1:], layer(long))
 
 
-@pytest.mark.parametrize(("over", "window"), CASES)
-def test_what_is_split_is_merged_again(over, window):
-    groups, x = Groups(over, window), torch.randn(2, 60, 3)
-    assert torch.equal(groups.merge(groups.split(x, CLIP), CLIP), x)
+@pytest.mark.parametrize("groups", [*(Groups(*case) for case in CASES), Groups(regions=(2, 2, 3))])
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("images", [0, 2])
+def test_what_is_split_is_merged_again(groups, across, images):
+    boxes, x = replace(groups.boxes(CLIP, CLIP)[0], across=across), torch.randn(images, 60, 3)
+    assert torch.equal(boxes.merge(boxes.split(x)), x)
 
 
 def test_a_grouped_block_is_the_identity_and_has_the_same_weights():

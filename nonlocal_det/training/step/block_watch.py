@@ -174,7 +174,8 @@ def softmax_sums(block: NonLocalBlock, x: Tensor) -> Tensor:
     real = phi.new_ones(phi.shape[:2]).bool() if keys is None else keys
     real = real.unsqueeze(1)  # (N, Q) -> (N, 1, Q)
     if rows.groups is not None:
-        groups = [rows.groups.number(s).to(x.device) for s in (rows.shape, rows.key_shape)]
+        boxes = rows.groups.boxes(rows.shape, rows.key_shape)
+        groups = [box.number().to(x.device) for box in boxes]
         real = real & (groups[0][at].unsqueeze(1) == groups[1])  # (N, 1, Q) & (B, Q) -> (N, B, Q)
     counts = real.sum(2)  # (N, 1 or B)
     valid = (counts > 1).expand(-1, len(at))  # (N, B)
