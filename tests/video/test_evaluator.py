@@ -85,22 +85,6 @@ def test_a_training_takes_the_next_one_by_the_seed_and_counts(folder):
         assert torch.equal(one["video"], other["video"])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_clips_do_not_depend_on_the_number_of_workers(folder, workers):
-    def first(number):
-        options = (*USED[:-1], number, "SOLVER.IMS_PER_BATCH", 4, "SEED", 1)
-        cfg = config(*options)
-        stream = TrainStream(cfg, DatasetCatalog.get("clips"), VideoMapper(cfg, is_train=True))
-        batches = iter(stream)
-        samples = [*next(batches), *next(batches)]
-        stream.close()
-        return samples
-
-    for one, other in zip(first(0), first(workers), strict=True):
-        assert (one["video_id"], one["frames"]) == (other["video_id"], other["frames"])
-        assert torch.equal(one["video"], other["video"])
-
-
 def test_two_processes_count_no_video_twice(folder, monkeypatch):
     samples = [{"video_id": str(k), "label": k % 3, "file_name": str(k)} for k in range(5)]
     scores = np.random.default_rng(0).dirichlet(np.ones(3), 5)

@@ -102,6 +102,8 @@ def test_what_contradicts_the_data_is_refused(videos):
         load(*folders(videos))
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
         load("--video-data", "mine", "-", videos / "nowhere", *DATA)
+    with pytest.raises(FileNotFoundError, match="nothing.txt: no such list; give a file, or -"):
+        load("--video-data", "mine", videos / "nothing.txt", videos, *DATA)
     with pytest.raises(ValueError, match="LOSS=softmax, but videos of 'mine' have several labels"):
         load(*listed(videos, "a.mp4,x,y"), *DATA, "MODEL.VIDEO.LOSS", "softmax")
 

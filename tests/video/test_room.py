@@ -62,18 +62,6 @@ def test_lists_are_read(folder, lines, labels, classes):
     assert records[0]["file_name"] == str(folder / name)
 
 
-@pytest.mark.parametrize(
-    ("listing", "message"),
-    [("no such file", "no such list"), ("a.mp4\n", "has no label"), ("\n", "has no line")],
-)
-def test_a_list_that_cannot_be_read_is_told(folder, listing, message):
-    path = folder / "list.txt"
-    if listing != "no such file":
-        path.write_text(listing)
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
-        register_video_data([("listed", str(path), str(folder))])
-
-
 def test_kinetics_and_charades_are_read_as_published(tmp_path):
     name = "kinetics400_val"
     (tmp_path / "val" / "x").mkdir(parents=True)
