@@ -223,6 +223,8 @@ DAMAGES: list[tuple[str, Damage, set[str]]] = [
     ("boxes_without_size", boxes(lambda x, y, w, h: [0, 0, 0, 0]),
      {"box_zero", "annotation_duplicate"}),
     ("box_outside", one(bbox=[80, 11, 12, 14]), {"polygon_off_box"}),
+    ("box_outside", one(bbox=[80, 11, 12, 14],
+                        segmentation=[[80, 11, 92, 11, 92, 25, 80, 25]]), set()),
     ("box_over_edge", one(bbox=[23, 11, 60, 14]), set()),
     ("boxes_xyxy", boxes(lambda x, y, w, h: [x, y, x + w, y + h]), set()),
     ("boxes_relative", boxes(lambda x, y, w, h: [x / 64, y / 48, w / 64, h / 48]),
