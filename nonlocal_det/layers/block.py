@@ -86,6 +86,8 @@ class NonLocalBlock(NonLocal, InsertedBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the map z (N, C, *S) of a map x (N, C, *S)."""
+        if not torch.jit.is_tracing() and 0 in x.shape[2:]:  # sets without a point
+            return x
         y = self.respond(x)
         if y.dtype == torch.float32:  # autocast must not narrow what the kernel kept wide
             with autocast_off(y.device):

@@ -18,7 +18,8 @@ class Padding:
     """The true sizes of the images of a batch, and the size they were padded to.
 
     Args:
-        sizes: (height, width) of each image in pixels; the padding is at the bottom and right.
+        sizes: (height, width) of each image in pixels; the padding is at the bottom and right. An
+            empty one keeps its padding as keys, as a softmax over no key would be nan.
         padded: (height, width) of the batch in pixels.
     """
 
@@ -68,6 +69,7 @@ class Padding:
             # as in `_make`: the cells before ceil(size * cells / padded) hold a real pixel
             size, padded = numbers[:-1, axis], numbers[-1, axis]
             position = torch.arange(cells, device=x.device)
+            size = torch.where((numbers[:-1] == 0).any(1), padded, size)
             real = position < -(-size * cells // padded).unsqueeze(1)  # (N, cells)
             mask = mask.unsqueeze(-1) & real.view(-1, *[1] * axis, cells)  # (N, ..., cells)
         return mask.unsqueeze(1)  # (N, *S) -> (N, 1, *S)
@@ -79,7 +81,7 @@ class Padding:
                 -(-size * cells // whole)
                 for size, cells, whole in zip(image, shape, self.padded, strict=True)
             ]
-            for image in self.sizes
+            for image in (size if all(size) else self.padded for size in self.sizes)
         ]
         if all(end >= cells for image in ends for end, cells in zip(image, shape, strict=True)):
             return None
