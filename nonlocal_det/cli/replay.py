@@ -2,8 +2,9 @@
 
 Says which module goes wrong first. Exit status: 0 all finite now, 3 not, 1 the file cannot be used.
 
-Example, of a step whose loss was not finite:
-  %(prog)s output/nonfinite/batch_0000012.pth
+Example, after a step that cannot go well (train --config-file quick/nl_mask_keypoint_rcnn_R18
+SOLVER.BASE_LR 1e6 SOLVER.WARMUP_ITERS 0 OUTPUT_DIR output/bad):
+  %(prog)s output/bad/nonfinite/batch_0000001_process0.pth
 """
 
 import argparse
