@@ -196,7 +196,7 @@ def test_what_cannot_be_measured_is_refused(measure):
     plain = shape(1, 10)
     del plain["evidence_distance"]
     for content, message in (
-        (truth(plain), r"annotation 0 has evidence_distance=None; give .*make_long_range"),
+        (truth(plain), r"annotation 0 has evidence_distance=None; give .*make-long-range"),
         (truth(shape(1, math.nan)), "evidence_distance=nan"),
         (truth(figure(keypoint_evidence_distances=[1.0]), level="pose"), r"=\[1.0\]; give"),
         (truth(figure(keypoint_evidence_distances=None), level="pose"), "=None; give"),

@@ -1,6 +1,7 @@
 """Every summary number equals pycocotools', on drawn data with all that is awkward in COCO."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -212,6 +213,50 @@ def test_an_area_that_cannot_be_true_is_the_objects_own(task, area, caplog):
     found = summary(evaluate(truth, results, task, sigmas=sigmas))
     assert str(found) == str(expected)  # nan is not equal to itself
     assert ("own areas in 4 annotations" in caplog.text) == (area != "absent")
+
+
+BLANK = {"size": [200, 200], "counts": [200 * 200]}
+
+
+@pytest.mark.parametrize("task", ["bbox", "segm", "keypoints"])
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"bbox": [50, 50, 0, 0]}, "leaves out 1 annotations whose boxes have no width"),
+        ({"bbox": [220, 50, 10, 10]}, "leaves out 1 annotations whose boxes lie outside"),
+        ({"bbox": [50, 50, 9, 9], "segmentation": [[50, 50, 59, 59]]}, "leaves out 1 .* polygons"),
+        ({"bbox": [50, 50, 9, 9], "segmentation": BLANK}, "leaves out 1 .* masks have no pixel"),
+        ({"bbox": [50, 50, 9, 9], "image_id": 7}, ""),
+    ],
+)
+def test_what_training_leaves_out_does_not_count(task, row, said, caplog):
+    truth, results = objects_and_perfect_results()
+    sigmas = (0.05, 0.05) if task == "keypoints" else ()
+    expected = str(summary(evaluate(truth, results, task, sigmas=sigmas)))
+    points = {"keypoints": [55, 55, 2, 0, 0, 0], "num_keypoints": 1}
+    outline = {"segmentation": [[50, 50, 59, 50, 59, 59]]}
+    row = {"id": 9, "image_id": 1, "category_id": 1, "area": 60, **points, **outline, **row}
+    truth["annotations"].append(row)
+    assert str(summary(evaluate(truth, results, task, sigmas=sigmas))) == expected
+    assert re.search(said, caplog.text)
+    missed = error_table(truth, results, task, SPEC)["missed"]
+    assert (missed["count"], missed["share"]) == (0, 0)
+
+
+@pytest.mark.parametrize("task", ["bbox", "segm", "keypoints"])
+def test_what_training_corrects_is_corrected(task, caplog):
+    """A box over the edge is clipped, a keypoint outside of the image is not labelled."""
+    truth, results = objects_and_perfect_results()
+    sigmas = (0.05, 0.05) if task == "keypoints" else ()
+    expected = summary(evaluate(truth, results, task, sigmas=sigmas))
+    first = truth["annotations"][0] | {"bbox": [-30.0, 20.0, 90.0, 40.0]}
+    results[0]["bbox"] = [0.0, 20.0, 60.0, 40.0]
+    first["keypoints"] = [*first["keypoints"][:3], -9, 50, 2]
+    truth["annotations"][0] = first | {"segmentation": first["segmentation"] + [[1, 2, 3]]}
+    numbers = summary(evaluate(truth, results, task, sigmas=sigmas))
+    assert numbers["AP"] == pytest.approx(expected["AP"])
+    assert "clips the boxes of 1 annotations" in caplog.text
+    assert ("keypoints outside of their images in 1 " in caplog.text) == (task == "keypoints")
 
 
 def test_more_objects_than_coco_counts_can_count():
