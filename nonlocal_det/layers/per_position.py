@@ -73,14 +73,15 @@ class PerPositionBlock(NonLocalBlock):
 
     def respond(self, x: Tensor) -> Tensor:
         """Compute the response y (N, Ci, *S) of a map x (N, C, *S), each position's from itself."""
-        theta = self.theta(x).flatten(2).transpose(1, 2)  # (N, Ci, *S) -> (N, P, Ci)
+        own = self.g(x)
+        # (N, Ci, *S) -> (N, P, Ci), in what autocast computes in, also where theta is x
+        theta = self.theta(x).to(own.dtype).flatten(2).transpose(1, 2)
         shape, key_shape = tuple(x.shape[2:]), self._key_shape(x)
         if self.groups is None:
             y = self._respond_to_bank(theta, math.prod(key_shape))
         else:
             queries, keys = self.groups.boxes(shape, key_shape)  # as many keys as a group has
             y = queries.merge(self._respond_to_bank(queries.split(theta), math.prod(keys.side)))
-        own = self.g(x)
         if not isinstance(self.phi, nn.Identity):
             own = torch.sigmoid(self.phi(x)) * own
         # (N, P, Ci) -> (N, Ci, P) -> (N, Ci, *S)

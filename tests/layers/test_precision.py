@@ -7,7 +7,13 @@ from tiny_step import Run, TinyNet, batches
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nonlocal_det.layers import KERNELS, PAIRWISE, NonLocalBlock, known_padding
+from nonlocal_det.layers import (
+    KERNELS,
+    PAIRWISE,
+    NonLocalBlock,
+    PerPositionBlock,
+    known_padding,
+)
 from nonlocal_det.layers.precision import multiply, product
 
 FORMS = [(p, k) for p in PAIRWISE for k in ("auto", *KERNELS) if k == "auto" or p in KERNELS[k][1]]
@@ -55,6 +61,15 @@ def test_no_product_over_pairs_has_a_float32_operand(pairwise, kernel, dtype, ma
     assert seen == (set() if kernel == "sorted" else {dtype}), operations.products
     assert z.dtype == torch.float32
     assert operations.waits == []
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("pairwise", PAIRWISE)
+def test_the_control_multiplies_in_half_precision_too(pairwise, dtype):
+    block = PerPositionBlock(16, pairwise=pairwise, kernel="dense", norm="")
+    with torch.autocast("cpu", dtype=dtype), Operations() as operations:
+        block(torch.randn(2, 16, 6, 5))
+    assert {dtypes for _, names in operations.products for dtypes in names} == {dtype}
 
 
 @pytest.mark.parametrize("magnitude", [1, 300])
