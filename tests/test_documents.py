@@ -30,7 +30,8 @@ def commands(name: str) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-PYTHON = [name for name in TEXTS if blocks(name, "python") and name != "docs/kernels.md"]
+ELSEWHERE = {"docs/kernels.md", "docs/points.md"}  # run by test_examples.py, layers/test_points.py
+PYTHON = [name for name in TEXTS if blocks(name, "python") and name not in ELSEWHERE]
 COMMANDS = [(name, words) for name in TEXTS for words in commands(name)]
 
 
