@@ -1,6 +1,6 @@
-"""Compute what can be of zoo.json's rows, write model_zoo.md and the tables of docs/long_range.md.
+"""Compute what can be of zoo.json's rows, write model_zoo.md and the tables of drawn data in docs/.
 
-With --check nothing is written, and it fails if one of the three is not up to date.
+With --check nothing is written, and it fails if one of them is not up to date.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 from nonlocal_det.cli.errors import one_line_errors
 from nonlocal_det.experiments.zoo_rows import refresh_row, with_results
 from nonlocal_det.experiments.zoo_tables import fill_tables, render_zoo
-from nonlocal_det.model_zoo.rows import ZOO, load_rows, rows_as_text
+from nonlocal_det.model_zoo.rows import DRAWN, ZOO, load_rows, rows_as_text
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -19,7 +19,6 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, help="results.json of a suite, for its rows")
     args = parser.parse_args()
     root = Path(__file__).resolve().parent.parent
-    long_range = root / "docs" / "long_range.md"
     with one_line_errors():
         rows = load_rows()
         if args.results:
@@ -28,8 +27,10 @@ if __name__ == "__main__":
         texts = {
             ZOO: rows_as_text(rows),
             root / "model_zoo.md": render_zoo(rows),
-            long_range: fill_tables(long_range.read_text(), rows),
         }
+        for data in DRAWN:
+            document = root / data.document
+            texts[document] = fill_tables(document.read_text(), rows, data)
     for path, text in texts.items():
         if not args.check:
             path.write_text(text)

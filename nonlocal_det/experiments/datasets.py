@@ -10,7 +10,6 @@ from nonlocal_det.analysis import ReceptiveField, receptive_fields
 from nonlocal_det.model_zoo.models import build_config
 from nonlocal_det.synthetic.dataset_folder import RECORD
 from nonlocal_det.synthetic.long_range import VERSIONS, find_set, make_long_range
-from nonlocal_det.synthetic.mini_coco import make_mini_coco
 
 from .plan import Plan
 
@@ -18,7 +17,8 @@ from .plan import Plan
 def missing_data(plan: Plan) -> str:
     """Describe what is not there, with the expected tree; "" when all data sets are there.
 
-    Long-range data of which nothing is there is not missing: `prepare_data` draws it.
+    Drawn data of which nothing is there is not missing: `prepare_data` draws it. Expected are a
+    COCO data set's annotations and images, or what the metadata names as ``expected_files``.
 
     Raises:
         ValueError: a data set is not registered.
@@ -27,11 +27,10 @@ def missing_data(plan: Plan) -> str:
     for name in plan.datasets:
         if name not in DatasetCatalog.list():
             raise ValueError(f"data set {name!r} is not registered; see DATASETS of the config")
-        metadata = MetadataCatalog.get(name)
-        annotations, images = Path(metadata.json_file), Path(metadata.image_root)
-        if metadata.get("long_range") and not annotations.parents[1].exists():
-            continue  # it is drawn before anything is trained
-        for path, line in ((annotations, str(annotations)), (images, f"{images}/")):
+        if to_draw(name):
+            continue  # before anything is trained
+        for path in expected_files(name):
+            line = f"{path}" if path.suffix else f"{path}/"
             if not path.exists():
                 missing[name] = True
             tree["  " + line + ("" if path.exists() else "   <- missing")] = True
@@ -48,22 +47,35 @@ def prepare_data(plan: Plan) -> list[str]:
     """Draw what is drawn and not there yet; check that the rest is.
 
     Returns:
-        A line for each long-range data set that was drawn.
+        A line for each data set that was drawn and has something to say.
 
     Raises:
         FileNotFoundError: a data set is missing; prints the expected tree.
         ValueError: long-range data is there that another version has drawn.
     """
     root = Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
-    is_mini_coco = all(name.startswith("mini_coco") for name in plan.datasets)
-    if is_mini_coco and not (root / "mini_coco").exists():
-        make_mini_coco(root)
     # by the metadata: a user's data set may have a name that begins like ours
-    sets = (MetadataCatalog.get(name).get("long_range") for name in plan.datasets)
-    lines = [prepare_long_range(root, key) for key in dict.fromkeys(filter(None, sets))]
+    for name in plan.datasets:
+        if to_draw(name) and (draw := MetadataCatalog.get(name).get("draw")):
+            draw(root)
+    sets = dict.fromkeys(MetadataCatalog.get(name).get("long_range") for name in plan.datasets)
+    lines = [prepare_long_range(root, key) for key in sets if key]
     if message := missing_data(plan):
         raise FileNotFoundError(message)
     return [line for line in lines if line]
+
+
+def expected_files(name: str) -> list[Path]:
+    """List the files and folders of a data set that must be there, by its metadata."""
+    metadata = MetadataCatalog.get(name)
+    paths = metadata.get("expected_files", None) or (metadata.json_file, metadata.image_root)
+    return [Path(path) for path in paths]
+
+
+def to_draw(name: str) -> bool:
+    """Tell whether a data set is drawn by this package and its folder (``drawn_in``) not there."""
+    folder = MetadataCatalog.get(name).get("drawn_in")
+    return folder is not None and not Path(folder).exists()
 
 
 def prepare_long_range(out: Path, name: str) -> str:

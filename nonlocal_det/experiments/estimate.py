@@ -37,7 +37,10 @@ def _hours(plan: Plan, resources: Resources) -> str:
     waiting = [run for run in plan.runs if run.status() != "finished"]
     unknown = sorted({run.config for run in waiting} - measured.keys())
     if unknown:
-        return f"- (no s/iter has been measured for {', '.join(unknown)})"
+        return (
+            f"- (no s/iter has been measured for {', '.join(unknown)}; once a run of each has "
+            "begun, this counts from its iterations)"
+        )
     hours = sum(run.iterations * measured[run.config] for run in waiting) / 3600
     used = ", ".join(f"{name} {measured[name]:.3f} s/iter" for name in plan.configs)
     at_a_time = len(resources.slots)

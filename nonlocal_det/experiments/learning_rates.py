@@ -1,25 +1,37 @@
 """The report of a grid of learning rates: which is best for every model, on the split val."""
 
+from nonlocal_det.model_zoo.rows import TASKS
+
 from .markdown import markdown_table
 from .plan import Plan
 from .run import Run
-from .suites import TASKS
 
 _DIVERGED = "FloatingPointError"  # what Detectron2 raises when a loss is no number
 
 
 def write_grid_report(plan: Plan) -> str:
-    """Write and return ``learning_rates.md``: each model's AP by rate, and its line of YAML."""
+    """Write and return ``learning_rates.md``: each model by rate, and its line of YAML.
+
+    A model is measured by the first metric of the last task of the suite that it has.
+    """
     rows, chosen = [], {}
     for config, cfg in plan.configs.items():
-        task = "keypoint" if cfg.MODEL.KEYPOINT_ON else "box"
+        task = next(t for t in reversed(plan.suite.kind.tasks) if TASKS[t].is_of(cfg))
+        best_of = min if TASKS[task].lower_is_better else max
         runs = [run for run in plan.runs if run.config == config]
         values = {run.rate: value for run in runs if (value := _value(run, task)) is not None}
         has_ended = all(run.result() or _diverged(run) for run in runs)
         if has_ended and values:  # of equal ones the lowest rate
-            chosen[config] = max(values, key=lambda rate: values[rate])
+            chosen[config] = best_of(values, key=lambda rate: values[rate])
         best = f"**{chosen[config]:g}**" if config in chosen else "-"
-        rows.append([f"`{config}`", f"{task} AP", *(_cell(run, task) for run in runs), best])
+        rows.append(
+            [
+                f"`{config}`",
+                f"{task} {TASKS[task].metrics[0]}",
+                *(_cell(run, task) for run in runs),
+                best,
+            ]
+        )
     head = ["model", "metric", *(f"{rate:g}" for rate in plan.grid), "chosen"]
     lines = [f"# Learning rates, seed {plan.seeds[0]}", "", markdown_table(head, rows, left=2), ""]
     edges = [config for config, rate in chosen.items() if rate in (plan.grid[0], plan.grid[-1])]
@@ -42,7 +54,7 @@ def _cell(run: Run, task: str) -> str:
     if run.result() is None:
         return "-"
     value = _value(run, task)
-    return "none" if value is None else f"{value:.2f}"
+    return "none" if value is None else f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
 
 
 def _diverged(run: Run) -> bool:
@@ -50,7 +62,8 @@ def _diverged(run: Run) -> bool:
 
 
 def _value(run: Run, task: str) -> float | None:
-    """AP points of a finished run; None where COCO has no number."""
+    """The first metric of a finished run; None where the evaluator has no number."""
+    key, (metric, *_) = TASKS[task].key, TASKS[task].metrics
     result = run.result()
-    value: float | None = result["metrics"].get(TASKS[task], {}).get("AP") if result else None
+    value: float | None = result["metrics"].get(key, {}).get(metric) if result else None
     return value

@@ -1,9 +1,10 @@
 """The runs of a suite: every model under every seed, decided before anything starts."""
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -14,10 +15,12 @@ from nonlocal_det.configs import config_hash, load_config
 from nonlocal_det.synthetic.long_range import split_name
 
 from .run import Run
-from .suites import SCHEDULES, Suite, find_suite
+from .suites import SCHEDULES, SUITES, Suite, find_suite
 
 RATE = "SOLVER.BASE_LR"
 GRID = "0.01,0.02,0.04"
+FINAL = "model_final.pth"
+_START = re.compile(rf"output/([^/]+)/{re.escape(FINAL)}")  # a config's WEIGHTS, of another config
 CHOOSING_SEED = 1000  # no learning rate is chosen under a seed of the test
 _PAIR = "a model and its baseline differ by it"
 RESERVED = {
@@ -37,6 +40,7 @@ class Plan:
     Attributes:
         options: KEY VALUE pairs of every model: the schedule's, the user's, its own.
         configs: the full config of every model, without a seed.
+        starts: the model from whose final weights a model starts, under the same seed.
         grid: the learning rates that every model is tried at; (): each is trained at its config's.
     """
 
@@ -49,6 +53,7 @@ class Plan:
     options: dict[str, tuple[str, ...]]
     configs: dict[str, CfgNode]
     grid: tuple[float, ...] = ()
+    starts: dict[str, str] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -75,7 +80,12 @@ class Plan:
             options = (*options, RATE, f"{rate:g}")
             folder /= f"lr{rate:g}"
         folder /= f"seed{seed}"
-        return Run(name, seed, folder, options, cfg.SOLVER.MAX_ITER, config_hash(cfg), rate)
+        start = self._run(self.starts[name], seed, None) if name in self.starts else None
+        if start is not None:
+            weights = str(start.folder / FINAL)
+            options, cfg = (*options, "MODEL.WEIGHTS", weights), cfg.clone()
+            cfg.MODEL.WEIGHTS = weights
+        return Run(name, seed, folder, options, cfg.SOLVER.MAX_ITER, config_hash(cfg), rate, start)
 
     @property
     def command(self) -> str:
@@ -121,10 +131,11 @@ def make_plan(
     selected = find_suite(suite, only)
     _check_overrides(overrides)
     _check_options(selected, schedule, choose_lr, seeds, lr_grid, overrides)
-    schedule = schedule or ("1x" if selected.has_schedules else "")
+    schedule = schedule or ("1x" if selected.kind.schedules else "")
     standard = {k: v for k, v in SCHEDULES.get(schedule, {}).items() if k not in overrides[::2]}
     common = (*chain(*standard.items()), *overrides, "TEST.EXPECTED_RESULTS", "[]")
-    options = dict.fromkeys(selected.configs, common)
+    starts = {} if "MODEL.WEIGHTS" in overrides else find_starts(selected.configs)
+    options = dict.fromkeys((*reversed(starts.values()), *selected.configs), common)
     if choose_lr:
         for name in options:
             test = load_config(name, list(overrides)).DATASETS.TEST[0]
@@ -140,7 +151,27 @@ def make_plan(
         options=options,
         configs={name: load_config(name, list(words)) for name, words in options.items()},
         grid=parse_grid(lr_grid or GRID) if choose_lr else (),
+        starts=starts,
     )
+
+
+def find_starts(configs: Sequence[str]) -> dict[str, str]:
+    """Find the configs whose ``MODEL.WEIGHTS`` are what another config's training leaves.
+
+    That is ``output/NAME/model_final.pth``, NAME being a config in the same folder.
+
+    Returns:
+        For each such config the one to train before it, and so on for that one.
+    """
+    starts: dict[str, str] = {}
+    waiting = list(configs)
+    while waiting:
+        config = waiting.pop(0)
+        match = _START.fullmatch(load_config(config).MODEL.WEIGHTS)
+        if match and config not in starts:
+            starts[config] = "/".join([*config.split("/")[:-1], match[1]])
+            waiting.append(starts[config])
+    return starts
 
 
 def _check_overrides(overrides: Sequence[str]) -> None:
@@ -166,7 +197,7 @@ def _check_options(
     tested = () if choose_lr else parse_seeds(seeds or "3")
     for is_wrong, message in (
         (
-            schedule and not suite.has_schedules,
+            schedule and not suite.kind.schedules,
             f"--schedule {schedule!r} with --suite {suite.name}, which has a schedule of its own; "
             "leave it out, or override SOLVER.MAX_ITER and SOLVER.STEPS",
         ),
@@ -179,14 +210,14 @@ def _check_options(
             f"--lr-grid {grid!r} without --choose-lr; give both, or neither",
         ),
         (
-            suite.has_val and CHOOSING_SEED in tested,
+            suite.kind.val and CHOOSING_SEED in tested,
             f"--seeds {seeds!r}: the learning rates were chosen under seed {CHOOSING_SEED}; test "
             "under others",
         ),
         (
-            choose_lr and not suite.has_val,
+            choose_lr and not suite.kind.val,
             f"--choose-lr with --suite {suite.name}, which has no split to choose learning rates "
-            "on; it is for --suite long-range",
+            f"on; it is for --suite {' or '.join(n for n, kind in SUITES.items() if kind.val)}",
         ),
         (
             choose_lr and seeds,

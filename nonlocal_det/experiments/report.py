@@ -10,14 +10,13 @@ from .results import collect_results
 from .run import Json
 
 INTRO = """Differences are paired: the model minus what it is compared with under the same seed, in
-AP points. The interval is the 95 % confidence interval of their mean by Student's t over the
-seeds; "+-" is one standard deviation over the seeds. "-" stands where nothing was measured, where
-one seed gives no spread, or where the paper has no number. **The paper's** differences are the
-paper's, not measured here."""
+points; of a log-loss in nats, where below 0 is better. The interval is the 95 % confidence interval
+of their mean by Student's t over the seeds; "+-" is one standard deviation over the seeds. "-"
+stands where nothing was measured, where one seed gives no spread, or where the paper has no number.
+**The paper's** differences are the paper's, not measured here."""
 
-DISTANCE = """Percent right of what was detected, by its distance to the evidence in receptive
-fields of the backbone; in brackets, how many things are in each range. Then paired differences, in
-percent points."""
+DISTANCE = """Percent right of what was detected or classified, by its distance to the evidence; in
+brackets, how many things are in each range. Then paired differences, in percent points or nats."""
 
 
 def write_report(plan: Plan) -> str:
@@ -100,19 +99,27 @@ def _distances(models: Sequence[Json]) -> str:
     rows = []
     for model in models:
         content = model["by_distance"]
-        cells = {b["range"]: f"{_spread(b['accuracy'])} ({b['count']})" for b in content["bins"]}
-        row = [f"`{model['config']}`", content["of"], f"{content['chance']:g}"]
-        rows.append([*row, *(cells.get(label, "-") for label in labels)])
-    return markdown_table(["model", "of", "chance", *labels], rows, left=2)
+        of = f"{content['of']}, by {content['unit'].replace('_', ' ')}"
+        for key in ("accuracy", "log_loss"):
+            cells = {b["range"]: f"{_spread(b.get(key))} ({b['count']})" for b in content["bins"]}
+            if all(key in b for b in content["bins"]):
+                row = [f"`{model['config']}`", of, key.replace("_", "-"), f"{content['chance']:g}"]
+                rows.append([*row, *(cells.get(label, "-") for label in labels)])
+    return markdown_table(["model", "of", "measure", "chance", *labels], rows, left=3)
 
 
 def _distance_pairs(pairs: Sequence[Json]) -> str:
-    head = ["model", "against", "range", "difference, paired", "95 % interval", "seed by seed"]
+    head = ["model", "against", "measure", "range"]
+    head += ["difference, paired", "95 % interval", "seed by seed"]
     rows = [
-        [f"`{row['config']}`", f"`{row['baseline']}`", row["range"], *_difference(row)]
+        [
+            *(f"`{row[key]}`" for key in ("config", "baseline")),
+            *(row[key] for key in ("measure", "range")),
+            *_difference(row),
+        ]
         for row in pairs
     ]
-    return markdown_table(head, rows, left=3)
+    return markdown_table(head, rows, left=4)
 
 
 def _runs(runs: Sequence[Json]) -> str:

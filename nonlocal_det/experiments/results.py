@@ -1,6 +1,6 @@
 """``results.json``: means over the seeds and paired differences, with 95 % intervals.
 
-All in AP points or percent; None where nothing was measured.
+In the units of the metrics (AP points, percent, nats); None where nothing was measured.
 """
 
 import warnings
@@ -10,12 +10,11 @@ from statistics import fmean
 
 from scipy import stats
 
-from nonlocal_det.model_zoo.rows import load_rows
+from nonlocal_det.model_zoo.rows import TASKS, load_rows
 
 from .mixing import find_mixed
 from .plan import Plan
 from .run import Json, Run
-from .suites import METRICS, TASKS
 
 try:
     import pandas as pd
@@ -24,15 +23,18 @@ except ImportError as error:
         f"{error}: suites need pandas; pip install 'nonlocal_det[experiments]', or pandas"
     ) from error
 
-RIGHT = "right "
-"""Begins the metric of a range of distances, as "right 0.75-1"."""
+RIGHT, LOSS = "right ", "log-loss "
+"""Begin the metrics of a range of distances, as "right 0.75-1"."""
+BY_DISTANCE = {RIGHT: ("accuracy", 100), LOSS: ("log_loss", 1)}
+"""Their keys in the rows of a measurement by distance, and the factors to percent."""
 
 
 def collect_results(plan: Plan) -> Json:
     """Collect the content of ``results.json`` from what has finished by now."""
     results = {run: result for run in plan.runs if (result := run.result())}
     values = measured_values(plan, results)
-    costs = {} if plan.overrides else {row["config"]: row["cost"]["total"] for row in load_rows()}
+    rows = () if plan.overrides else load_rows()
+    costs = {row["config"]: row["cost"]["total"] for row in rows if "cost" in row}
     metrics = {config: _metrics(plan, config) for config in plan.configs}
     ranges = {config: _first_by_distance(config, results) for config in plan.configs}
     finished = results.values()
@@ -77,10 +79,12 @@ def collect_results(plan: Plan) -> Json:
         ],
         "distance_pairs": [
             {
-                **paired_difference(values, pair.baseline, pair.config, RIGHT + label),
+                **paired_difference(values, pair.baseline, pair.config, measure + label),
                 "range": label,
+                "measure": measure.strip(),
             }
             for pair in plan.suite.pairs
+            for measure in _measures(ranges[pair.config])
             for label in _ranges(ranges[pair.config])
         ],
         "runs": [
@@ -108,11 +112,13 @@ def measured_values(plan: Plan, results: dict[Run, Json]) -> pd.DataFrame:
     for run, result in results.items():
         for metric in _metrics(plan, run.config):
             task, name = metric.split()
-            value = result["metrics"].get(TASKS[task], {}).get(name)
+            value = result["metrics"].get(TASKS[task].key, {}).get(name)
             columns[run.config, metric][run.seed] = value
-        for label, row in _ranges(result.get("by_distance")).items():
-            value = None if row["accuracy"] is None else 100 * row["accuracy"]
-            columns[run.config, RIGHT + label][run.seed] = value
+        for measure in _measures(result.get("by_distance")):
+            key, unit = BY_DISTANCE[measure]
+            for label, row in _ranges(result["by_distance"]).items():
+                value = None if row[key] is None else unit * row[key]
+                columns[run.config, measure + label][run.seed] = value
     return pd.DataFrame(columns, index=plan.seeds, dtype=float)
 
 
@@ -169,7 +175,10 @@ def _by_distance(values: pd.DataFrame, config: str, first: Json | None) -> Json 
         {
             "range": label,
             "count": row["count"],
-            "accuracy": summarize(_by_seed(values, config, RIGHT + label)),
+            **{
+                BY_DISTANCE[measure][0]: summarize(_by_seed(values, config, measure + label))
+                for measure in _measures(first)
+            },
         }
         for label, row in _ranges(first).items()
     ]
@@ -182,22 +191,31 @@ def _first_by_distance(config: str, results: dict[Run, Json]) -> Json | None:
     return next(filter(None, contents), None)
 
 
+def _measures(by_distance: Json | None) -> list[str]:
+    """What a measurement by distance has of `BY_DISTANCE`."""
+    row = by_distance["all"] if by_distance else {}
+    return [measure for measure, (key, _) in BY_DISTANCE.items() if key in row]
+
+
 def _ranges(by_distance: Json | None) -> dict[str, Json]:
-    """All things, then those of each range, as "0.75-1" or "1+"."""
+    """All things, then those of each range, as "0.75-1", "1+", or "2" of one distance."""
     if not by_distance:
         return {}
     ranges = {"all": by_distance["all"]}
     for row in by_distance["bins"]:
-        end = "+" if row["high"] is None else f"-{row['high']:g}"
+        end = "+" if row["high"] is None else f"-{row['high']:g}" * (row["high"] != row["low"])
         ranges[f"{row['low']:g}{end}"] = row
     return ranges
 
 
 def _metrics(plan: Plan, config: str) -> list[str]:
-    """The metrics of the suite's tasks that the model has a head for, as "box AP"."""
-    node = plan.configs[config].MODEL
-    has = {"box": True, "mask": node.MASK_ON, "keypoint": node.KEYPOINT_ON}
-    return [f"{task} {metric}" for task in plan.suite.tasks if has[task] for metric in METRICS]
+    """The metrics of the suite's tasks that are the model's, as "box AP"."""
+    return [
+        f"{task} {metric}"
+        for task in plan.suite.kind.tasks
+        if TASKS[task].is_of(plan.configs[config])
+        for metric in TASKS[task].metrics
+    ]
 
 
 def _distinct(values: Iterable[str]) -> list[str]:

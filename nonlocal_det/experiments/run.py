@@ -33,6 +33,7 @@ class Run:
         iterations: ``SOLVER.MAX_ITER``.
         config_hash: of the full config.
         rate: the learning rate where several are tried, else None.
+        start: the run from whose final weights it starts, else None.
     """
 
     config: str
@@ -42,6 +43,7 @@ class Run:
     iterations: int
     config_hash: str
     rate: float | None = None
+    start: "Run | None" = None
 
     @property
     def name(self) -> str:

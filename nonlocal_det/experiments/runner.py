@@ -46,6 +46,7 @@ class Runner:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
         self._stopping = False
+        self._ended: dict[Run, threading.Event] = {}
 
     def run(self) -> int:
         """Train every run that is not finished, in the plan's order.
@@ -64,6 +65,7 @@ class Runner:
         say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished")
         for slot in slots:
             self._slots.put(slot)
+        self._ended = {run: threading.Event() for run in waiting}
         with _received_signals() as received, ThreadPoolExecutor(len(slots)) as pool:
             try:
                 pending = {pool.submit(self._train, run) for run in waiting}
@@ -85,7 +87,17 @@ class Runner:
         return 0 if all(run.status() == "finished" for run in runs) else 1
 
     def _train(self, run: Run) -> str:
-        """Train one run in the next free slot; return a line that says how it ended."""
+        """Train one run when it can start; return a line that says how it ended."""
+        try:
+            if run.start in self._ended:  # it is before this one in the plan, so under way
+                self._ended[run.start].wait()
+            if run.start is not None and run.start.status() != "finished":
+                return f"FAILED {run.name}: {run.start.name} has not finished, and it starts there"
+            return self._train_in_slot(run)
+        finally:
+            self._ended[run].set()
+
+    def _train_in_slot(self, run: Run) -> str:
         slot = self._slots.get()
         try:
             process = self._start(run, slot)

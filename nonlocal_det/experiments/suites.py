@@ -3,16 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nonlocal_det.model_zoo.rows import Row, load_rows
+from nonlocal_det.model_zoo.rows import SUITES, TASKS, Row, SuiteKind, load_rows
 
 # Detectron2's own: the paper does not give COCO's. Nothing else is scaled with them.
 SCHEDULES = {
     "1x": {"SOLVER.MAX_ITER": "90000", "SOLVER.STEPS": "(60000, 80000)"},
     "3x": {"SOLVER.MAX_ITER": "270000", "SOLVER.STEPS": "(210000, 250000)"},
 }
-METRICS = ("AP", "AP50", "AP75")  # as the paper's tables have them
-TASKS = {"box": "bbox", "mask": "segm", "keypoint": "keypoints"}  # the zoo's word: Detectron2's
-LONG_RANGE = "long-range"
 
 
 @dataclass(frozen=True)
@@ -21,26 +18,16 @@ class Pair:
 
     baseline: str  # the model without blocks, or a control of equal cost
     config: str
-    paper: dict[str, float]  # the paper's differences in AP points by metric, as "box AP"
+    paper: dict[str, float]  # the paper's differences in points by metric, as "box AP"
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The pairs of one table, and the tasks it reports: keys of `TASKS`."""
+    """The pairs of one table, and what they have in common."""
 
     name: str
-    tasks: tuple[str, ...]
+    kind: SuiteKind
     pairs: tuple[Pair, ...]
-
-    @property
-    def has_schedules(self) -> bool:
-        """Whether the paper's COCO schedules apply; else the configs have their own."""
-        return self.name.startswith("table")
-
-    @property
-    def has_val(self) -> bool:
-        """Whether a split besides the tested one is there to choose learning rates on."""
-        return self.name == LONG_RANGE
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -49,15 +36,8 @@ class Suite:
         return tuple(dict.fromkeys(names))
 
 
-_CONTENTS: dict[str, tuple[tuple[str, ...], Callable[[Row], bool]]] = {
-    "table5": (("box", "mask"), lambda row: "box" in (row.get("paper") or {})),
-    "table6": (("keypoint",), lambda row: "keypoint" in (row.get("paper") or {})),
-    "quick": (("box", "mask", "keypoint"), lambda row: row["config"].startswith("quick/")),
-    LONG_RANGE: (("box", "keypoint"), lambda row: row["task"] == LONG_RANGE),
-}
-SUITES = tuple(_CONTENTS)
 QUESTIONS = tuple(dict.fromkeys(q for row in load_rows() for q in row.get("questions", ())))
-"""Parts of the suite long-range that can be run separately."""
+"""Parts of suites that can be run separately."""
 
 
 def find_suite(name: str, only: str = "") -> Suite:
@@ -71,11 +51,10 @@ def find_suite(name: str, only: str = "") -> Suite:
     Raises:
         ValueError: ``name`` is not in `SUITES`, or a word of ``only`` fits no model.
     """
-    if name not in _CONTENTS:
+    if name not in SUITES:
         raise ValueError(f"--suite {name!r}: unknown; expected one of {', '.join(SUITES)}")
-    tasks, belongs = _CONTENTS[name]
     rows = {row["config"]: row for row in load_rows()}
-    members = [row for row in rows.values() if row.get("baseline") and belongs(row)]
+    members = [r for r in rows.values() if r.get("baseline") and name in r.get("suites", ())]
     words = only.split(",") if only else []
     selected = {config for word in words for config in _select(word, members, name)}
     pairs = [
@@ -85,7 +64,7 @@ def find_suite(name: str, only: str = "") -> Suite:
         for other in (row["baseline"], row.get("control"))
         if other
     ]
-    return Suite(name, tasks, tuple(pairs))
+    return Suite(name, SUITES[name], tuple(pairs))
 
 
 def _select(word: str, rows: Sequence[Row], suite: str) -> list[str]:
@@ -108,5 +87,7 @@ def _paper_differences(baseline: Row, row: Row) -> dict[str, float]:
     return {
         f"{task} {metric}": round(value - base, 1)
         for task in after
-        for metric, value, base in zip(METRICS, after[task], before.get(task, ()), strict=False)
+        for metric, value, base in zip(
+            TASKS[task].metrics, after[task], before.get(task, ()), strict=False
+        )
     }

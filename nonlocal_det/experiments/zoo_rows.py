@@ -5,15 +5,19 @@ from dataclasses import asdict
 
 from nonlocal_det.analysis import Cost, Setting, detector_costs
 from nonlocal_det.configs import config_hash, load_config
-from nonlocal_det.model_zoo.rows import Row
+from nonlocal_det.model_zoo.rows import TASKS, Row
 
 from .run import Json
-from .suites import METRICS, TASKS
 
 
 def refresh_row(row: Row) -> Row:
-    """Compute ``config_hash`` and ``cost`` anew: with the kernels chosen on the CPU."""
+    """Compute ``config_hash`` and ``cost`` anew: with the kernels chosen on the CPU.
+
+    A config without proposals has no ``cost``: that of a detector is an image's.
+    """
     name = row["config"]
+    if not load_config(name).MODEL.META_ARCHITECTURE.endswith("RCNN"):
+        return {**row, "config_hash": config_hash(load_config(name))}
     report = detector_costs(load_config(name), name)
     cost = {
         "device": report.device,
@@ -34,14 +38,15 @@ def costs_of(row: Row) -> tuple[str, Setting, Cost, Cost]:
 def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
     """Replace the rows' ``measured`` by what a suite has measured.
 
-    ``measured`` then has, where the suite has them: for each task ``[AP, AP50, AP75]``, the means
-    over the seeds; ``std``, the same of the standard deviations; ``paired``, for each task the
-    ``mean`` difference of AP to the baseline under equal seeds, its 95 % interval ``ci95`` and the
-    number of ``seeds``; ``over_control``, the same to the row's control of equal cost;
-    ``by_distance``, ``chance`` and the accuracy in each of ``bins`` in percent, and in the last of
-    them the difference ``farthest_over_control``; ``learning_rate``, ``seeds``, ``s_per_iter``,
-    ``s_per_image``, ``memory_mib``, ``command``, ``commit``, ``hardware``, ``versions``,
-    ``schedule`` and the ``config_hash`` of now.
+    ``measured`` then has, where the suite has them: for each task its metrics, as ``[AP, AP50,
+    AP75]``, the means over the seeds; ``std``, the same of the standard deviations; ``paired``, for
+    each task the ``mean`` difference of its first metric to the baseline under equal seeds, its
+    95 % interval ``ci95`` and the number of ``seeds``; ``over_control``, the same to the row's
+    control of equal cost; ``by_distance``, ``chance`` and the accuracy in each of ``bins`` in
+    percent (and perhaps the mean ``log_loss``), and in the last of them the difference
+    ``farthest_over_control``; ``learning_rate``, ``seeds``, ``s_per_iter``, ``s_per_image``,
+    ``memory_mib``, ``command``, ``commit``, ``hardware``, ``versions``, ``schedule`` and the
+    ``config_hash`` of now.
 
     Args:
         rows: of the zoo.
@@ -64,7 +69,7 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
         model["config"]: model
         for model in results["models"]
         if len(results["seeds"])
-        == max(value["count"] for key, value in model["metrics"].items() if key.endswith(" AP"))
+        == max(value["count"] for key, value in model["metrics"].items() if _is_first(key))
     }
     if not finished:
         raise ValueError(
@@ -84,7 +89,9 @@ def with_results(rows: Sequence[Row], results: Json) -> list[Row]:
 def _measured(row: Row, model: Json, results: Json) -> Json:
     def triples(field: str) -> Json:
         metrics = {key: value[field] for key, value in model["metrics"].items()}
-        all_tasks = {task: [metrics.get(f"{task} {m}") for m in METRICS] for task in TASKS}
+        all_tasks = {
+            task: [metrics.get(f"{task} {m}") for m in TASKS[task].metrics] for task in TASKS
+        }
         return {task: triple for task, triple in all_tasks.items() if None not in triple}
 
     measured = {
@@ -105,12 +112,18 @@ def _measured(row: Row, model: Json, results: Json) -> Json:
 
 
 def _differences(row: Row, other: str | None, results: Json) -> Json:
-    """The difference of AP to another config, by task; empty where there is none."""
+    """The difference of the first metric to another config, by task; empty where there is none."""
     return {
-        pair["metric"].removesuffix(" AP"): short
+        pair["metric"].split()[0]: short
         for pair in results["pairs"]
-        if pair["metric"].endswith(" AP") and (short := _difference(pair, row, other))
+        if _is_first(pair["metric"]) and (short := _difference(pair, row, other))
     }
+
+
+def _is_first(metric: str) -> bool:
+    """Tell whether a metric, as "box AP", is the one that decides in its task."""
+    task, name = metric.split()
+    return TASKS[task].metrics[0] == name
 
 
 def _difference(pair: Json, row: Row, other: str | None) -> Json | None:
@@ -131,12 +144,13 @@ def _by_distance(row: Row, model: Json, results: Json) -> Json:
         {
             **{key: b[key] for key in ("range", "count")},
             **{key: b["accuracy"][key] for key in ("mean", "std")},
+            **({"log_loss": b["log_loss"]["mean"]} if "log_loss" in b else {}),
         }
         for b in content["bins"]
     ]
     measured = {"chance": content["chance"], "bins": bins}
     for pair in results["distance_pairs"]:
-        short = _difference(pair, row, row.get("control"))
-        if short and pair["range"] == bins[-1]["range"]:
+        is_farthest = (pair.get("measure", "right"), pair["range"]) == ("right", bins[-1]["range"])
+        if is_farthest and (short := _difference(pair, row, row.get("control"))):
             measured["farthest_over_control"] = short
     return measured

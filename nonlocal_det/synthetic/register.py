@@ -16,9 +16,10 @@ from nonlocal_det.video.datasets import register_records
 
 from .flash_clips import LEVELS as FLASH_LEVELS
 from .flash_clips import clip_records as flash_records
+from .flash_clips import make_flash_clips
 from .long_range.recipe import CATEGORIES, DATA_SETS, SPLITS
-from .mini_coco import CATEGORY_IDS
-from .moving_clips import CLASSES, clip_records
+from .mini_coco import CATEGORY_IDS, make_mini_coco
+from .moving_clips import CLASSES, clip_records, make_moving_clips
 
 KEYPOINT_METADATA = {
     "keypoint_names": COCO_PERSON_KEYPOINT_NAMES,
@@ -52,7 +53,12 @@ def register_mini_coco(root: str | os.PathLike[str] | None = None) -> None:
             image_root = os.path.join(folder, f"{split}2017")
             classes = metadata["thing_classes"]
             ids = {CATEGORY_IDS[category]: index for index, category in enumerate(classes)}
-            more = {"drawn_by": MINI_COCO_TOOL, "thing_dataset_id_to_contiguous_id": ids}
+            more = {
+                "drawn_by": MINI_COCO_TOOL,
+                "drawn_in": folder,
+                "draw": make_mini_coco,
+                "thing_dataset_id_to_contiguous_id": ids,
+            }
             register_coco_instances(name, {**metadata, **more}, json_file, image_root)
 
 
@@ -70,6 +76,7 @@ def register_long_range(root: str | os.PathLike[str] | None = None) -> None:
         metadata = {
             "long_range": key,
             "drawn_by": f"-m nonlocal_det make-long-range {key}",
+            "drawn_in": folder,
             "thing_classes": list(CATEGORIES[level]),
             "thing_dataset_id_to_contiguous_id": {k + 1: k for k in range(len(CATEGORIES[level]))},
             **(KEYPOINT_METADATA if level == "pose" else {}),
@@ -89,7 +96,14 @@ def register_moving_clips(root: str | os.PathLike[str] | None = None) -> None:
     """
     for split in ("train", "val"):
         folder = Path(_folder(root, "moving_clips")) / split
-        register_records(f"moving_clips_{split}", partial(clip_records, folder), CLASSES)
+        register_records(
+            f"moving_clips_{split}",
+            partial(clip_records, folder),
+            CLASSES,
+            drawn_in=folder.parent,
+            draw=make_moving_clips,
+            expected_files=[folder],
+        )
 
 
 def register_flash_clips(root: str | os.PathLike[str] | None = None) -> None:
@@ -102,12 +116,16 @@ def register_flash_clips(root: str | os.PathLike[str] | None = None) -> None:
     """
     for level, content in FLASH_LEVELS.items():
         folder = Path(_folder(root, os.path.join("flash_clips", level)))
+        draw = partial(make_flash_clips, name=level)
         for split in SPLITS:
             register_records(
                 f"flash_{level}_{split}",
                 partial(flash_records, folder, split),
                 content.classes,
                 flashes=level,
+                drawn_in=folder,
+                draw=draw,
+                expected_files=[folder / f"{split}.csv", folder / split],
             )
 
 

@@ -185,7 +185,8 @@ def register_kinetics_and_charades(root: str | os.PathLike[str] | None = None) -
     for name in KINETICS:
         for split in ("train", "val"):
             folder, data = base / name, f"{name}_{split}"
-            register_records(data, partial(load_kinetics, folder, split, data), ())
+            load = partial(load_kinetics, folder, split, data)
+            register_records(data, load, (), expected_files=[folder / split])
     for split in ("train", "test"):
         data, folder = f"charades_v1_{split}", base / "charades"
         register_records(
@@ -193,6 +194,7 @@ def register_kinetics_and_charades(root: str | os.PathLike[str] | None = None) -
             partial(load_charades, folder, split, data),
             (),
             unlabelled_last=True,
+            expected_files=[folder / f"Charades_v1_{split}.csv", folder / "Charades_v1"],
         )
 
 

@@ -2,12 +2,14 @@
 
 import json
 import math
+from functools import partial
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 
 from nonlocal_det.experiments.datasets import prepare_data
+from nonlocal_det.synthetic import make_mini_coco, register
 from nonlocal_det.synthetic.register import register_mini_coco
 
 BASE, NL = "mask_keypoint_rcnn_R18", "nl_mask_keypoint_rcnn_R18"
@@ -169,14 +171,11 @@ def test_a_users_data_is_not_taken_for_ours_by_its_name(suite, tmp_path):
 
 
 def test_the_mini_coco_is_drawn_when_it_is_not_there(suite, tmp_path, monkeypatch):
-    from nonlocal_det.experiments import datasets
-
     root = tmp_path / "empty"
     monkeypatch.setenv("DETECTRON2_DATASETS", str(root))
+    small = partial(make_mini_coco, num_train=2, num_val=1, size=64)
+    monkeypatch.setattr(register, "make_mini_coco", small)
     register_mini_coco()
-    make = datasets.make_mini_coco
-    small = {"num_train": 2, "num_val": 1, "size": 64}
-    monkeypatch.setattr(datasets, "make_mini_coco", lambda folder: make(folder, **small))
     assert suite.run("1") == 0
     digests = suite.results()["data"]
     assert len(digests) == 2
