@@ -108,7 +108,8 @@ def measure_block(case: Case, seconds: float = 1.0) -> Result:
         torch.nn.init.normal_(parameter, std=0.02)
     if case.dtype == "float64":
         block.double()
-    small, x = _features(case, 4, 4), _features(case, case.height, case.width)
+    side = max((4, *case.regions))
+    small, x = _features(case, side, side), _features(case, case.height, case.width)
     _run(block, small, case)  # loads what is loaded once
     return measure(lambda: _run(block, x, case), device, seconds)
 
