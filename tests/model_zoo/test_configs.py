@@ -21,6 +21,12 @@ HEAD = [f"roi_heads.keypoint_head.nl{k}" for k in (2, 4, 6, 8)]
 STAGE = "backbone.bottom_up.res"
 OURS = ("MODEL.NONLOCAL.", "TEST.MAX_DETS")
 SCHEDULE = {"SOLVER.STEPS", "SOLVER.MAX_ITER"}
+VIDEO = {  # by the end of a name: what the authors change beside the blocks
+    "128x1": {"MODEL.VIDEO.WINDOW", "MODEL.WEIGHTS"},  # each starts from its own shorter model
+    "32x4": {"MODEL.VIDEO.WINDOW"},
+    "window": {"MODEL.VIDEO.WINDOW"},
+    "time": SCHEDULE,  # learns later than with reach in space too
+}
 
 BLOCKS = {
     "nl_mask_rcnn_R50": [RES4["R50"]],
@@ -129,10 +135,14 @@ def test_a_model_and_its_baseline_differ_only_where_they_should(row):
     allowed = {"MODEL.BACKBONE.NAME", "MODEL.ROI_KEYPOINT_HEAD.NAME", "MODEL.META_ARCHITECTURE"}
     if row["config"].endswith("_res2"):
         allowed.add("MODEL.BACKBONE.FREEZE_AT")  # res2 is frozen otherwise
-    if row["task"] in ("quick", "long-range"):
+    if row["task"] in ("quick", "long-range", "video-quick"):
         allowed |= {"OUTPUT_DIR", "TEST.EXPECTED_RESULTS"}
     if row["task"] == "long-range":
         allowed.add("SOLVER.BASE_LR")  # each its own, chosen on val
+    if row["config"].startswith("video/"):
+        allowed |= VIDEO.get(row["config"].split("/")[-1].split("_")[-1], set())
+        if "/i3d" in row["config"]:  # a C2D, inflated
+            allowed.add("MODEL.VIDEO.INFLATE")
     names = {key for key in found if not key.startswith("MODEL.NONLOCAL.")}
     assert names
     assert names <= allowed
