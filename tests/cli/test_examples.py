@@ -112,7 +112,7 @@ def test_the_examples_that_show_what_a_model_does_run(verb, words, folder, tmp_p
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DETECTRON2_DATASETS", raising=False)
     if verb == "draw-figures":  # the data is as small as the fixture has made it
-        monkeypatch.setattr("nonlocal_det.inference.readme_figure.make_drawn_data", lambda: None)
+        monkeypatch.setattr("nonlocal_det.cli.draw_figures.make_drawn_data", lambda: None)
     if "--webcam" in words:
         monkeypatch.setattr(import_cv2(), "VideoCapture", Camera)
     if "--weights" in words:
