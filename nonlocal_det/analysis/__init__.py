@@ -1,7 +1,7 @@
 """What a model costs, counted without data, and how far it can see."""
 
 from .detector_costs import Setting, detector_costs
-from .module_costs import Cost, ModelCosts, layer_cost
+from .module_costs import Cost, ModelCosts, build_on_meta, layer_cost
 from .reach import Reach, detection_reach
 from .receptive_field import ReceptiveField, receptive_fields
 from .video_costs import VideoCosts, Views, video_costs
@@ -14,6 +14,7 @@ __all__ = [
     "Setting",
     "VideoCosts",
     "Views",
+    "build_on_meta",
     "detection_reach",
     "detector_costs",
     "layer_cost",

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import GeneralizedRCNN, StandardROIHeads, build_model
+from detectron2.modeling import GeneralizedRCNN, StandardROIHeads
 from torch import Tensor
 
 from nonlocal_det.layers import nonlocal_blocks
 
-from .module_costs import ModelCosts, by_part, module_costs
+from .module_costs import ModelCosts, build_on_meta, by_part, module_costs
 from .operation_counts import ModulePath
 
 
@@ -63,7 +63,7 @@ def detector_costs(
             R-CNN with the standard heads.
     """
     inference = _inference_setting(cfg, size, proposals, detections)
-    model = _build_on_meta(cfg)
+    model = _build(cfg)
     blocks, heads = tuple(nonlocal_blocks(model)), model.roi_heads
     sampled = heads.batch_size_per_image
     of_objects = int(sampled * heads.positive_fraction)
@@ -92,13 +92,8 @@ def _inference_setting(
     return Setting(height, width, proposals, detections)
 
 
-def _build_on_meta(cfg: CfgNode) -> GeneralizedRCNN:
-    """Build the detector of a config on the meta device: no memory, no initialisation."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(cfg)
+def _build(cfg: CfgNode) -> GeneralizedRCNN:
+    model = build_on_meta(cfg)
     heads = getattr(model, "roi_heads", None)
     if not isinstance(model, GeneralizedRCNN) or type(heads) is not StandardROIHeads:
         raise ValueError(

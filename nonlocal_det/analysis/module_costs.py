@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from detectron2.config import CfgNode
 from detectron2.layers import DeformConv, ModulatedDeformConv
+from detectron2.modeling import build_model
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
@@ -184,6 +186,15 @@ def module_costs(
         for name, module in model.named_modules()
     }
     return costs, dict(counter.unknown)
+
+
+def build_on_meta(cfg: CfgNode) -> nn.Module:
+    """Build the model of a config on the meta device: no memory, no initialisation."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        return build_model(cfg)
 
 
 def layer_cost(build: Callable[[], nn.Module], *shape: int, device: str = "cpu") -> Cost:

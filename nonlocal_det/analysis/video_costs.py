@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
 
 from nonlocal_det.layers import nonlocal_blocks
 from nonlocal_det.video import VideoClassifier
 
-from .module_costs import Cost, ModelCosts, by_part, module_costs
+from .module_costs import Cost, ModelCosts, build_on_meta, by_part, module_costs
 from .operation_counts import ModulePath
 
 
@@ -93,11 +92,7 @@ def video_costs(
 
 
 def _build(cfg: CfgNode) -> VideoClassifier:
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(cfg)
+    model = build_on_meta(cfg)
     if not isinstance(model, VideoClassifier):
         raise ValueError(
             f"MODEL.META_ARCHITECTURE={cfg.MODEL.META_ARCHITECTURE!r}; a config with MODEL.VIDEO "

@@ -5,10 +5,9 @@ from collections import defaultdict
 from datetime import timedelta
 from statistics import fmean
 
-import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
 
+from nonlocal_det.analysis import build_on_meta
 from nonlocal_det.model_zoo.rows import load_rows
 
 from .datasets import missing_data
@@ -64,10 +63,7 @@ def checkpoint_count(cfg: CfgNode) -> int:
 
 def checkpoint_bytes(cfg: CfgNode) -> int:
     """Compute a checkpoint's size: all weights, and SGD's momentum of those that are trained."""
-    cfg = cfg.clone()
-    cfg.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(cfg)
+    model = build_on_meta(cfg)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     momentum = sum(p.nbytes for p in model.parameters() if p.requires_grad)
     return int(weights + momentum)

@@ -1,12 +1,9 @@
 """A model with blocks and its baseline, with random weights, as they are explored."""
 
 import pytest
-import torch
-from detectron2.modeling import build_model
 from small_models import small_config
 from trained_model import NAME, SMALL, load_detector, save_weights
 
-from nonlocal_det.configs import load_config
 from nonlocal_det.explorer import ExplorerModel
 from nonlocal_det.inference.detector import Detector
 
@@ -26,10 +23,7 @@ def baseline_weights(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def video_weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "video.pth"
-    torch.manual_seed(0)
-    torch.save({"model": build_model(load_config(VIDEO, device="cpu")).state_dict()}, path)
-    return path
+    return save_weights(tmp_path_factory.mktemp("weights") / "video.pth", VIDEO)
 
 
 @pytest.fixture(scope="session")

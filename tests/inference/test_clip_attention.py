@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from detectron2.modeling import build_model
 from numbered_videos import read_number, write_numbered
 from PIL import Image
+from trained_model import save_weights
 
 from nonlocal_det.cli import classify, demo
 from nonlocal_det.configs import load_config
@@ -21,10 +21,7 @@ CONFIG = "video/quick/nl_i3d_R18"  # clips of 8 frames, every second one
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "model.pth"
-    torch.manual_seed(0)
-    torch.save({"model": build_model(load_config(CONFIG, device="cpu")).state_dict()}, path)
-    return path
+    return save_weights(tmp_path_factory.mktemp("weights") / "model.pth", CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +111,7 @@ def test_blocks_can_be_chosen_and_a_model_without_any_says_so(weights, tmp_path)
     with pytest.raises(SystemExit, match="block='nl9': no block of that name"):
         run(weights, out, *query, "--blocks", "nl9")
     baseline = "video/quick/i3d_R18"
-    torch.save({"model": build_model(load_config(baseline)).state_dict()}, tmp_path / "base.pth")
+    save_weights(tmp_path / "base.pth", baseline)
     with pytest.raises(SystemExit, match="VideoClassifier has no non-local block"):
         run(tmp_path / "base.pth", out, *query, config=baseline)
 
